@@ -1,0 +1,91 @@
+"""Fixtures for the whole suite: a throw-away environment, no network beyond this machine, AWS made by moto."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from sosw_airflow.stores.tables import TableNames, create_missing_tables
+
+REGION = "us-west-2"
+BUCKET = "sosw-queue"
+NAMES = TableNames(meta_table="sosw_tasks_meta")
+
+# Set before anything imports boto3, sosw or Airflow, each of which reads some of these only once. Nothing here may come from
+# the machine: a developer's credentials, profile or Airflow database must be out of reach of a test.
+for _name in [name for name in os.environ if name.startswith(("AWS_", "AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_"))]:
+    del os.environ[_name]
+for _name in ("STAGE", "autotest"):  # they switch sosw to its own test tables
+    os.environ.pop(_name, None)
+os.environ.update(
+    AWS_ACCESS_KEY_ID="123456789012",  # twelve digits: ministack takes them for the account
+    AWS_SECRET_ACCESS_KEY="testing",
+    AWS_DEFAULT_REGION=REGION,
+    AWS_REGION=REGION,
+    AWS_CONFIG_FILE=os.devnull,
+    AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+    AWS_EC2_METADATA_DISABLED="true",
+    AIRFLOW_HOME=tempfile.mkdtemp(prefix="sosw_airflow_tests_"),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that would leave this machine fails the test at once."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        local = self.family not in (socket.AF_INET, socket.AF_INET6) or address[0].startswith(("127.", "::1"))
+        assert local, f"a test tried to reach {address}"
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@dataclass(frozen=True)
+class Aws:
+    """The AWS of one test: all of sosw's tables and an empty queue bucket, in moto."""
+
+    dynamodb: Any
+    s3: Any
+    names: TableNames = field(default=NAMES)
+    bucket: str = BUCKET
+    region: str = REGION
+
+    def rows(self, table: str | None = None) -> list[dict[str, Any]]:
+        """All items of a table (default: the task rows), raw as DynamoDB keeps them."""
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=table or self.names.tasks_table)
+        return [item for page in pages for item in page["Items"]]
+
+    def queue_files(self) -> dict[str, str]:
+        """Key and text of every object of the bucket."""
+        listed = self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])
+        return {
+            o["Key"]: self.s3.get_object(Bucket=self.bucket, Key=o["Key"])["Body"].read().decode("utf-8")
+            for o in listed
+        }
+
+
+@pytest.fixture
+def mocked_aws() -> Iterator[None]:
+    """moto with nothing in it. Lambda functions are not executed."""
+    with mock_aws(config={"lambda": {"use_docker": False}}):
+        yield
+
+
+@pytest.fixture
+def aws(mocked_aws: None) -> Aws:
+    """moto with the tables and the queue bucket."""
+    dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
+    create_missing_tables(dynamodb, names=NAMES)
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return Aws(dynamodb=dynamodb, s3=s3)
