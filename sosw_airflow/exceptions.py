@@ -1,0 +1,255 @@
+"""Every error of this provider.
+
+One base class, one class for each thing that a user can do something about. A message names the value, the place, the
+rule and the mend. This module is pure: it imports neither Airflow nor boto3, so the core, the stores and the shell share
+it.
+
+``retryable`` says whether a later attempt with the same inputs may succeed. The operators fail an Airflow task at once,
+without spending its retries, on an error that is not retryable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "AccessDenied",
+    "AwsFault",
+    "ConflictingLabourers",
+    "Fault",
+    "InvalidConfiguration",
+    "InvalidJob",
+    "InvalidJobSchema",
+    "JobCancelled",
+    "JobConflict",
+    "JobRecordDamaged",
+    "MissingBucket",
+    "MissingTable",
+    "NoProgress",
+    "QueueFull",
+    "SoswError",
+    "TaskTooLarge",
+    "UnknownJobSchema",
+    "UnknownLabourer",
+]
+
+#: How many faults or examples a message spells out before it only counts the rest.
+SHOWN = 20
+
+
+class SoswError(Exception):
+    """Base of all errors that this provider raises on purpose."""
+
+    retryable: bool = False
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a document.
+
+    :ivar path: where, as a dotted path in the document (``sections.section_a.stores``); empty for the document itself.
+    :ivar problem: what is wrong with the value there, and how to mend it.
+    """
+
+    path: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}" if self.path else self.problem
+
+
+class _FaultyDocument(SoswError):
+    """A document with one or more faults, all of them reported together."""
+
+    what = "The document"
+
+    def __init__(self, faults: Iterable[Fault], *, total: int | None = None) -> None:
+        self.faults: tuple[Fault, ...] = tuple(faults)
+        self.total = len(self.faults) if total is None else total
+        lines = [f"  - {fault}" for fault in self.faults[:SHOWN]]
+        if self.total > len(lines):
+            lines.append(f"  - and {self.total - len(lines)} more")
+        super().__init__("\n".join([f"{self.what} is refused, nothing was written:", *lines]))
+
+
+class InvalidJob(_FaultyDocument):
+    """The job cannot be scheduled as it is. ``faults`` has each fault with its path in the job."""
+
+    what = "The job"
+
+
+class InvalidJobSchema(_FaultyDocument):
+    """The job schema cannot be used. ``faults`` has each fault with its path in the schema."""
+
+    what = "The job schema"
+
+
+class InvalidConfiguration(_FaultyDocument):
+    """A Connection, a Variable or an operator's argument cannot be used."""
+
+    what = "The configuration"
+
+
+class UnknownJobSchema(SoswError):
+    """The job or the operator asks for a variant of the job schema that is not configured."""
+
+    def __init__(self, name: str, known: Iterable[str], *, where: str = "the Variable sosw_job_schemas") -> None:
+        self.name = name
+        self.known = tuple(sorted(known))
+        super().__init__(
+            f"The job schema {name!r} is not known. {_known('Variants', self.known, where)} "
+            f"Add it to {where}, or correct the name (the operator's job_schema, or job_schema_name in the job)."
+        )
+
+
+class UnknownLabourer(SoswError):
+    """The labourer is not registered, so no Orchestrator would ever invoke its tasks."""
+
+    def __init__(self, labourer_id: str, known: Iterable[str]) -> None:
+        self.labourer_id = labourer_id
+        self.known = tuple(sorted(known))
+        super().__init__(
+            f"The labourer {labourer_id!r} is not registered. "
+            f"{_known('Labourers', self.known, 'the Variable sosw_labourers')} "
+            f"Add {labourer_id!r} to the Variable sosw_labourers, or create a Connection of type sosw_labourer "
+            f"with this id."
+        )
+
+
+class ConflictingLabourers(SoswError):
+    """The operator's ``labourer`` and the job's ``lambda_name`` name different labourers."""
+
+    def __init__(self, labourer: str, lambda_name: str) -> None:
+        self.labourer = labourer
+        self.lambda_name = lambda_name
+        super().__init__(
+            f"The operator's labourer is {labourer!r}, but lambda_name in the job is {lambda_name!r}. "
+            f"Give one of them, or make both name the same Lambda function."
+        )
+
+
+class TaskTooLarge(SoswError):
+    """A task of the job does not fit into a DynamoDB item or into the payload of a Lambda invocation."""
+
+    def __init__(self, *, index: int, size: int, limit: int, limit_name: str, largest: str, excerpt: str) -> None:
+        self.index, self.size, self.limit = index, size, limit
+        super().__init__(
+            f"Task number {index + 1} of the job has {size:,} bytes; {limit_name} is {limit:,} bytes. Nothing was "
+            f"written. Its largest attribute is {largest!r}: isolate it, or lower its max_..._per_batch. "
+            f"The task begins: {excerpt}"
+        )
+
+
+class QueueFull(SoswError):
+    """The job has more tasks than places between the end of the labourer's queue and the present."""
+
+    retryable = True  # the Orchestrator empties the queue
+
+    def __init__(self, *, labourer_id: str, tasks: int, room: int, base: int, now: int) -> None:
+        self.labourer_id, self.tasks, self.room, self.base, self.now = labourer_id, tasks, room, base, now
+        super().__init__(
+            f"The queue of the labourer {labourer_id!r} has room for {room:,} more tasks, the job has {tasks:,}. "
+            f"Nothing was written. (Its newest greenfield is {base}, and rows must stay below the present, {now}: "
+            f"sosw takes rows above it for invoked ones.) Let the queue run empty, or split the job."
+        )
+
+
+class JobConflict(SoswError):
+    """Another job was scheduled before under the identity of this generation."""
+
+    def __init__(self, *, job_id: str, changes: Sequence[str]) -> None:
+        self.job_id = job_id
+        self.changes = tuple(changes)
+        shown = "\n".join(f"  - {change}" for change in self.changes[:SHOWN])
+        super().__init__(
+            f"The job {job_id} was scheduled before with another content, and its tasks may already be at work. "
+            f"What changed since:\n{shown}\n"
+            f"Clear the Airflow task to schedule the new content as a new generation, or put the old content back."
+        )
+
+
+class JobCancelled(SoswError):
+    """The job was cancelled; a cancelled job is never resumed."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(
+            f"The job {job_id} was cancelled and is never resumed. Clear the Airflow task to schedule it as a new one."
+        )
+
+
+class JobRecordDamaged(SoswError):
+    """The job record, the queue file and the rows do not fit together; somebody else has changed one of them."""
+
+
+class AwsFault(SoswError):
+    """A call to AWS failed in a way that a retry of the same call would not mend."""
+
+
+class MissingTable(AwsFault):
+    """A DynamoDB table or index does not exist where the Connection says it is."""
+
+    def __init__(self, name: str, *, setting: str, region: str | None = None) -> None:
+        self.name = name
+        place = f" in {region}" if region else ""
+        super().__init__(
+            f"There is no DynamoDB table {name!r}{place}. Nothing was written. Create it (docs/tables.md has a "
+            f"CloudFormation template), or correct {setting!r} in the extras of the sosw Connection, or its region_name."
+        )
+
+
+class MissingBucket(AwsFault):
+    """The S3 bucket for queue files does not exist."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"There is no S3 bucket {name!r}. Nothing was written. Create it, or correct 'queue_bucket' in the extras "
+            f"of the sosw Connection."
+        )
+
+
+class AccessDenied(AwsFault):
+    """The credentials may not do what is needed."""
+
+    retryable = True  # policies and credentials change without the DAG
+
+    def __init__(self, *, action: str, resource: str, detail: str) -> None:
+        self.action, self.resource = action, resource
+        super().__init__(
+            f"AWS refuses {action} on {resource}. Allow it to the role or user of the AWS Connection. AWS says: {detail}"
+        )
+
+
+class NoProgress(SoswError):
+    """AWS took no more rows for too long; the next attempt goes on from where this one stopped."""
+
+    retryable = True
+
+    def __init__(self, *, job_id: str, done: int, total: int, seconds: float, last: str) -> None:
+        self.job_id, self.done, self.total = job_id, done, total
+        super().__init__(
+            f"No task of the job {job_id} could be written for {seconds:.0f} s. {done:,} of {total:,} tasks are in the "
+            f"queue; a retry of the Airflow task goes on from there. Last answer of AWS: {last}"
+        )
+
+
+def _known(what: str, names: Sequence[str], where: str) -> str:
+    if not names:
+        return f"{where[0].upper()}{where[1:]} is empty."
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{what} in {where}: {', '.join(names[:SHOWN])}{more}."
+
+
+def describe_changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """The differences of two outlines (attribute → short text of its value), one line each, for `JobConflict`."""
+    lines = []
+    for key in sorted({*old, *new}):
+        if key not in new:
+            lines.append(f"{key} is gone (was {old[key]})")
+        elif key not in old:
+            lines.append(f"{key} is new ({new[key]})")
+        elif old[key] != new[key]:
+            lines.append(f"{key} was {old[key]}, is {new[key]}")
+    return lines

@@ -1,0 +1,77 @@
+"""Reading what a user gives as a job: a mapping, a JSON text, or the event of sosw's Scheduler (sosw rules 1.1, 1.2)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sosw_airflow.exceptions import Fault, InvalidJob
+
+__all__ = ["JobRequest", "function_name", "parse_event"]
+
+_ARN = re.compile(r"arn:[^:]+:lambda:[^:]*:[^:]*:function:(?P<name>[^:]+)(?::[^:]+)?")
+_PARTIAL_ARN = re.compile(r"\d{12}:(?:function:)?(?P<name>[^:]+)(?::[^:]+)?")
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """A job taken out of its event.
+
+    :ivar job: the job without ``lambda_name``, in the order in which it was given.
+    :ivar lambda_name: the labourer's id, or None where the job does not name one.
+    :ivar schema_name: the ``job_schema_name`` of the job, or None. It also stays in the job, as upstream leaves it.
+    """
+
+    job: dict[str, Any]
+    lambda_name: str | None
+    schema_name: str | None
+
+
+def parse_event(event: Mapping[str, Any] | str | bytes) -> JobRequest:
+    """Take the job out of an event: the event itself, or its attribute ``job`` (sosw rule 1.1).
+
+    :raises InvalidJob: the text is not JSON, the job is no object, or its names are not text.
+    """
+    document = _load(event, "")
+    if "job" in document:
+        document = _load(document["job"], "job")
+    job = dict(document)
+    faults = []
+    lambda_name = job.pop("lambda_name", None)
+    if lambda_name is not None and (not isinstance(lambda_name, str) or not lambda_name.strip()):
+        faults.append(Fault("lambda_name", f"must be the name or the ARN of a Lambda function, not {lambda_name!r}"))
+    schema_name = job.get("job_schema_name") or None
+    if schema_name is not None and not isinstance(schema_name, str):
+        faults.append(Fault("job_schema_name", f"must be the name of a variant, not {schema_name!r}"))
+    if not document:
+        faults.append(Fault("", "the job is empty: give it at least one attribute for the worker"))
+    if faults:
+        raise InvalidJob(faults)
+    return JobRequest(job, function_name(lambda_name) if lambda_name is not None else None, schema_name)
+
+
+def function_name(name_or_arn: str) -> str:
+    """The name of a Lambda function, from its name or ARN of any partition, with or without version or alias.
+
+    >>> function_name("arn:aws-cn:lambda:cn-north-1:123456789012:function:puller:live")
+    'puller'
+    >>> function_name("puller:live")
+    'puller'
+    """
+    text = name_or_arn.strip()
+    match = _ARN.fullmatch(text) or _PARTIAL_ARN.fullmatch(text)
+    return match["name"] if match else text.split(":", 1)[0]
+
+
+def _load(value: object, path: str) -> Mapping[str, Any]:
+    if isinstance(value, (str, bytes, bytearray)):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise InvalidJob([Fault(path, f"is not valid JSON ({error})")]) from None
+    if not isinstance(value, Mapping):
+        raise InvalidJob([Fault(path, f"must be an object (a dict, or its JSON), not {type(value).__name__}")])
+    return value

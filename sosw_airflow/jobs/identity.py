@@ -1,0 +1,93 @@
+"""Who a job and its tasks are, so that a retry finds what an earlier attempt has done.
+
+A ``job_id`` is a digest of what identifies one generation of a job; a ``task_id`` is the job's id and the task's index.
+Ids need no storage, and a task tells which job it belongs to in any table, log line or Lambda event.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from sosw_airflow.jobs.periods import DataInterval
+from sosw_airflow.jobs.schema import JobSchema
+
+__all__ = ["JobIdentity", "fingerprint", "job_of", "outline", "task_id", "task_index"]
+
+_JOB_DIGITS = 20
+_INDEX_DIGITS = 12
+
+#: Raised when the expansion of the same job would give other tasks than before.
+_EXPANSION_VERSION = 1
+
+
+@dataclass(frozen=True)
+class JobIdentity:
+    """What makes one scheduling of a job the same job on every retry, and another one after a clear.
+
+    :ivar map_index: -1 for an Airflow task that is not mapped.
+    :ivar generation: stable over automatic retries, new after a deliberate clear.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    generation: int
+    labourer_id: str
+
+    @property
+    def job_id(self) -> str:
+        """20 hexadecimal digits."""
+        parts = list(asdict(self).values())
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:_JOB_DIGITS]
+
+
+def task_id(job_id: str, index: int) -> str:
+    """The id of the task with this index: 32 hexadecimal digits, like sosw's own."""
+    return f"{job_id}{index:0{_INDEX_DIGITS}x}"
+
+
+def task_index(task: str) -> int:
+    """The index of a task in its job."""
+    return int(task[_JOB_DIGITS:], 16)
+
+
+def job_of(task: str) -> str:
+    """The id of the job that a task belongs to."""
+    return task[:_JOB_DIGITS]
+
+
+def fingerprint(
+    job: Mapping[str, Any], schema: JobSchema, reference_date: date, data_interval: DataInterval | None
+) -> str:
+    """A digest of all that the tasks follow from: another digest, other tasks (or the same in another order)."""
+    uses_interval = job.get("period") == "data_interval"
+    parts = [
+        _EXPANSION_VERSION,
+        job,
+        schema.as_dict(),
+        # A job without a period is the same on every day.
+        reference_date.isoformat() if job.get("period") else None,
+        [day.isoformat() for day in data_interval] if data_interval and uses_interval else None,
+    ]
+    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+
+
+def outline(job: Mapping[str, Any], schema: JobSchema, reference_date: date) -> dict[str, str]:
+    """A short text for each part of a job, to say later what has changed: small values as they are, others a digest."""
+    parts: dict[str, Any] = {f"job.{name}": value for name, value in job.items()}
+    parts["job_schema"] = schema.as_dict()
+    parts["reference_date"] = reference_date.isoformat()
+    return {name: _brief(value) for name, value in list(parts.items())[:200]}
+
+
+def _brief(value: object) -> str:
+    text = json.dumps(value)
+    if len(text) <= 80:
+        return text
+    return f"{text[:40]}... ({len(text):,} characters, sha256 {hashlib.sha256(text.encode()).hexdigest()[:12]})"

@@ -1,0 +1,60 @@
+"""Is a document JSON, wholly? What JSON does not know is refused with its path, before anything is made of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from sosw_airflow.exceptions import Fault
+
+__all__ = ["Path", "dotted", "json_faults"]
+
+#: Where a value stands in a document: names of attributes and positions in lists.
+Path = tuple[str | int, ...]
+
+#: Deeper than any business job; it also ends the walk through a document that contains itself.
+_DEEPEST = 100
+_PLAIN = frozenset({str, int, bool, type(None)})
+_PLAIN_OR_FLOAT = _PLAIN | {float}
+
+
+def dotted(path: Path) -> str:
+    """``("sections", "a", 0)`` → ``sections.a[0]``."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def json_faults(value: object, path: Path = ()) -> Iterator[Fault]:
+    """Every value of the document that JSON cannot hold, with its path."""
+    if isinstance(value, dict):
+        yield from _container_faults(value, value.values(), path)
+    elif isinstance(value, (list, tuple)):
+        yield from _container_faults(None, value, path)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield Fault(dotted(path), f"is {value}, which JSON does not know: leave it out, or use null")
+    elif not (value is None or isinstance(value, (str, int))):
+        yield Fault(
+            dotted(path),
+            f"is of the type {type(value).__name__}, which JSON does not know: give text, numbers, true, false, null, "
+            f"lists or objects",
+        )
+
+
+def _container_faults(mapping: dict[Any, Any] | None, values: Any, path: Path) -> Iterator[Fault]:
+    if len(path) >= _DEEPEST:
+        yield Fault(dotted(path[:4]) + "...", f"is nested more than {_DEEPEST} levels deep, or contains itself")
+        return
+    if mapping is not None:
+        for key in mapping:
+            if not isinstance(key, str):
+                yield Fault(dotted(path), f"has the key {key!r}; keys must be text in JSON: write {str(key)!r}")
+    kinds = set(map(type, values))
+    # Long flat lists are the usual case: decide them without a step of Python for each value.
+    if kinds <= _PLAIN or (kinds <= _PLAIN_OR_FLOAT and all(math.isfinite(v) for v in values if type(v) is float)):
+        return
+    for key, value in enumerate(values) if mapping is None else mapping.items():
+        yield from json_faults(value, (*path, key if isinstance(key, int) else str(key)))

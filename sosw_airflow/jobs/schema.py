@@ -1,0 +1,113 @@
+"""Job schemas: which attributes of a job are chunkable, from the outermost to the innermost (sosw rules 2.1 to 2.3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sosw_airflow.exceptions import Fault, InvalidJobSchema
+
+__all__ = ["JobSchema", "PeriodFunction"]
+
+#: ``function(period, reference_date)`` → the dates of the period, as `datetime.date` or ``YYYY-MM-DD``.
+PeriodFunction = Callable[..., Iterable[Any]]
+
+#: Names that a job already uses for its dates.
+_RESERVED = frozenset({"day", "period", "date_list"})
+_SETTINGS = frozenset({"chunkable_attrs", "expand_period", "custom_period_patterns"})
+
+
+@dataclass(frozen=True)
+class JobSchema:
+    """The ordered chunkable attributes of a kind of job.
+
+    :ivar chunkable_attrs: singular names, outermost first, e.g. ``("section", "store", "product")``. Empty: a job is
+        never chunked by attributes, only by its dates.
+    :ivar expand_period: ``"chunked"`` (as upstream: a period becomes dates where the job is chunked or
+        ``isolate_days`` is set), or ``"always"``.
+    :ivar custom_period_patterns: pairs of a regular expression and a function, or the import path of one
+        (``"package.module:function"``), tried after the built-in patterns (sosw rule 4.3).
+    :raises InvalidJobSchema: names every fault.
+    """
+
+    chunkable_attrs: tuple[str, ...] = ()
+    expand_period: str = "chunked"
+    custom_period_patterns: tuple[tuple[str, str | PeriodFunction], ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "chunkable_attrs", tuple(self.chunkable_attrs))  # a list is as good
+        faults = list(_attribute_faults(self.chunkable_attrs))
+        if self.expand_period not in ("chunked", "always"):
+            faults.append(Fault("expand_period", f"must be 'chunked' or 'always', not {self.expand_period!r}"))
+        for pattern, function in self.custom_period_patterns:
+            if not (callable(function) or (isinstance(function, str) and function.count(":") == 1)):
+                problem = f"must be a function or its import path 'package.module:function', not {function!r}"
+                faults.append(Fault(f"custom_period_patterns.{pattern}", problem))
+            try:
+                re.compile(pattern)
+            except (re.error, TypeError) as error:
+                faults.append(Fault(f"custom_period_patterns.{pattern}", f"is no regular expression: {error}"))
+        if faults:
+            raise InvalidJobSchema(faults)
+
+    @classmethod
+    def of(cls, schema: JobSchema | Mapping[str, Any]) -> JobSchema:
+        """A schema from itself or from upstream's form, ``{"chunkable_attrs": [["section", {}], "store"]}``.
+
+        Only the first element of each entry counts (sosw rule 2.2). ``{}`` has no chunkable attributes. Other keys
+        are passed over, so that a schema of upstream can be pasted.
+        """
+        if isinstance(schema, JobSchema):
+            return schema
+        if not isinstance(schema, Mapping):
+            raise InvalidJobSchema([Fault("", f"must be a JobSchema or a mapping, not {type(schema).__name__}")])
+        faults = []
+        if schema and not _SETTINGS.intersection(schema):
+            given = ", ".join(map(str, schema))
+            faults.append(Fault("", f"must have 'chunkable_attrs' (a list of singular names), but has only: {given}"))
+        entries = schema.get("chunkable_attrs", ())
+        if isinstance(entries, (str, bytes)) or not isinstance(entries, Iterable):
+            faults.append(Fault("chunkable_attrs", f"must be a list of names, not {entries!r}"))
+            entries = ()
+        patterns = schema.get("custom_period_patterns", {})
+        if not isinstance(patterns, Mapping):
+            problem = "must map each pattern to a function's import path 'package.module:function'"
+            faults.append(Fault("custom_period_patterns", f"{problem}, not {patterns!r}"))
+            patterns = {}
+        if faults:
+            raise InvalidJobSchema(faults)
+        return cls(
+            tuple(entry[0] if isinstance(entry, (list, tuple)) and entry else entry for entry in entries),
+            schema.get("expand_period", "chunked"),
+            tuple(patterns.items()),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The schema in the form that `of` reads, for storing and comparing."""
+        document: dict[str, Any] = {"chunkable_attrs": list(self.chunkable_attrs)}
+        if self.expand_period != "chunked":
+            document["expand_period"] = self.expand_period
+        if self.custom_period_patterns:
+            document["custom_period_patterns"] = {
+                pattern: function if isinstance(function, str) else f"{function.__module__}:{function.__qualname__}"
+                for pattern, function in self.custom_period_patterns
+            }
+        return document
+
+
+def _attribute_faults(names: Iterable[object]) -> Iterable[Fault]:
+    seen = set()
+    for position, name in enumerate(names):
+        path = f"chunkable_attrs[{position}]"
+        if not isinstance(name, str) or not name:
+            yield Fault(path, f"must be the name of an attribute, not {name!r}")
+        elif name.endswith("s"):
+            yield Fault(path, f"{name!r} ends in 's': write the singular form, as sosw asks")
+        elif name in _RESERVED:
+            yield Fault(path, f"{name!r} has a meaning of its own in a job (dates): use another name")
+        elif name in seen:
+            yield Fault(path, f"{name!r} stands there twice")
+        else:
+            seen.add(name)
