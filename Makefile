@@ -1,0 +1,119 @@
+# Everything happens inside this folder: environments in .venv*, uv in .uv, the demo's state in .demo, the tests' in .test-home.
+# Needs Python 3.10 to 3.13 with pip, and make; another Python than `python3`: make PYTHON=python3.12 ...
+
+PYTHON ?= python3
+# The day of the demo's DAG run.
+DATE ?= 2026-03-02
+# More arguments for pytest, for example: make test-fast PYTEST_ARGS="-k periods -x"
+PYTEST_ARGS ?=
+
+AIRFLOW_3 := 3.3.2
+AIRFLOW_2 := 2.11.2
+UV_VERSION := 0.13.9
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+# Version of Python and place of the checkout. Both are part of the stamps' names, since an environment is good for one of each.
+TAG := $(shell $(PYTHON) -c 'import os, sys, zlib; v = sys.version_info; print("%d.%d.%d-%08x" % (v[0], v[1], v[2], zlib.crc32(os.getcwd().encode())) if (3, 10) <= v < (3, 14) else "unsupported")' 2>/dev/null)
+
+UV := .uv/bin/uv
+UV_READY := .uv/.ready-$(UV_VERSION)-$(TAG)
+READY := .venv/.ready-$(TAG)
+READY_2 := .venv-2.11/.ready-$(TAG)
+READY_MINISTACK := .venv-ministack/.ready-$(TAG)
+# Airflow 2.11 ends at Python 3.12: with a newer PYTHON the newest older one on this machine is taken.
+PYTHON_2 := $(if $(findstring 3.13.,$(TAG)),>=3.10$(comma)<3.13,$(PYTHON))
+comma := ,
+
+export UV_PYTHON_DOWNLOADS := never
+# Tests and tools never touch an Airflow that the user may have.
+export AIRFLOW_HOME := $(CURDIR)/.test-home/airflow-3.3
+export AIRFLOW__CORE__LOAD_EXAMPLES := False
+
+##@ Use
+.PHONY: help demo demo-stop
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+demo: $(READY) ## run the hashtags DAG in an Airflow with an embedded AWS and show its tasks [DATE=2026-03-02]
+	@.venv/bin/python -m demo run --date '$(DATE)'
+
+demo-stop: ## end the demo's embedded AWS (its rows end with it)
+	@if [ -x .venv/bin/python ]; then .venv/bin/python -m demo stop; else echo "No demo here."; fi
+
+##@ Develop
+.PHONY: test test-3.3 test-2.11 test-fast lint format build constraints clean
+test: test-3.3 test-2.11 ## all tests: everything on Airflow 3.3, then what depends on Airflow on 2.11
+
+test-3.3: $(READY) $(READY_2) $(READY_MINISTACK)
+	.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+test-2.11: export AIRFLOW_HOME := $(CURDIR)/.test-home/airflow-2.11
+test-2.11: $(READY_2) $(READY_MINISTACK)
+	.venv-2.11/bin/python -m pytest $(AIRFLOW_FREE) $(PYTEST_ARGS)
+# What knows no Airflow behaves the same under both; the built wheel is tried in both environments from the first run.
+AIRFLOW_FREE := --ignore=tests/jobs --ignore=tests/stores --ignore=tests/packaging
+
+test-fast: $(READY) ## the tests without the slow ones, on Airflow 3.3
+	.venv/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+lint: $(READY) ## ruff, mypy, import boundaries
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: $(READY) ## sort imports, mend what ruff can mend, format
+	.venv/bin/ruff check --fix-only --exit-zero --quiet .
+	.venv/bin/ruff format .
+
+build: $(UV_READY) ## wheel and sdist into dist/
+	rm -rf dist
+	$(UV) build --quiet --python '$(PYTHON)' --build-constraints constraints/airflow-3.3.txt --out-dir dist
+	@ls dist
+
+constraints: $(UV_READY) ## resolve the pinned versions of the environments anew
+	echo 'apache-airflow==$(AIRFLOW_3)' | $(COMPILE) pyproject.toml - --group dev -o constraints/airflow-3.3.txt
+	echo 'apache-airflow==$(AIRFLOW_2)' | $(COMPILE) pyproject.toml - --group dev -o constraints/airflow-2.11.txt
+	$(COMPILE) --group ministack -o constraints/ministack.txt
+# Universal: one file for Python 3.10 and newer and for each platform. Neither hosts nor paths get into it.
+COMPILE = $(UV) pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+clean: demo-stop ## remove the environments and everything else that this Makefile made
+	rm -rf .demo .test-home .uv .venv .venv-2.11 .venv-ministack build dist
+	rm -rf .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment is made from nothing whenever its stamp is missing or older than what it is made of; the stamp comes last. So
+# an interrupted set-up is made again, and nothing stale survives. With uv's cache this takes seconds.
+$(UV_READY):
+	@if [ -z '$(TAG)' ] || [ '$(TAG)' = unsupported ]; then \
+	  echo "$(PYTHON) is not Python 3.10 to 3.13. Name one that is: make PYTHON=python3.12 ..." >&2; exit 1; fi
+	@echo "Setting up uv"
+	@rm -rf .uv
+	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-warn-script-location --target .uv 'uv==$(UV_VERSION)'
+	@touch $@
+
+$(READY): pyproject.toml constraints/airflow-3.3.txt $(UV_READY)
+	@echo "Setting up .venv (Airflow $(AIRFLOW_3))"
+	@$(UV) venv --quiet --clear --python '$(PYTHON)' .venv
+	@$(UV) pip install --quiet --python .venv --group dev --editable . 'apache-airflow==$(AIRFLOW_3)' \
+	  --constraints constraints/airflow-3.3.txt --build-constraints constraints/airflow-3.3.txt
+	@touch $@
+
+$(READY_2): pyproject.toml constraints/airflow-2.11.txt $(UV_READY)
+	@echo "Setting up .venv-2.11 (Airflow $(AIRFLOW_2))"
+	@$(UV) venv --quiet --clear --python '$(PYTHON_2)' .venv-2.11
+	@$(UV) pip install --quiet --python .venv-2.11 --group dev --editable . 'apache-airflow==$(AIRFLOW_2)' \
+	  --constraints constraints/airflow-2.11.txt --build-constraints constraints/airflow-2.11.txt
+	@touch $@
+
+$(READY_MINISTACK): pyproject.toml constraints/ministack.txt $(UV_READY)
+	@echo "Setting up .venv-ministack"
+	@$(UV) venv --quiet --clear --python '$(PYTHON)' .venv-ministack
+	@$(UV) pip install --quiet --python .venv-ministack --group ministack --constraints constraints/ministack.txt
+	@touch $@

@@ -1,0 +1,34 @@
+"""What Airflow learns about this provider.
+
+Airflow calls `get_provider_info` from the entry point `apache_airflow_provider` at the start of every `airflow` command, since
+3.2 before its own configuration is loaded. So this module needs the standard library alone, and cannot fail.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["get_provider_info"]
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's description, in the form of Airflow's `provider_info.schema.json`."""
+    return {
+        "package-name": "airflow-provider-sosw",
+        "name": "sosw",
+        "description": "Schedule jobs of `sosw <https://docs.sosw.app>`__, the Serverless Orchestrator of Serverless Workers.",
+        "integrations": [
+            {"integration-name": "sosw", "external-doc-url": "https://docs.sosw.app", "tags": ["aws", "serverless"]},
+        ],
+        "operators": [{"integration-name": "sosw", "python-modules": ["sosw_airflow.operators.sosw"]}],
+        "hooks": [
+            {
+                "integration-name": "sosw",
+                "python-modules": ["sosw_airflow.hooks.sosw", "sosw_airflow.hooks.labourer"],
+            },
+        ],
+        "connection-types": [
+            {"connection-type": "sosw", "hook-class-name": "sosw_airflow.hooks.sosw.SoswHook"},
+            {"connection-type": "sosw_labourer", "hook-class-name": "sosw_airflow.hooks.labourer.SoswLabourerHook"},
+        ],
+    }
