@@ -1,8 +1,8 @@
 """Every error of this provider.
 
 One base class, one class for each thing that a user can do something about. A message names the value, the place, the
-rule and the mend. This module is pure: it imports neither Airflow nor boto3, so the core, the stores and the shell share
-it.
+rule and the mend. This module is pure: it imports neither Airflow nor boto3, so the core, the stores and the shell
+share it.
 
 ``retryable`` says whether a later attempt with the same inputs may succeed. The operators fail an Airflow task at once,
 without spending its retries, on an error that is not retryable.
@@ -195,7 +195,7 @@ class MissingTable(AwsFault):
         place = f" in {region}" if region else ""
         super().__init__(
             f"There is no DynamoDB table {name!r}{place}. Nothing was written. Create it (docs/tables.md has a "
-            f"CloudFormation template), or correct {setting!r} in the extras of the sosw Connection, or its region_name."
+            f"CloudFormation template), or correct {setting!r} or region_name in the extras of the sosw Connection."
         )
 
 
@@ -218,7 +218,7 @@ class AccessDenied(AwsFault):
     def __init__(self, *, action: str, resource: str, detail: str) -> None:
         self.action, self.resource = action, resource
         super().__init__(
-            f"AWS refuses {action} on {resource}. Allow it to the role or user of the AWS Connection. AWS says: {detail}"
+            f"AWS refuses {action} on {resource}. Allow it to the identity of the AWS Connection. AWS says: {detail}"
         )
 
 

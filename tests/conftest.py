@@ -14,13 +14,14 @@ import pytest
 from moto import mock_aws
 
 from sosw_airflow.stores.tables import TableNames, create_missing_tables
+from tests.one_at_a_time import one_at_a_time
 
 REGION = "us-west-2"
 BUCKET = "sosw-queue"
 NAMES = TableNames(meta_table="sosw_tasks_meta")
 
-# Set before anything imports boto3, sosw or Airflow, each of which reads some of these only once. Nothing here may come from
-# the machine: a developer's credentials, profile or Airflow database must be out of reach of a test.
+# Set before anything imports boto3, sosw or Airflow, each of which reads some of these only once. Nothing here may
+# come from the machine: a developer's credentials, profile or Airflow database must be out of reach of a test.
 for _name in [name for name in os.environ if name.startswith(("AWS_", "AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_"))]:
     del os.environ[_name]
 for _name in ("STAGE", "autotest"):  # they switch sosw to its own test tables
@@ -78,7 +79,7 @@ class Aws:
 @pytest.fixture
 def mocked_aws() -> Iterator[None]:
     """moto with nothing in it. Lambda functions are not executed."""
-    with mock_aws(config={"lambda": {"use_docker": False}}):
+    with mock_aws(config={"lambda": {"use_docker": False}}), one_at_a_time():
         yield
 
 

@@ -1,4 +1,4 @@
-"""Reading what a user gives as a job: a mapping, a JSON text, or the event of sosw's Scheduler (sosw rules 1.1, 1.2)."""
+"""Reads what users give as a job: a mapping, JSON text, or the event of sosw's Scheduler (sosw rules 1.1, 1.2)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """From a job to its tasks: the expansion of sosw's Scheduler (sosw rules 3 to 5), streaming.
 
-The job is walked once to find every fault and again, for each base job, to emit. Both use the same `_Walk`, so that what
-was checked is what is emitted. The walk yields `Leaf`s, runs of tasks which differ only in one attribute; memory grows
-with the depth of a job and not with the number of its tasks.
+The job is walked once to find every fault and again, for each base job, to emit. Both use the same `_Walk`, so that
+what was checked is what is emitted. The walk yields `Leaf`s, runs of tasks which differ only in one attribute; memory
+grows with the depth of a job and not with the number of its tasks.
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ _UNCHUNKED = 1_000_000
 
 #: Names of the row, and of the parameters of upstream's ``create_task``: as a job's attribute they would change the row
 #: or crash (sosw difference D9).
-_ROW_NAMES = frozenset(
-    {"attempts", "created_at", "greenfield", "labourer", "labourer_id", "self", "strict", "task_id"}
-)
+_ROW_NAMES = frozenset({"attempts", "created_at", "greenfield", "labourer", "labourer_id", "self", "strict", "task_id"})
 _NOT_REALLY_TRUE = frozenset({"false", "no", "off", "0", "none", "null"})
 
 

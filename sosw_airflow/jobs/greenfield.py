@@ -1,9 +1,9 @@
 """Where new tasks stand in a labourer's queue: sosw's greenfield numbers (sosw rule 9).
 
-Rows with a greenfield below the present are queued, in ascending order; rows above it are invoked. New rows go behind the
-newest queued one, 1000 apart, as upstream puts them. Upstream lets the numbers run past the present after about 1.7
-million tasks, and its Scavenger then takes queued tasks for expired ones; here the step shrinks, so that all of a job stays
-below the present.
+Rows with a greenfield below the present are queued, in ascending order; rows above it are invoked. New rows go behind
+the newest queued one, 1000 apart, as upstream puts them. Upstream lets the numbers run past the present after about 1.7
+million tasks, and its Scavenger then takes queued tasks for expired ones; here the step shrinks, so that all of a job
+stays below the present.
 """
 
 from __future__ import annotations

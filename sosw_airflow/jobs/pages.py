@@ -1,14 +1,16 @@
 """Cutting the lines of a queue file into pages: consecutive tasks that are committed in one transaction.
 
-The cut depends on the lines alone, so that every reader of a queue file finds the same pages.
+The cut depends on the lines and the limits alone, so that every reader of a queue file finds the same pages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-__all__ = ["MAX_PAGE_BYTES", "MAX_PAGE_ROWS", "MAX_PAGE_ROWS_WITH_META", "Page", "PageCutter", "cut_pages"]
+from sosw_airflow.jobs.rows import row_size_of_line
+
+__all__ = ["MAX_PAGE_ROWS", "MAX_PAGE_ROWS_WITH_META", "Page", "PageCutter", "PageLimits", "cut_pages", "write_units"]
 
 #: A DynamoDB transaction has 100 actions: the rows and the page's marker.
 MAX_PAGE_ROWS = 99
@@ -16,59 +18,88 @@ MAX_PAGE_ROWS = 99
 #: The same where each task also has a row in the meta table.
 MAX_PAGE_ROWS_WITH_META = 49
 
-#: A DynamoDB transaction has 4 MB; the rest is room for what a row has beside its line.
-MAX_PAGE_BYTES = 3_800_000
+#: A DynamoDB transaction has 4 MB; the rest is room for the marker.
+_MAX_PAGE_BYTES = 4_000_000
+
+_UNIT_BYTES = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class PageLimits:
+    """What a page may have.
+
+    :ivar rows: tasks.
+    :ivar units: write units of its rows, counted once (see `write_units`); 0 for no limit. A row that needs more makes
+        a page of its own.
+    """
+
+    rows: int = MAX_PAGE_ROWS
+    units: int = 0
+
+
+@dataclass(slots=True)
 class Page:
     """Consecutive tasks of a job.
 
     :ivar number: of the page in its job, from 0.
     :ivar first: index of its first task in the job.
+    :ivar units: write units of its rows, counted once.
     :ivar lines: of the queue file, without newlines.
     """
 
     number: int
     first: int
-    lines: list[str]
+    units: int = 0
+    lines: list[str] = field(default_factory=list)
+
+
+def write_units(line_bytes: int) -> int:
+    """DynamoDB's write units for one plain write of a task's row: its size in KB. A transaction costs the double."""
+    return -(-row_size_of_line(line_bytes) // _UNIT_BYTES)
 
 
 class PageCutter:
     """Decides, line by line, where a page ends; it keeps numbers only.
 
-    :param max_rows: tasks a page, at the most.
-    :param max_bytes: bytes of lines a page, at the most; a longer line makes a page of its own.
     :ivar pages: pages begun so far.
+    :ivar units: write units of the present page.
     """
 
-    def __init__(self, max_rows: int, max_bytes: int = MAX_PAGE_BYTES) -> None:
-        self._max_rows = max_rows
-        self._max_bytes = max_bytes
-        self._rows = 0
-        self._bytes = 0
-        self.pages = 0
+    def __init__(self, limits: PageLimits) -> None:
+        self._limits = limits
+        self._most_units = limits.units or _MAX_PAGE_BYTES
+        self._rows = self._bytes = self.units = self.pages = 0
 
-    def begins_page(self, length: int) -> bool:
-        """Take the next line, of this length in bytes; True where it is the first of a page."""
-        begins = self.pages == 0 or self._rows == self._max_rows or self._bytes + length > self._max_bytes
+    def begins_page(self, line_bytes: int) -> bool:
+        """Take the next line; True where it is the first of a page."""
+        size = row_size_of_line(line_bytes)
+        units = -(-size // _UNIT_BYTES)
+        begins = (
+            self.pages == 0
+            or self._rows == self._limits.rows
+            or self.units + units > self._most_units
+            or self._bytes + size > _MAX_PAGE_BYTES
+        )
         if begins:
             self.pages += 1
-            self._rows = self._bytes = 0
+            self._rows = self._bytes = self.units = 0
         self._rows += 1
-        self._bytes += length
+        self._bytes += size
+        self.units += units
         return begins
 
 
-def cut_pages(lines: Iterable[str], *, max_rows: int, max_bytes: int = MAX_PAGE_BYTES) -> Iterator[Page]:
+def cut_pages(lines: Iterable[str], limits: PageLimits) -> Iterator[Page]:
     """The pages of the lines, one at a time."""
-    cutter = PageCutter(max_rows, max_bytes)
+    cutter = PageCutter(limits)
     page: Page | None = None
     for index, line in enumerate(lines):
         if cutter.begins_page(len(line)):
             if page is not None:
                 yield page
-            page = Page(cutter.pages - 1, index, [])
-        page.lines.append(line)  # type: ignore[union-attr]
+            page = Page(cutter.pages - 1, index)
+        assert page is not None  # noqa: S101 - the first line begins a page
+        page.lines.append(line)
+        page.units = cutter.units
     if page is not None:
         yield page

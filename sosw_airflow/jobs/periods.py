@@ -1,7 +1,7 @@
 """Periods: from ``last_2_days`` and its kin to dates, seen from a reference date (sosw rules 4, 4.1, 4.3).
 
-Upstream matches its patterns as prefixes, so ``todayish`` is today; that is kept, with a warning. The forms that are new
-here (ranges, mappings, ``data_interval``) match as a whole.
+Upstream matches its patterns as prefixes, so ``todayish`` is today; that is kept, with a warning. The forms that are
+new here (ranges, mappings, ``data_interval``) match as a whole.
 """
 
 from __future__ import annotations

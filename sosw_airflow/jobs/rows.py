@@ -9,7 +9,7 @@ from typing import Any
 
 from sosw_airflow.exceptions import TaskTooLarge
 
-__all__ = ["DYNAMODB_ITEM_LIMIT", "LAMBDA_PAYLOAD_LIMIT", "LineCodec", "Row", "row_item", "row_size"]
+__all__ = ["DYNAMODB_ITEM_LIMIT", "LAMBDA_PAYLOAD_LIMIT", "LineCodec", "Row", "row_item", "row_size_of_line"]
 
 #: Bytes that a DynamoDB item may have.
 DYNAMODB_ITEM_LIMIT = 400 * 1024
@@ -19,7 +19,8 @@ LAMBDA_PAYLOAD_LIMIT = 1024 * 1024
 
 # What a row has beside payload and labourer: the names of the attributes, an id, three numbers at their largest.
 _ROW_OVERHEAD = len("task_idlabourer_idpayloadcreated_atgreenfieldattempts") + 32 + 3 * 21
-# What an invocation has beside them: `, "task_id": "<32>", "labourer_id": "", "created_at": <17>, "greenfield": <12>, ...`.
+# What an invocation has beside them: `, "task_id": "<32>", "labourer_id": "", "created_at": <17>, "greenfield": <12>,
+# ...`.
 _EVENT_OVERHEAD = 180
 
 _encode = json.JSONEncoder().encode
@@ -52,9 +53,9 @@ def row_item(row: Row) -> dict[str, dict[str, str]]:
     }
 
 
-def row_size(payload: str, labourer_id: str) -> int:
-    """Bytes of a row as DynamoDB counts them, at the most."""
-    return len(payload) + len(labourer_id.encode()) + _ROW_OVERHEAD
+def row_size_of_line(line_bytes: int) -> int:
+    """Bytes of a task's row as DynamoDB counts them, from the length of its line; at the most."""
+    return line_bytes + _ROW_OVERHEAD - len(', "labourer_id": ""')
 
 
 class LineCodec:

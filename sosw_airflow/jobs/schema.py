@@ -42,7 +42,8 @@ class JobSchema:
         if self.expand_period not in ("chunked", "always"):
             faults.append(Fault("expand_period", f"must be 'chunked' or 'always', not {self.expand_period!r}"))
         for pattern, function in self.custom_period_patterns:
-            if not (callable(function) or (isinstance(function, str) and function.count(":") == 1)):
+            importable = function.count(":") == 1 if isinstance(function, str) else callable(function)
+            if not importable:
                 problem = f"must be a function or its import path 'package.module:function', not {function!r}"
                 faults.append(Fault(f"custom_period_patterns.{pattern}", problem))
             try:

@@ -1,7 +1,8 @@
 """The CloudFormation template of the tables and the queue bucket, made from the same definitions as everything else.
 
-`docs/cloudformation/sosw_airflow.yaml` is this template, with comments, for people who deploy from a file; a test keeps the
-two equal. By default it creates only what an existing sosw stack lacks: `sosw_jobs` and a bucket for the queue files.
+`docs/cloudformation/sosw_airflow.yaml` is this template, with comments, for people who deploy from a file; a test keeps
+the two equal. By default it creates only what an existing sosw stack lacks: `sosw_jobs` and a bucket for the queue
+files.
 """
 
 from __future__ import annotations

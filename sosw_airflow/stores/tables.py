@@ -1,7 +1,7 @@
 """The five DynamoDB tables: sosw's four, as its own template defines them, and `sosw_jobs` for the job records.
 
-One set of definitions feeds both ways of creating them: `create_missing_tables` (demo, tests, small installations) and the
-CloudFormation template of `sosw_airflow.stores.cloudformation`.
+One set of definitions feeds both ways of creating them: `create_missing_tables` (demo, tests, small installations) and
+the CloudFormation template of `sosw_airflow.stores.cloudformation`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 AttributeType = Literal["S", "N"]
 Key = tuple[str, AttributeType]
 
-# One second between two looks at a table that is being created, for two minutes: DynamoDB usually needs ten seconds, and
-# botocore's own pace (20 s) would make the first start of a demo slow.
+# One second between two looks at a table that is being created, for two minutes: DynamoDB usually needs ten seconds,
+# and botocore's own pace (20 s) would make the first start of a demo slow.
 _WAIT = {"Delay": 1, "MaxAttempts": 120}
 
 
@@ -36,7 +36,8 @@ _WAIT = {"Delay": 1, "MaxAttempts": 120}
 class TableNames:
     """Names of the tables and of the indexes; the defaults are sosw's.
 
-    `meta_table` is None unless it is wanted: sosw writes an audit row for each step of each task wherever that table exists.
+    `meta_table` is None unless it is wanted: sosw writes an audit row for each step of each task wherever that table
+    exists.
     """
 
     tasks_table: str = "sosw_tasks"
@@ -54,12 +55,13 @@ SOSW_NAMES = TableNames()
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Provisioned capacity of a table and of each of its global indexes, in DynamoDB units (defaults: sosw's template)."""
+    """Provisioned units of a table and of each of its global indexes; the defaults are those of sosw's template."""
 
     read_units: int = 3
     write_units: int = 2
 
     def as_argument(self) -> dict[str, int]:
+        """`ProvisionedThroughput` as boto3 and CloudFormation want it."""
         return {"ReadCapacityUnits": self.read_units, "WriteCapacityUnits": self.write_units}
 
 
@@ -77,6 +79,7 @@ class Index:
     attributes: tuple[str, ...] | None = None
 
     def as_argument(self) -> dict[str, Any]:
+        """The index as boto3 and CloudFormation want it, without billing."""
         projection: dict[str, Any] = {"ProjectionType": "ALL"}
         if self.attributes is not None:
             projection = {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(self.attributes)}
@@ -161,9 +164,9 @@ def create_missing_tables(
 ) -> list[str]:
     """Create the tables that do not exist, wait until all of them can be used, and return the names of those created.
 
-    `dynamodb` is a boto3 DynamoDB client; `billing` None means on demand. An existing table is never altered, whatever its
-    keys, billing or TTL. Two processes may call this at once: each table is reported by the one that created it, and both
-    return only when every table is active. Errors of AWS other than "exists already" pass through.
+    `dynamodb` is a boto3 DynamoDB client; `billing` None means on demand. An existing table is never altered, whatever
+    its keys, billing or TTL. Two processes may call this at once: each table is reported by the one that created it,
+    and both return only when every table is active. Errors of AWS other than "exists already" pass through.
     """
     created = []
     pending = []

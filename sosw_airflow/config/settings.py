@@ -1,0 +1,101 @@
+"""The extras of a Connection of type ``sosw``: where things are."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
+
+from sosw_airflow.exceptions import Fault, InvalidConfiguration
+from sosw_airflow.jobs.rows import LAMBDA_PAYLOAD_LIMIT
+from sosw_airflow.stores.tables import TableNames
+
+__all__ = ["SoswSettings"]
+
+
+@dataclass(frozen=True)
+class SoswSettings:
+    """Where an installation of sosw has its things. The defaults are sosw's names.
+
+    :ivar queue_bucket: S3 bucket of the queue files. The only setting without a default.
+    :ivar s3_prefix: prefix of their keys.
+    :ivar aws_conn_id: the AWS Connection for credentials; empty for boto3's own search (environment, role, ...).
+    :ivar region_name: None for the AWS Connection's.
+    :ivar endpoint_url: of an emulator or a private endpoint, for DynamoDB and S3 alike; None for AWS's own.
+    :ivar meta_table: upstream's optional history of tasks; None where it is not kept.
+    :ivar max_rows_per_second: a limit on the writing, None for as fast as the table allows.
+    :ivar lambda_payload_limit: bytes that the payload of an invocation may have.
+    """
+
+    queue_bucket: str
+    s3_prefix: str = "sosw/scheduler"
+    aws_conn_id: str = "aws_default"
+    region_name: str | None = None
+    endpoint_url: str | None = None
+    tasks_table: str = "sosw_tasks"
+    index_greenfield: str = "sosw_tasks_greenfield"
+    closed_tasks_table: str = "sosw_closed_tasks"
+    closed_tasks_index: str = "labourer_task_status_with_time"
+    retry_tasks_table: str = "sosw_retry_tasks"
+    jobs_table: str = "sosw_jobs"
+    meta_table: str | None = None
+    max_rows_per_second: float | None = None
+    lambda_payload_limit: int = LAMBDA_PAYLOAD_LIMIT
+
+    @classmethod
+    def of(cls, extra: Mapping[str, Any], *, conn_id: str) -> SoswSettings:
+        """The settings from a Connection's extras.
+
+        :raises InvalidConfiguration: names every fault.
+        """
+        known = {each.name: each for each in fields(cls)}
+        faults = []
+        values: dict[str, Any] = {}
+        for name, value in extra.items():
+            path = f"Connection {conn_id}, extra {name}"
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+                if close:
+                    faults.append(Fault(path, f"is not a setting; {close[0]!r} is meant"))
+            elif name in ("max_rows_per_second", "lambda_payload_limit"):
+                number = _positive(value)
+                if value not in (None, "") and number is None:
+                    faults.append(Fault(path, f"must be a positive number, not {value!r}"))
+                elif number is not None:
+                    values[name] = int(number) if name == "lambda_payload_limit" else number
+            elif value is None or (isinstance(value, str) and not value.strip()):
+                if name == "aws_conn_id":
+                    values[name] = ""
+            elif isinstance(value, str):
+                values[name] = value.strip()
+            else:
+                faults.append(Fault(path, f"must be text, not {value!r}"))
+        faults += [
+            Fault(f"Connection {conn_id}, extra {name}", "is missing")
+            for name, each in known.items()
+            if each.default is MISSING and name not in values and not any(name in fault.path for fault in faults)
+        ]
+        if faults:
+            raise InvalidConfiguration(faults)
+        return cls(**values)
+
+    def table_names(self) -> TableNames:
+        """The names of tables and indexes."""
+        return TableNames(
+            tasks_table=self.tasks_table,
+            index_greenfield=self.index_greenfield,
+            closed_tasks_table=self.closed_tasks_table,
+            closed_tasks_index=self.closed_tasks_index,
+            retry_tasks_table=self.retry_tasks_table,
+            jobs_table=self.jobs_table,
+            meta_table=self.meta_table,
+        )
+
+
+def _positive(value: object) -> float | None:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number < float("inf") else None

@@ -1,0 +1,1 @@
+"""Hooks: Connections and Variables of Airflow, and the AWS clients that they lead to."""

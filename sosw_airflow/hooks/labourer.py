@@ -1,0 +1,37 @@
+"""The connection type ``sosw_labourer``: a labourer kept in a Connection, for instance in a secrets backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sosw_airflow._compat import BaseHook
+from sosw_airflow.config.registry import LABOURER_CONN_TYPE, Labourer
+
+__all__ = ["SoswLabourerHook"]
+
+
+class SoswLabourerHook(BaseHook):
+    """Reads a labourer from a Connection whose id is the labourer's id and whose extras are its settings."""
+
+    conn_name_attr = "labourer_conn_id"
+    default_conn_name = "sosw_labourer_default"
+    conn_type = LABOURER_CONN_TYPE
+    hook_name = "sosw labourer"
+
+    def __init__(self, labourer_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.labourer_conn_id = labourer_conn_id
+
+    def get_conn(self) -> Labourer:
+        """The labourer."""
+        connection = self.get_connection(self.labourer_conn_id)
+        return Labourer(self.labourer_conn_id, dict(connection.extra_dejson))
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Only the extras count."""
+        return {
+            "hidden_fields": ["host", "port", "login", "password", "schema"],
+            "relabeling": {"extra": "Settings (JSON)"},
+            "placeholders": {"extra": '{"arn": "arn:aws:lambda:...", "max_simultaneous_invocations": 10}'},
+        }

@@ -1,0 +1,146 @@
+"""The connection type ``sosw``, and what it leads to."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from typing import Any
+
+from sosw_airflow._compat import BaseHook, find_connection, get_variable
+from sosw_airflow.config.registry import (
+    LABOURER_CONN_TYPE,
+    LABOURERS_VARIABLE,
+    SCHEMAS_VARIABLE,
+    Labourer,
+    job_schema_from,
+    labourers_from,
+)
+from sosw_airflow.config.settings import SoswSettings
+from sosw_airflow.exceptions import Fault, InvalidConfiguration, SoswError, UnknownLabourer
+from sosw_airflow.jobs.schema import JobSchema
+
+__all__ = ["SoswHook"]
+
+#: Pages in flight, and so connections kept open.
+_CONNECTIONS = 16
+
+
+class SoswHook(BaseHook):
+    """Reads the sosw Connection and the Variables, and makes the AWS clients. Nothing is read before it is asked for.
+
+    :param sosw_conn_id: a Connection of type ``sosw``; its extras are described at `SoswSettings`.
+    """
+
+    conn_name_attr = "sosw_conn_id"
+    default_conn_name = "sosw_default"
+    conn_type = "sosw"
+    hook_name = "sosw"
+
+    def __init__(self, sosw_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.sosw_conn_id = sosw_conn_id
+
+    @cached_property
+    def settings(self) -> SoswSettings:
+        """Where things are.
+
+        :raises InvalidConfiguration: there is no such Connection, or it has faults.
+        """
+        connection = find_connection(self.sosw_conn_id)
+        if connection is None:
+            problem = (
+                "does not exist: create it with  airflow connections add "
+                f'{self.sosw_conn_id} --conn-type sosw --conn-extra \'{{"queue_bucket": "..."}}\''
+            )
+            raise InvalidConfiguration([Fault(f"Connection {self.sosw_conn_id}", problem)])
+        try:
+            extra = connection.extra_dejson
+        except ValueError as error:
+            problem = f"has extras that are not valid JSON ({error})"
+            raise InvalidConfiguration([Fault(f"Connection {self.sosw_conn_id}", problem)]) from None
+        return SoswSettings.of(extra, conn_id=self.sosw_conn_id)
+
+    def labourer(self, labourer_id: str) -> Labourer:
+        """A registered labourer, from the Variable or else from a Connection of type ``sosw_labourer``.
+
+        :raises UnknownLabourer: it is in neither.
+        """
+        registered = labourers_from(get_variable(LABOURERS_VARIABLE))
+        if labourer_id in registered:
+            return registered[labourer_id]
+        connection = find_connection(labourer_id)
+        if connection is not None and connection.conn_type == LABOURER_CONN_TYPE:
+            return Labourer(labourer_id, dict(connection.extra_dejson))
+        raise UnknownLabourer(labourer_id, registered)
+
+    def job_schema(self, name: str) -> JobSchema:
+        """A variant of the job schema, from the Variable.
+
+        :raises UnknownJobSchema: there is none of this name.
+        """
+        return job_schema_from(get_variable(SCHEMAS_VARIABLE), name)
+
+    def get_conn(self) -> Any:
+        """A boto3 DynamoDB client."""
+        return self.client("dynamodb")
+
+    def client(self, service: str, *, attempts: int = 10, connections: int = _CONNECTIONS) -> Any:
+        """A boto3 client with the credentials, the region and the endpoint of the Connection.
+
+        :param attempts: that botocore makes for a request, 1 for no retries.
+        """
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+        from botocore.config import Config
+
+        settings = self.settings
+        aws: Any = AwsGenericHook(
+            aws_conn_id=settings.aws_conn_id or None, region_name=settings.region_name, client_type=service
+        )
+        ours = Config(
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            max_pool_connections=connections,
+            connect_timeout=10,
+            read_timeout=30,
+        )
+        return aws.get_session(region_name=settings.region_name).client(
+            service,
+            endpoint_url=settings.endpoint_url or aws.conn_config.get_service_endpoint_url(service),
+            config=(aws.config or Config()).merge(ours),
+            verify=aws.verify,
+        )
+
+    def deployment(self) -> Any:
+        """The installation of sosw that the Connection describes, a `sosw_airflow.stores.scheduling.Deployment`."""
+        from sosw_airflow.stores.scheduling import Deployment
+
+        settings = self.settings
+        return Deployment(
+            dynamodb=self.client("dynamodb"),
+            dynamodb_once=self.client("dynamodb", attempts=1),
+            s3=self.client("s3"),
+            tables=settings.table_names(),
+            queue_bucket=settings.queue_bucket,
+            s3_prefix=settings.s3_prefix,
+            now=time.time,
+            max_rows_per_second=settings.max_rows_per_second,
+            lambda_payload_limit=settings.lambda_payload_limit,
+        )
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Say whether the tables and the bucket exist: Airflow's "Test" button."""
+        from sosw_airflow.stores.checks import missing_parts
+
+        try:
+            problems = missing_parts(self.deployment())
+        except SoswError as error:
+            return False, str(error)
+        return (False, " ".join(problems)) if problems else (True, "The tables, the index and the bucket are there.")
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Only the extras count."""
+        return {
+            "hidden_fields": ["host", "port", "login", "password", "schema"],
+            "relabeling": {"extra": "Settings (JSON)"},
+            "placeholders": {"extra": '{"queue_bucket": "my-sosw-bucket", "aws_conn_id": "aws_default"}'},
+        }

@@ -1,0 +1,149 @@
+"""The operator that puts a job into sosw's queue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sosw_airflow._compat import BaseOperator
+from sosw_airflow.dag_runs import data_interval_days, job_identity, reference_date
+from sosw_airflow.exceptions import ConflictingLabourers, Fault, InvalidConfiguration, SoswError
+from sosw_airflow.hooks.sosw import SoswHook
+from sosw_airflow.jobs.event import JobRequest, function_name, parse_event
+from sosw_airflow.jobs.expansion import Expansion
+from sosw_airflow.jobs.schema import JobSchema
+from sosw_airflow.operators.failing import without_retry
+
+if TYPE_CHECKING:
+    import threading
+
+    from sosw_airflow._compat import Context
+
+__all__ = ["SoswScheduleOperator"]
+
+
+class SoswScheduleOperator(BaseOperator):
+    """Expand a job into tasks and put each of them into sosw's queue, exactly once.
+
+    An automatic retry goes on from where the former attempt stopped; clearing the Airflow task schedules the job anew.
+    Dates follow the DAG run, never the wall clock.
+
+    :param job: the job: a mapping, its JSON text, an event of sosw's Scheduler (``{"job": ...}``), an XComArg, or
+        ``s3://bucket/key`` of a JSON document. (templated)
+    :param labourer: id (name or ARN) of the Lambda function that works on the tasks, unless the job has it as
+        ``lambda_name``; where both are given they must agree. (templated)
+    :param job_schema: name of a variant in the Variable ``sosw_job_schemas``, or the schema itself. A
+        ``job_schema_name`` in the job comes first. (templated)
+    :param reference_date: the day that periods such as ``last_2_days`` are seen from, as a date or its text; by default
+        the day on which sosw's Scheduler would have run for this DAG run. (templated)
+    :param sosw_conn_id: the Connection of type ``sosw``. (templated)
+    :param queue_position: ``"back"``, or ``"front"``: before everything that waits for this labourer. (templated)
+
+    Returns (as XCom) ``job_id``, ``labourer``, ``tasks``, ``pages``, ``queue_key``, ``reference_date``,
+    ``first_task_id``, ``last_task_id`` and ``state``; the same for every attempt of one generation.
+    """
+
+    template_fields: Sequence[str] = (
+        "job",
+        "labourer",
+        "job_schema",
+        "reference_date",
+        "sosw_conn_id",
+        "queue_position",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"job": "json", "job_schema": "json"}
+    ui_color = "#e8f3ec"
+
+    def __init__(
+        self,
+        *,
+        job: Any,
+        labourer: str | None = None,
+        job_schema: str | Mapping[str, Any] | JobSchema = "default",
+        reference_date: Any = None,
+        sosw_conn_id: str = SoswHook.default_conn_name,
+        queue_position: str = "back",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job = job
+        self.labourer = labourer
+        self.job_schema = job_schema
+        self.reference_date = reference_date
+        self.sosw_conn_id = sosw_conn_id
+        self.queue_position = queue_position
+        self._stop: threading.Event | None = None
+
+    def execute(self, context: Context) -> dict[str, str | int]:
+        """Check the job, plan it, write it.
+
+        :raises SoswError: says what is wrong, where, and how to mend it. An error that a retry cannot mend fails the
+            Airflow task at once.
+        """
+        try:
+            return self._schedule(context)
+        except SoswError as error:
+            if error.retryable:
+                raise
+            failure = without_retry(error)
+        raise failure
+
+    def on_kill(self) -> None:
+        """Stop between two requests; what is in the queue stays, and a later attempt goes on from there."""
+        if self._stop is not None:
+            self._stop.set()
+
+    def _schedule(self, context: Context) -> dict[str, str | int]:
+        from sosw_airflow.stores.scheduling import JobScheduler, ScheduleRequest
+
+        hook = SoswHook(self.sosw_conn_id)
+        self._check_arguments()
+        request = self._job_request(hook)
+        labourer_id = self._labourer_id(request)
+        hook.labourer(labourer_id)
+        today, interval = reference_date(context, self.reference_date), data_interval_days(context)
+        expansion = Expansion(
+            request.job, schema=self._schema(hook, request), reference_date=today, data_interval=interval
+        )
+        for warning in expansion.warnings:
+            self.log.warning("%s", warning)
+        scheduler = JobScheduler(hook.deployment())
+        self._stop = scheduler.stop
+        scheduled = scheduler.schedule(
+            ScheduleRequest(
+                identity=job_identity(context, labourer_id),
+                expansion=expansion,
+                reference_date=today,
+                data_interval=interval,
+                queue_position="front" if self.queue_position == "front" else "back",
+            )
+        )
+        return scheduled.summary()
+
+    def _check_arguments(self) -> None:
+        if self.queue_position not in ("back", "front"):
+            raise InvalidConfiguration(
+                [Fault("queue_position", f"must be 'back' or 'front', not {self.queue_position!r}")]
+            )
+
+    def _job_request(self, hook: SoswHook) -> JobRequest:
+        job = self.job
+        if isinstance(job, str) and job.strip().startswith("s3://"):
+            from sosw_airflow.stores.documents import read_document
+
+            job = read_document(hook.client("s3"), job.strip())
+        return parse_event(job)
+
+    def _labourer_id(self, request: JobRequest) -> str:
+        given = function_name(self.labourer) if self.labourer else None
+        if given and request.lambda_name and given != request.lambda_name:
+            raise ConflictingLabourers(given, request.lambda_name)
+        labourer_id = given or request.lambda_name
+        if not labourer_id:
+            problem = "is missing: give the operator's labourer, or lambda_name in the job"
+            raise InvalidConfiguration([Fault("labourer", problem)])
+        return labourer_id
+
+    def _schema(self, hook: SoswHook, request: JobRequest) -> JobSchema:
+        wanted = request.schema_name or self.job_schema
+        return hook.job_schema(wanted) if isinstance(wanted, str) else JobSchema.of(wanted)

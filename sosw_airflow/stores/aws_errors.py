@@ -1,0 +1,148 @@
+"""What an error of AWS means for the caller: wait and try again, give up, or look first.
+
+One place judges, so that the writer, the records and the queue file treat the same answer alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,  # noqa: A004 - botocore's own name
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
+
+from sosw_airflow.exceptions import AccessDenied, AwsFault, MissingBucket, MissingTable
+
+__all__ = ["Verdict", "cancellation_codes", "error_code", "explain", "explained", "judge"]
+
+
+class Verdict(str, Enum):
+    """What to do after a failed call."""
+
+    THROTTLED = "throttled"  # slow down, then send again
+    TRANSIENT = "transient"  # the outcome may be unknown; sending again settles it
+    CANCELLED = "cancelled"  # a transaction was refused: look at its reasons
+    PERMANENT = "permanent"  # sending again cannot help
+
+
+_THROTTLED = frozenset(
+    {
+        "LimitExceededException",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "BandwidthLimitExceeded",
+    }
+)
+_TRANSIENT = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+        "ReplicatedWriteConflictException",
+    }
+)
+_DENIED = frozenset(
+    {
+        "403",
+        "AccessDenied",
+        "AccessDeniedException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "NotAuthorized",
+        "SignatureDoesNotMatch",
+        "UnauthorizedOperation",
+        "UnrecognizedClientException",
+        "AuthorizationHeaderMalformed",
+        "KMSAccessDeniedException",
+    }
+)
+
+
+def error_code(error: BaseException) -> str:
+    """AWS's code of the error, or the name of botocore's class."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", ""))
+    return type(error).__name__
+
+
+def cancellation_codes(error: ClientError) -> list[str]:
+    """The code for each action of a cancelled transaction, ``"None"`` for one that was not at fault."""
+    reasons = error.response.get("CancellationReasons")
+    if reasons:
+        return [str(reason.get("Code") or "None") for reason in reasons]
+    # Some emulators and old endpoints have the codes in the message only: "... specific reasons [None, X]".
+    message = str(error.response.get("Error", {}).get("Message", ""))
+    start, end = message.rfind("["), message.rfind("]")
+    return [code.strip() for code in message[start + 1 : end].split(",")] if 0 <= start < end else []
+
+
+def judge(error: BaseException) -> Verdict:
+    """What the error means."""
+    code = error_code(error)
+    if isinstance(error, ClientError):
+        if code == "TransactionCanceledException":
+            return Verdict.CANCELLED
+        if code in _THROTTLED:
+            return Verdict.THROTTLED
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return Verdict.TRANSIENT if code in _TRANSIENT or status >= 500 else Verdict.PERMANENT
+    if isinstance(error, (ConnectionError, HTTPClientError)):
+        return Verdict.TRANSIENT
+    return Verdict.PERMANENT
+
+
+def explain(
+    error: ClientError | BotoCoreError, *, action: str, resource: str, setting: str, bucket: bool = False
+) -> Exception:
+    """The error in words that name the resource and the mend.
+
+    :param action: the API call, e.g. ``dynamodb:Query``.
+    :param resource: the table or bucket.
+    :param setting: the extra of the sosw Connection that names it.
+    """
+    code = error_code(error)
+    if code in _DENIED or isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        return AccessDenied(action=action, resource=resource, detail=str(error))
+    if code in {"NoSuchBucket", "404"} and bucket:
+        return MissingBucket(resource)
+    if code == "ResourceNotFoundException" or "does not have the specified index" in str(error):
+        return MissingTable(resource, setting=setting)
+    fault = AwsFault(f"{action} on {resource} failed: {error}. (The Connection's extra {setting!r} names it.)")
+    fault.retryable = judge(error) is not Verdict.PERMANENT
+    return fault
+
+
+@contextmanager
+def explained(*, action: str, resource: str, setting: str, bucket: bool = False) -> Iterator[None]:
+    """Turn what botocore raises inside into this provider's errors."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise explain(error, action=action, resource=resource, setting=setting, bucket=bucket) from error

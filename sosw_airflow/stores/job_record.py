@@ -1,0 +1,202 @@
+"""The job record in ``sosw_jobs``: the header of a scheduled job and a marker for each of its pages.
+
+The header appears once the plan is complete in S3. Whoever comes later goes on from it. A marker appears in the same
+transaction as its page's rows; it says for ever that the page was committed, even when the rows have been archived
+since. A cancelled job has markers for all of its pages, so that no copy of its writer that still lives can commit
+another one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from enum import Enum
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from sosw_airflow.exceptions import JobRecordDamaged
+from sosw_airflow.stores.aws_errors import error_code, explained
+
+__all__ = ["RECORD_SECONDS", "Header", "JobRecords", "JobState"]
+
+#: How long a job record is kept after its header was written: longer than any Airflow task is retried.
+RECORD_SECONDS = 180 * 86_400
+
+_HEADER = {"S": "header"}
+_PAGE = "page#"
+
+
+class JobState(str, Enum):
+    """Where a job stands."""
+
+    PLANNED = "planned"
+    WRITTEN = "written"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known of a scheduled job.
+
+    :ivar fingerprint: digest of job, schema and dates; another one under the same id is a conflict.
+    :ivar outline: JSON text, what to compare for the message of a conflict.
+    :ivar tasks: number of tasks.  :ivar pages: number of pages.  :ivar page_rows: and ``page_units``: the limits of a
+        page.
+    :ivar greenfield_base: and ``greenfield_step``: the places in the queue.
+    :ivar queue_key: the queue file in ``queue_bucket``; ``queue_bytes`` is its size.
+    :ivar created_at: and ``updated_at``, ``expires_at``: seconds since 1970.
+    """
+
+    job_id: str
+    state: JobState
+    labourer_id: str
+    fingerprint: str
+    outline: str
+    tasks: int
+    pages: int
+    page_rows: int
+    page_units: int
+    greenfield_base: int
+    greenfield_step: int
+    queue_bucket: str
+    queue_key: str
+    queue_bytes: int
+    reference_date: str
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    generation: int
+    created_at: int
+    updated_at: int
+    expires_at: int
+
+    def item(self) -> dict[str, dict[str, str]]:
+        """The header in DynamoDB's notation."""
+        item: dict[str, dict[str, str]] = {"record": _HEADER}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            item[each.name] = (
+                {"N": str(value)} if isinstance(value, int) else {"S": str(getattr(value, "value", value))}
+            )
+        return item
+
+    @classmethod
+    def of(cls, item: dict[str, dict[str, str]]) -> Header:
+        """The header from DynamoDB's notation."""
+        try:
+            values: dict[str, Any] = {
+                each.name: int(item[each.name]["N"]) if "N" in item[each.name] else item[each.name]["S"]
+                for each in fields(cls)
+            }
+            return cls(**{**values, "state": JobState(values["state"])})
+        except (KeyError, ValueError) as error:
+            name = item.get("job_id", {}).get("S")
+            raise JobRecordDamaged(
+                f"The header of the job {name} in the jobs table cannot be read ({error!r}): it was changed, or "
+                f"written by another version. Restore it, or clear the Airflow task to schedule the job as a new one."
+            ) from error
+
+    def outline_parts(self) -> dict[str, str]:
+        """The outline as a mapping."""
+        return dict(json.loads(self.outline))
+
+
+class JobRecords:
+    """The job records of one table.
+
+    :param dynamodb: a boto3 DynamoDB client.
+    :param now: the present, in seconds since 1970.
+    """
+
+    def __init__(self, dynamodb: Any, table: str, *, now: Callable[[], float]) -> None:
+        self._dynamodb = dynamodb
+        self.table = table
+        self._now = now
+
+    def header(self, job_id: str) -> Header | None:
+        """The header, read consistently, or None."""
+        with explained(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
+            reply = self._dynamodb.get_item(
+                TableName=self.table, Key={"job_id": {"S": job_id}, "record": _HEADER}, ConsistentRead=True
+            )
+        return Header.of(reply["Item"]) if "Item" in reply else None
+
+    def create(self, header: Header) -> bool:
+        """Put the header unless there is one. False: another copy was faster."""
+        with explained(action="dynamodb:PutItem", resource=self.table, setting="jobs_table"):
+            try:
+                self._dynamodb.put_item(
+                    TableName=self.table, Item=header.item(), ConditionExpression="attribute_not_exists(job_id)"
+                )
+            except ClientError as error:
+                if error_code(error) == "ConditionalCheckFailedException":
+                    return False
+                raise
+        return True
+
+    def change_state(self, header: Header, state: JobState, *, allowed: tuple[JobState, ...]) -> Header | None:
+        """Move the header on, provided that it is in one of the allowed states. None: it is not."""
+        now = int(self._now())
+        names = [f":from{number}" for number in range(len(allowed))]
+        with explained(action="dynamodb:UpdateItem", resource=self.table, setting="jobs_table"):
+            try:
+                self._dynamodb.update_item(
+                    TableName=self.table,
+                    Key={"job_id": {"S": header.job_id}, "record": _HEADER},
+                    UpdateExpression="SET #state = :to, updated_at = :now",
+                    ConditionExpression=f"#state IN ({', '.join(names)})",
+                    ExpressionAttributeNames={"#state": "state"},
+                    ExpressionAttributeValues={
+                        ":to": {"S": state.value},
+                        ":now": {"N": str(now)},
+                        **{name: {"S": each.value} for name, each in zip(names, allowed, strict=True)},
+                    },
+                )
+            except ClientError as error:
+                if error_code(error) == "ConditionalCheckFailedException":
+                    return None
+                raise
+        return replace(header, state=state, updated_at=now)
+
+    def marker(self, header: Header, page: int, *, cancelled: bool = False) -> dict[str, Any]:
+        """The arguments of the put of a page's marker; it fails where there is one."""
+        item = {
+            "job_id": {"S": header.job_id},
+            "record": {"S": f"{_PAGE}{page:08d}"},
+            "expires_at": {"N": str(header.expires_at)},
+        }
+        if cancelled:
+            item["cancelled"] = {"BOOL": True}  # type: ignore[dict-item]
+        return {"TableName": self.table, "Item": item, "ConditionExpression": "attribute_not_exists(job_id)"}
+
+    def has_marker(self, job_id: str, page: int) -> bool:
+        """Was this page committed (or the job cancelled)? Read consistently."""
+        with explained(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
+            reply = self._dynamodb.get_item(
+                TableName=self.table,
+                Key={"job_id": {"S": job_id}, "record": {"S": f"{_PAGE}{page:08d}"}},
+                ConsistentRead=True,
+            )
+        return "Item" in reply
+
+    def markers(self, job_id: str) -> Iterator[tuple[int, bool]]:
+        """The pages that have markers, in order, and whether each marker only says that the job was cancelled."""
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "job_id = :job AND begins_with(#record, :page)",
+            "ExpressionAttributeNames": {"#record": "record"},
+            "ExpressionAttributeValues": {":job": {"S": job_id}, ":page": {"S": _PAGE}},
+            "ProjectionExpression": "#record, cancelled",
+        }
+        while True:
+            with explained(action="dynamodb:Query", resource=self.table, setting="jobs_table"):
+                reply = self._dynamodb.query(**query)
+            for item in reply["Items"]:
+                yield int(item["record"]["S"].removeprefix(_PAGE)), "cancelled" in item
+            if "LastEvaluatedKey" not in reply:
+                return
+            query["ExclusiveStartKey"] = reply["LastEvaluatedKey"]

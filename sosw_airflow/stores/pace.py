@@ -1,0 +1,142 @@
+"""How fast pages are sent: at the capacity that the tables were given, or at full speed until AWS throttles.
+
+A sender asks for a delay before each request and tells how the request ended. On throttling the rate falls by a third,
+at most once a second; without throttling it recovers, up to the capacity, or to no limit at all.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+
+from sosw_airflow.jobs.pages import Page, PageLimits
+from sosw_airflow.stores.task_queue import Capacity
+
+__all__ = ["Pace", "PagePace", "page_limits_for"]
+
+_FALL = 2 / 3
+_RECOVERY = 1.05  # a second
+_SLOWEST = 0.5  # a second
+_BURST = 0.25  # seconds of its rate that a sender may be ahead of an even pace
+_FREE_AFTER = 30.0  # seconds without throttling
+
+#: Write units that a transaction takes for a unit of a plain write, and for the marker of a page.
+TRANSACTION = 2
+
+
+def page_limits_for(tasks: Capacity, *, most_rows: int) -> PageLimits:
+    """Pages that cost the table and its index no more than the units of one second, so that each can succeed.
+
+    A single row may still cost more; the reserve that DynamoDB keeps for bursts then has to serve.
+    """
+    units = _units_per_second(tasks)
+    return PageLimits(most_rows, max(1, int(units)) if units else 0)
+
+
+class Pace:
+    """A rate of anything countable, for many senders; safe to share between threads.
+
+    :param limit: so many a second at the most, None for no limit.
+    :param clock: a monotonic clock, in seconds.
+    """
+
+    def __init__(self, limit: float | None, *, clock: Callable[[], float]) -> None:
+        self._limit = limit
+        self._rate = limit
+        self._clock = clock
+        self._lock = threading.Lock()
+        now = clock()
+        self._free_at = self._recovered_at = self._window_from = now
+        self._fell_at = -math.inf
+        self._window = 0.0
+        self._seen = 0.0  # a second, lately
+
+    @property
+    def rate(self) -> float | None:
+        """The present limit a second, or None."""
+        return self._rate
+
+    def delay(self, amount: float) -> float:
+        """Reserve a place for so many. Returns the seconds to wait before they are sent."""
+        with self._lock:
+            now = self._clock()
+            self._recover(now)
+            if self._rate is None:
+                return 0.0
+            self._free_at = max(self._free_at, now - _BURST)
+            wait = self._free_at - now
+            self._free_at += amount / self._rate
+            return max(0.0, wait)
+
+    def taken(self, amount: float) -> None:
+        """So many were taken."""
+        with self._lock:
+            self._window += amount
+            now = self._clock()
+            if now - self._window_from >= 1:
+                self._seen = self._window / (now - self._window_from)
+                self._window_from, self._window = now, 0.0
+
+    def slow_down(self) -> None:
+        """A request was throttled."""
+        with self._lock:
+            now = self._clock()
+            if now - self._fell_at < 1:
+                return
+            lately = self._window / max(now - self._window_from, 0.1)
+            self._fell_at = self._recovered_at = now
+            self._rate = max(_SLOWEST, (self._rate or self._seen or lately or 100.0) * _FALL)
+            self._free_at = max(self._free_at, now)
+
+    def _recover(self, now: float) -> None:
+        if self._rate is None or self._rate == self._limit or now - self._fell_at < 1:
+            return
+        grown = self._rate * _RECOVERY ** (now - self._recovered_at)
+        self._recovered_at = now
+        if self._limit is not None:
+            self._rate = min(grown, self._limit)
+        elif now - self._fell_at > _FREE_AFTER and grown > 4 * self._seen:
+            self._rate = None  # far above what is sent, a limit says nothing any more
+        else:
+            self._rate = grown
+
+
+class PagePace:
+    """The pace of pages: by the write units of the tasks table, by those of the jobs table, by the user's own limit.
+
+    :ivar throttled: requests that were throttled so far.
+    """
+
+    def __init__(
+        self, tasks: Capacity, jobs: Capacity, *, rows_per_second: float | None, clock: Callable[[], float]
+    ) -> None:
+        self._units = Pace(_units_per_second(tasks), clock=clock)
+        self._pages = Pace(jobs.table / TRANSACTION if jobs.table else None, clock=clock)
+        self._rows = Pace(rows_per_second, clock=clock)
+        self._lock = threading.Lock()
+        self.throttled = 0
+
+    def delay(self, page: Page) -> float:
+        """Seconds to wait before the page is sent."""
+        return max(self._units.delay(page.units), self._pages.delay(1), self._rows.delay(len(page.lines)))
+
+    def written(self, page: Page) -> None:
+        """The page was taken."""
+        self._units.taken(page.units)
+
+    def slow_down(self) -> None:
+        """The page was throttled."""
+        with self._lock:
+            self.throttled += 1
+        self._units.slow_down()
+
+
+def _units_per_second(tasks: Capacity) -> float | None:
+    """Plain write units of rows a second: a transaction takes the double from the table, and the index takes one."""
+    rates = []
+    if tasks.table:
+        rates.append(tasks.table / TRANSACTION)
+    if tasks.index:
+        rates.append(float(tasks.index))
+    return min(rates, default=None)

@@ -1,0 +1,321 @@
+"""Puts one generation of a job into sosw's queue, exactly once: plan, header, pages, finish.
+
+1. The expansion streams into the queue file. Nothing shows until it is complete and the job is known to fit.
+2. The header of the job record says that the plan is there. Whoever comes later goes on from it.
+3. The pages are committed, each with its marker.
+4. The header goes to ``written``; the queue file is removed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from enum import Enum
+from typing import Any, Literal
+
+from sosw_airflow.exceptions import Fault, InvalidJob, JobCancelled, JobConflict, JobRecordDamaged, describe_changes
+from sosw_airflow.jobs.expansion import Expansion
+from sosw_airflow.jobs.greenfield import Placement, place_at_back, place_at_front
+from sosw_airflow.jobs.identity import JobIdentity, fingerprint, outline, task_id
+from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, MAX_PAGE_ROWS_WITH_META, PageCutter, PageLimits, cut_pages
+from sosw_airflow.jobs.periods import DataInterval
+from sosw_airflow.jobs.rows import LAMBDA_PAYLOAD_LIMIT, LineCodec
+from sosw_airflow.stores.job_record import RECORD_SECONDS, Header, JobRecords, JobState
+from sosw_airflow.stores.pace import PagePace, page_limits_for
+from sosw_airflow.stores.page_writer import MetaTable, PageWriter, Progress, Stopped
+from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone, queue_file_key
+from sosw_airflow.stores.tables import TableNames
+from sosw_airflow.stores.task_queue import Capacity, TaskQueue, table_capacity
+
+__all__ = ["Deployment", "JobScheduler", "Outcome", "QueuePosition", "ScheduleRequest", "Scheduled"]
+
+log = logging.getLogger(__name__)
+
+QueuePosition = Literal["back", "front"]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Where an installation of sosw has its things, and the clients to reach them.
+
+    :ivar dynamodb: a boto3 DynamoDB client with botocore's retries.
+    :ivar dynamodb_once: one without retries, safe for threads, for the page writer, which decides about each answer.
+    :ivar s3: a boto3 S3 client.
+    :ivar max_rows_per_second: a limit that the user sets, or None.
+    :ivar lambda_payload_limit: bytes.
+    :ivar now: the present, in seconds since 1970.
+    """
+
+    dynamodb: Any
+    dynamodb_once: Any
+    s3: Any
+    tables: TableNames
+    queue_bucket: str
+    s3_prefix: str
+    now: Callable[[], float]
+    max_rows_per_second: float | None = None
+    lambda_payload_limit: int = LAMBDA_PAYLOAD_LIMIT
+
+
+@dataclass(frozen=True)
+class ScheduleRequest:
+    """One generation of a job.
+
+    :ivar reference_date: the day that the expansion was resolved against.
+    """
+
+    identity: JobIdentity
+    expansion: Expansion
+    reference_date: date
+    data_interval: DataInterval | None = None
+    queue_position: QueuePosition = "back"
+
+
+class Outcome(str, Enum):
+    """How a call of `JobScheduler.schedule` came to its result."""
+
+    SCHEDULED = "scheduled"  # planned and written here
+    RESUMED = "resumed"  # planned by an earlier attempt or another copy, finished here
+    FOUND = "found"  # written before; nothing was done
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """:ivar header: of the job, in its final state.  :ivar outcome: how it came to it."""
+
+    header: Header
+    outcome: Outcome
+
+    def summary(self) -> dict[str, str | int]:
+        """What an XCom holds. The same for every attempt and copy of one generation."""
+        header = self.header
+        return {
+            "job_id": header.job_id,
+            "labourer": header.labourer_id,
+            "tasks": header.tasks,
+            "pages": header.pages,
+            "queue_key": f"s3://{header.queue_bucket}/{header.queue_key}",
+            "reference_date": header.reference_date,
+            "first_task_id": task_id(header.job_id, 0),
+            "last_task_id": task_id(header.job_id, header.tasks - 1),
+            "state": header.state.value,
+        }
+
+
+@dataclass
+class JobScheduler:
+    """Schedules jobs into one installation of sosw.
+
+    :ivar stop: set it, from a signal's handler or another thread, to end between two requests with `Stopped`.
+    """
+
+    deployment: Deployment
+    stop: threading.Event = field(default_factory=threading.Event)
+    concurrency: int = 8
+    patience: float = 300.0
+
+    def __post_init__(self) -> None:
+        at = self.deployment
+        self._records = JobRecords(at.dynamodb, at.tables.jobs_table, now=at.now)
+        self._most_rows = MAX_PAGE_ROWS_WITH_META if at.tables.meta_table else MAX_PAGE_ROWS
+
+    def schedule(self, request: ScheduleRequest) -> Scheduled:
+        """Put every task of the job into the queue, or finish what an earlier attempt has begun.
+
+        :raises JobConflict: another job was scheduled under this identity.
+        :raises JobCancelled: the job was cancelled.
+        :raises InvalidJob, TaskTooLarge, QueueFull, MissingTable, MissingBucket: and nothing was written.
+        :raises NoProgress, Stopped, AwsFault: the next attempt goes on from here.
+        """
+        job_id = request.identity.job_id
+        header = self._records.header(job_id)
+        outcome = Outcome.RESUMED
+        if header is None:
+            header = self._plan(request)
+            if self._records.create(header):
+                outcome = Outcome.SCHEDULED
+            else:
+                header = self._winner(job_id)
+                if header.state is not JobState.PLANNED:
+                    self._queue_file(job_id).delete()  # ours came too late; nobody else would remove it
+        self._compare(request, header)
+        if header.state is JobState.WRITTEN:
+            log.info("The job %s was written before: %s tasks. Nothing to do.", job_id, f"{header.tasks:,}")
+            return Scheduled(header, Outcome.FOUND)
+        return self._finish(request, header, outcome)
+
+    def _plan(self, request: ScheduleRequest) -> Header:
+        """Write the queue file. On any fault nothing is left behind."""
+        at, identity = self.deployment, request.identity
+        limits = page_limits_for(self._capacity(), most_rows=self._most_rows)
+        queue_file = self._queue_file(identity.job_id)
+        cutter = PageCutter(limits)
+        tasks = 0
+        with queue_file.writer() as plan:
+            for line in self._expand(request):
+                plan.write(line)
+                cutter.begins_page(len(line))
+                tasks += 1
+                self._check_stop()
+            if not tasks:
+                raise InvalidJob([Fault("", "the job expands to no task")])
+            placement = self._place(request, tasks)
+            size = plan.complete()
+        log.info("The plan of the job %s is in %s: %s tasks.", identity.job_id, queue_file, f"{tasks:,}")
+        now = int(at.now())
+        return Header(
+            job_id=identity.job_id,
+            state=JobState.PLANNED,
+            labourer_id=identity.labourer_id,
+            fingerprint=self._fingerprint(request),
+            outline=json.dumps(_outline(request)),
+            tasks=tasks,
+            pages=cutter.pages,
+            page_rows=limits.rows,
+            page_units=limits.units,
+            greenfield_base=placement.base,
+            greenfield_step=placement.step,
+            queue_bucket=queue_file.bucket,
+            queue_key=queue_file.key,
+            queue_bytes=size,
+            reference_date=request.reference_date.isoformat(),
+            dag_id=identity.dag_id,
+            run_id=identity.run_id,
+            task_id=identity.task_id,
+            map_index=identity.map_index,
+            generation=identity.generation,
+            created_at=now,
+            updated_at=now,
+            expires_at=now + RECORD_SECONDS,
+        )
+
+    def _expand(self, request: ScheduleRequest) -> Iterator[str]:
+        codec = self._codec(request.identity.labourer_id)
+        whole = request.expansion.passed_whole
+        for index, task in enumerate(request.expansion):
+            yield codec.line(task, index, labourer_first=whole)
+
+    def _place(self, request: ScheduleRequest, tasks: int) -> Placement:
+        at, labourer = self.deployment, request.identity.labourer_id
+        queue = TaskQueue(at.dynamodb, at.tables.tasks_table, at.tables.index_greenfield, labourer, now=at.now)
+        now = int(at.now())
+        if request.queue_position == "front":
+            return place_at_front(queue.oldest(), tasks, now=now, labourer_id=labourer)
+        return place_at_back(queue.newest(), tasks, now=now, labourer_id=labourer)
+
+    def _restore_plan(self, request: ScheduleRequest, header: Header) -> None:
+        """Write the queue file of a planned job again, which somebody has removed. The job is known to be the same."""
+        log.warning("The queue file of the job %s is gone; it is made again.", header.job_id)
+        with QueueFile(self.deployment.s3, header.queue_bucket, header.queue_key).writer() as plan:
+            for line in self._expand(request):
+                plan.write(line)
+            if plan.size != header.queue_bytes:
+                raise JobRecordDamaged(
+                    f"The queue file s3://{header.queue_bucket}/{header.queue_key} is gone, and the job expands to "
+                    f"{plan.size:,} bytes now, to {header.queue_bytes:,} when it was planned. Restore the file, or "
+                    f"clear the Airflow task to schedule the job as a new one."
+                )
+            plan.complete()
+
+    def _compare(self, request: ScheduleRequest, header: Header) -> None:
+        """Refuse another job than the one that was planned under this id, and a cancelled one."""
+        if header.fingerprint != self._fingerprint(request):
+            changes = describe_changes(header.outline_parts(), _outline(request))
+            raise JobConflict(job_id=header.job_id, changes=changes or ["a detail inside of the job"])
+        if header.state is JobState.CANCELLED:
+            raise JobCancelled(header.job_id)
+
+    def _finish(self, request: ScheduleRequest, header: Header, outcome: Outcome) -> Scheduled:
+        queue_file = QueueFile(self.deployment.s3, header.queue_bucket, header.queue_key)
+        try:
+            self._write_pages(request, header, queue_file.lines())
+        except QueueFileGone:
+            # Another copy of this generation may have finished in the meantime; else the plan has to be made again.
+            if not self._all_committed(header):
+                self._restore_plan(request, header)
+                self._write_pages(request, header, queue_file.lines())
+        # First the file: a crash in between is mended by the next attempt, which finds all markers but no state.
+        queue_file.delete()
+        written = self._records.change_state(header, JobState.WRITTEN, allowed=(JobState.PLANNED, JobState.WRITTEN))
+        if written is None:
+            raise JobCancelled(header.job_id)
+        log.info("The job %s is in the queue of %s: %s tasks.", header.job_id, header.labourer_id, f"{header.tasks:,}")
+        return Scheduled(written, outcome)
+
+    def _write_pages(self, request: ScheduleRequest, header: Header, lines: Iterator[str]) -> None:
+        at = self.deployment
+        committed = {page for page, _ in self._records.markers(header.job_id)}
+        if len(committed) == header.pages:
+            return
+        limits = PageLimits(header.page_rows, header.page_units)
+        jobs_capacity = table_capacity(at.dynamodb, at.tables.jobs_table, setting="jobs_table")
+        pace = PagePace(self._capacity(), jobs_capacity, rows_per_second=at.max_rows_per_second, clock=time.monotonic)
+        writer = PageWriter(
+            at.dynamodb_once,
+            header=header,
+            codec=self._codec(header.labourer_id),
+            tasks_table=at.tables.tasks_table,
+            records=self._records,
+            pace=pace,
+            now=at.now,
+            stop=self.stop,
+            meta=self._meta(request.identity),
+            concurrency=self.concurrency,
+            patience=self.patience,
+        )
+        done = min(len(committed) * header.page_rows, header.tasks)
+        if committed:
+            log.info("The job %s goes on: %s of %s pages are there.", header.job_id, len(committed), header.pages)
+        progress = Progress(f"Job {header.job_id}", header.tasks, done=done)
+        writer.write((page for page in cut_pages(lines, limits) if page.number not in committed), progress)
+
+    def _winner(self, job_id: str) -> Header:
+        """The header that another copy of this generation has put."""
+        header = self._records.header(job_id)
+        if header is None:
+            raise JobRecordDamaged(
+                f"The header of the job {job_id} in {self._records.table} was there and is gone: somebody deletes job "
+                f"records. Retry the Airflow task."
+            )
+        return header
+
+    def _all_committed(self, header: Header) -> bool:
+        return sum(1 for _ in self._records.markers(header.job_id)) == header.pages
+
+    # -- small things that the above share -----------------------------------------------------------------------------
+
+    def _capacity(self) -> Capacity:
+        at = self.deployment
+        return table_capacity(
+            at.dynamodb, at.tables.tasks_table, setting="tasks_table", index=at.tables.index_greenfield
+        )
+
+    def _codec(self, labourer_id: str) -> LineCodec:
+        return LineCodec(labourer_id, lambda_payload_limit=self.deployment.lambda_payload_limit)
+
+    def _queue_file(self, job_id: str) -> QueueFile:
+        at = self.deployment
+        return QueueFile(at.s3, at.queue_bucket, queue_file_key(at.s3_prefix, job_id))
+
+    def _meta(self, identity: JobIdentity) -> MetaTable | None:
+        name = self.deployment.tables.meta_table
+        stream = f"{identity.dag_id}/{identity.task_id}/{identity.map_index}"
+        return MetaTable(name, invocation_id=identity.run_id, log_stream_name=stream) if name else None
+
+    def _check_stop(self) -> None:
+        if self.stop.is_set():
+            raise Stopped
+
+    @staticmethod
+    def _fingerprint(request: ScheduleRequest) -> str:
+        expansion = request.expansion
+        return fingerprint(expansion.job, expansion.schema, request.reference_date, request.data_interval)
+
+
+def _outline(request: ScheduleRequest) -> dict[str, str]:
+    return outline(request.expansion.job, request.expansion.schema, request.reference_date)

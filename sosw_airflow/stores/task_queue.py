@@ -1,0 +1,93 @@
+"""The labourer's queue in ``sosw_tasks``: where it begins and ends, what the table can take (sosw rules 9 and 11)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sosw_airflow.exceptions import AccessDenied, MissingTable
+from sosw_airflow.stores.aws_errors import explained
+
+__all__ = ["Capacity", "TaskQueue", "table_capacity"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """Write units a second that a table was given; None for a table on demand, which has no fixed capacity.
+
+    :ivar table: of the table itself.
+    :ivar index: of the index that every new row is also written to, None where that is on demand or not asked for.
+    """
+
+    table: int | None = None
+    index: int | None = None
+
+
+def table_capacity(dynamodb: Any, table: str, *, setting: str, index: str | None = None) -> Capacity:
+    """The capacity of a table, which also shows that it, and its index, exist.
+
+    Without the permission to describe the table, it is taken to be on demand.
+
+    :raises MissingTable: the table or the index does not exist.
+    """
+    try:
+        with explained(action="dynamodb:DescribeTable", resource=table, setting=setting):
+            description = dynamodb.describe_table(TableName=table)["Table"]
+    except AccessDenied as error:
+        log.warning("The write capacity of %s is unknown, so rows are written until AWS throttles. %s", table, error)
+        return Capacity()
+    indexes = {each["IndexName"]: each for each in description.get("GlobalSecondaryIndexes", ())}
+    if index is not None and index not in indexes:
+        raise MissingTable(f"{table}/index/{index}", setting="index_greenfield")
+    return Capacity(_write_units(description), _write_units(indexes[index]) if index else None)
+
+
+class TaskQueue:
+    """The queued rows of one labourer.
+
+    :param dynamodb: a boto3 DynamoDB client.
+    :param now: the present, in seconds since 1970.
+    """
+
+    def __init__(self, dynamodb: Any, table: str, index: str, labourer_id: str, *, now: Callable[[], float]) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._index = index
+        self._labourer_id = labourer_id
+        self._now = now
+
+    def newest(self) -> int | None:
+        """The largest greenfield that waits, or None for an empty queue."""
+        return self._edge(ascending=False)
+
+    def oldest(self) -> int | None:
+        """The smallest greenfield that waits, or None for an empty queue."""
+        return self._edge(ascending=True)
+
+    def _edge(self, *, ascending: bool) -> int | None:
+        with explained(
+            action="dynamodb:Query", resource=f"{self._table}/index/{self._index}", setting="index_greenfield"
+        ):
+            reply = self._dynamodb.query(
+                TableName=self._table,
+                IndexName=self._index,
+                KeyConditionExpression="labourer_id = :labourer AND greenfield <= :now",
+                ExpressionAttributeValues={
+                    ":labourer": {"S": self._labourer_id},
+                    ":now": {"N": str(int(self._now()))},
+                },
+                ProjectionExpression="greenfield",
+                ScanIndexForward=ascending,
+                Limit=1,
+            )
+        items = reply["Items"]
+        return int(float(items[0]["greenfield"]["N"])) if items else None
+
+
+def _write_units(description: dict[str, Any]) -> int | None:
+    # A table on demand reports zero units.
+    return int(description.get("ProvisionedThroughput", {}).get("WriteCapacityUnits", 0)) or None
