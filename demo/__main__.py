@@ -1,0 +1,119 @@
+"""`python -m demo run --date 2026-03-02` and `python -m demo stop`; see `make demo`."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+from demo import embedded_aws
+from demo.airflow_home import AirflowFailedError, AirflowHome
+from demo.settings import connections, variables
+
+DAG_ID = "sosw_hashtags"
+STATE = Path(__file__).parents[1] / ".demo"
+
+
+def main() -> int:
+    """Do what the command line says; return the exit code."""
+    arguments = _arguments()
+    state: Path = arguments.state.resolve()
+    try:
+        with _alone(state):
+            if arguments.command == "stop":
+                stopped = embedded_aws.stop(state)
+                print("The embedded AWS has ended, and its rows with it." if stopped else "No embedded AWS was running.")
+            else:
+                _run(state, arguments.date)
+    except (AirflowFailedError, embedded_aws.EmbeddedAwsError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. `make demo` goes on from here.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    parser.add_argument("--state", type=Path, default=STATE, help="folder for all that the demo keeps (.demo)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="run the DAG and show its tasks")
+    run.add_argument("--date", type=_date, required=True, help="the logical date of the DAG run, such as 2026-03-02")
+    commands.add_parser("stop", help="end the embedded AWS")
+    return parser.parse_args()
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        message = f"{text!r} is not a date such as 2026-03-02"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Two demos of one checkout at once would write into the same Airflow: the second one waits."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _run(state: Path, day: date) -> None:
+    from demo.queue import Queue
+
+    began = time.monotonic()
+    aws = embedded_aws.find(state)
+    found = aws is not None
+    aws = aws or embedded_aws.start(state)
+    print(f"Embedded AWS  {aws.url}, {'still running' if found else 'started'}")
+
+    queue = Queue(aws.url)
+    created = queue.create_what_is_missing()
+    print(f"sosw          {'created ' + ', '.join(created) if created else 'tables and bucket are there'}")
+
+    airflow = AirflowHome(state)
+    airflow.set_up(connections(aws.url), variables())
+    print(f"Airflow       {state / 'airflow'}, with the connection sosw_default and the variables {_names(variables())}")
+
+    before = {task.task_id for task in queue.tasks()}
+    run = airflow.run(DAG_ID, day)
+    print(f"DAG run       {DAG_ID}, {run['run_id']}: {run['state']}")
+
+    summary = run["results"]["schedule"]
+    after = queue.tasks()
+    tasks = [task for task in after if task.task_id.startswith(summary["job_id"])]
+    print()
+    print(*_table([("task_id", "greenfield", "payload"), *((t.task_id, str(t.greenfield), t.payload) for t in tasks)]), sep="\n")
+    print()
+
+    words = {word for task in tasks for word in task.attribute("words")}
+    days = sorted({day for task in tasks for day in task.attribute("date_list")})
+    new = [task for task in tasks if task.task_id not in before]
+    print(f"{len(tasks)} tasks for {summary['labourer']}: {len(words)} words x {len(days)} days ({', '.join(days)})")
+    print(f"{len(new)} of them are new{'' if new else ': this run was scheduled before, and each task is put in once'}.")
+    print(f"sosw_tasks holds {len(after)} rows, {len(after) - len(before)} more than before. {time.monotonic() - began:.0f} s")
+    print("\nAnother day: make demo DATE=2026-03-03        The end: make demo-stop")
+
+
+def _names(names: Sequence[str] | dict[str, object]) -> str:
+    return " and ".join(names)
+
+
+def _table(rows: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+    first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for number, (task_id, greenfield, payload) in enumerate(rows):
+        yield f"{task_id:<{first}}  {greenfield:>{second}}  {payload}"
+        if number == 0:
+            yield f"{'-' * first}  {'-' * second}  {'-' * 7}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

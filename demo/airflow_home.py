@@ -1,0 +1,97 @@
+"""The demo's own Airflow: metadata database, connections, variables, and the run of a DAG in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+DAGS = Path(__file__).parents[1] / "dags"
+
+
+class AirflowFailedError(RuntimeError):
+    """A command of Airflow failed. The message carries the end of the log and says where the whole is."""
+
+
+class AirflowHome:
+    """An Airflow below `state`, untouched by any other Airflow, AWS profile or proxy of the user."""
+
+    def __init__(self, state: Path) -> None:
+        self._home = state / "airflow"
+        self._log = state / "airflow.log"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_"))}
+        self._environment = {
+            **kept,
+            "AIRFLOW_HOME": str(self._home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }
+
+    def set_up(self, connections: dict[str, Any], variables: dict[str, Any]) -> None:
+        """Make the database if there is none of this version, and import what has changed since the last demo."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._log.write_text("")
+        migrated = self._home / f".migrated-{version('apache-airflow')}"
+        if not migrated.exists():
+            # Another version's, or one whose migration was interrupted: sqlite cannot roll that back.
+            shutil.rmtree(self._home, ignore_errors=True)
+            self._airflow("db", "migrate")
+            migrated.touch()
+        self._import("connections", connections, "--overwrite")
+        self._import("variables", variables)
+
+    def run(self, dag_id: str, day: date) -> dict[str, Any]:
+        """Run the DAG for this logical date. Returns its `run_id`, `state`, and the XCom `results` by Airflow task id."""
+        result = self._home / "run.json"
+        result.unlink(missing_ok=True)
+        self._execute([sys.executable, "-m", "demo.run_dag", str(DAGS), dag_id, day.isoformat(), str(result)])
+        run: dict[str, Any] = json.loads(result.read_text())
+        if run["state"] != "success":
+            raise self._failure(f"The DAG run {run['run_id']} ended as {run['state']}.")
+        return run
+
+    def _import(self, kind: str, document: dict[str, Any], *options: str) -> None:
+        text = json.dumps(document, indent=2)
+        file = self._home / f"{kind}.json"
+        imported = self._home / f".{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        if imported.exists():
+            return
+        file.write_text(text)
+        self._airflow(kind, "import", *options, str(file))
+        for former in self._home.glob(f".{kind}-*"):
+            former.unlink()
+        imported.touch()
+
+    def _airflow(self, *arguments: str) -> None:
+        self._execute([sys.executable, "-m", "airflow", *arguments])
+
+    def _execute(self, command: list[str]) -> None:
+        with self._log.open("a") as log:
+            print("$", *command, file=log, flush=True)
+            ended = subprocess.run(
+                command,
+                check=False,
+                cwd=DAGS.parent,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        if ended.returncode:
+            raise self._failure(f"`{' '.join(command[1:])}` failed with code {ended.returncode}.")
+
+    def _failure(self, what: str) -> AirflowFailedError:
+        lines = self._log.read_text(errors="replace").splitlines()
+        end = "\n".join(lines[-60:])
+        return AirflowFailedError(f"{end}\n\n{what} The end of its log is above, the whole is {self._log}.")

@@ -1,0 +1,60 @@
+"""sosw's side of the demo: its tables and bucket in the embedded AWS, and the rows that are in its queue."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+
+from demo.settings import ACCESS_KEY, QUEUE_BUCKET, REGION, SECRET_KEY
+from sosw_airflow.stores.tables import TableNames, create_missing_tables
+
+
+@dataclass(frozen=True)
+class Task:
+    """One row of `sosw_tasks`. `payload` is the JSON text that the worker gets."""
+
+    task_id: str
+    labourer_id: str
+    greenfield: int
+    payload: str
+
+    def attribute(self, name: str) -> list[Any]:
+        """One attribute of the payload."""
+        values: list[Any] = json.loads(self.payload)[name]
+        return values
+
+
+class Queue:
+    """The queue in the AWS at `endpoint_url`."""
+
+    def __init__(self, endpoint_url: str) -> None:
+        session = boto3.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION)
+        self._dynamodb = session.client("dynamodb", endpoint_url=endpoint_url)
+        self._s3 = session.client("s3", endpoint_url=endpoint_url)
+        self._names = TableNames()
+
+    def create_what_is_missing(self) -> list[str]:
+        """Create tables and bucket; return the names of those that were missing."""
+        created = create_missing_tables(self._dynamodb, names=self._names)
+        if QUEUE_BUCKET not in [bucket["Name"] for bucket in self._s3.list_buckets()["Buckets"]]:
+            self._s3.create_bucket(Bucket=QUEUE_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+            created.append(QUEUE_BUCKET)
+        return created
+
+    def tasks(self) -> list[Task]:
+        """Return all rows of `sosw_tasks`, in the queue's order."""
+        pages = self._dynamodb.get_paginator("scan").paginate(TableName=self._names.tasks_table, ConsistentRead=True)
+        rows = [
+            Task(
+                task_id=item["task_id"]["S"],
+                labourer_id=item["labourer_id"]["S"],
+                greenfield=int(item["greenfield"]["N"]),
+                payload=item["payload"]["S"],
+            )
+            for page in pages
+            for item in page["Items"]
+        ]
+        return sorted(rows, key=lambda row: (row.greenfield, row.task_id))
