@@ -232,8 +232,7 @@ def test_the_bucket_can_be_named_or_left_out(dynamodb: Any) -> None:
 
 @pytest.mark.parametrize("billing", [None, Throughput(read_units=6, write_units=5)], ids=["on-demand", "provisioned"])
 def test_deploying_everything_creates_the_same_tables_as_the_code(dynamodb: Any, billing: Throughput | None) -> None:
-    """CloudFormation and `create_missing_tables` end with equal tables. (moto ignores the TTL of a template; the equality
-    of file and code covers it.)"""
+    """CloudFormation and `create_missing_tables` end with equal tables (but for the TTL: moto ignores a template's)."""
     everything = {"CreateSoswTables": "true", "CreateMetaTable": "true"}
     if billing:
         units = {"ReadCapacityUnits": str(billing.read_units), "WriteCapacityUnits": str(billing.write_units)}

@@ -1,0 +1,143 @@
+"""`sosw-airflow import-config`: sosw's configuration becomes a Connection and two Variables of Airflow."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from sosw_airflow.cli.upstream_files import UpstreamFile, read_upstream_file
+from sosw_airflow.config.upstream import ImportedConfiguration, from_upstream
+from sosw_airflow.exceptions import Fault, InvalidConfiguration
+
+__all__ = ["HELP", "add_arguments", "run"]
+
+HELP = "Turn sosw's own configuration into the Connection and the Variables of this provider."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="the Scheduler's configuration: JSON, or Python with a dict literal SCHEDULER_CONFIG (is not executed)",
+    )
+    parser.add_argument("--orchestrator", type=Path, metavar="FILE", help="the Orchestrator's configuration, likewise")
+    parser.add_argument("--conn-id", default="sosw_default", help="id of the Connection (default: %(default)s)")
+    parser.add_argument(
+        "--aws-conn-id",
+        default="aws_default",
+        help="id of the AWS Connection that it uses; empty for boto3's default credentials (default: %(default)s)",
+    )
+    parser.add_argument("--apply", action="store_true", help="write Connection and Variables into this Airflow")
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        metavar="DIR",
+        help="write connections.json and variables.json there, for Airflow's own import commands",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit code: 0 done, 1 refused (all reasons are on stderr), 2 a file is missing."""
+    try:
+        imported = _imported(arguments)
+    except InvalidConfiguration as error:
+        print("The configuration is refused, nothing was written:", file=sys.stderr)
+        print(*(f"  - {fault}" for fault in error.faults), sep="\n", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"sosw-airflow import-config: {error}", file=sys.stderr)
+        return 2
+    print(_report(imported, arguments.conn_id))
+    if arguments.output_dir:
+        for path in _write(imported, arguments.conn_id, arguments.output_dir):
+            print(f"Written: {path}")
+    if arguments.apply:
+        return _apply(imported, arguments.conn_id)
+    if not arguments.output_dir:
+        print("Nothing was written: --apply writes this into Airflow, --output-dir DIR into files.")
+    return 0
+
+
+def _imported(arguments: argparse.Namespace) -> ImportedConfiguration:
+    main = read_upstream_file(arguments.file)
+    separate = read_upstream_file(arguments.orchestrator) if arguments.orchestrator else UpstreamFile()
+    scheduler = main.documents.get("scheduler", main.documents.get(""))
+    if scheduler is None:
+        raise InvalidConfiguration(
+            [Fault(arguments.file.name, "has no configuration of the Scheduler (SCHEDULER_CONFIG)")]
+        )
+    orchestrator = main.documents.get("orchestrator")
+    if arguments.orchestrator:
+        orchestrator = _orchestrator(separate, arguments.orchestrator.name)
+    imported = from_upstream(
+        scheduler,
+        orchestrator=orchestrator,
+        task_client=main.documents.get("task_client"),
+        tasks_table=main.documents.get("tasks_table"),
+        aws_conn_id=arguments.aws_conn_id,
+    )
+    imported.not_understood[:0] = main.notes + separate.notes
+    return imported
+
+
+def _orchestrator(file: UpstreamFile, name: str) -> Any:
+    """The Orchestrator's configuration of its own file, in which TASK_CLIENT_CONFIG alone is enough."""
+    documents = file.documents
+    if "task_client" in documents:
+        return documents.get("orchestrator", {"task_config": documents["task_client"]})
+    if not documents.keys() & {"orchestrator", ""}:
+        raise InvalidConfiguration([Fault(name, "has no configuration of the Orchestrator (ORCHESTRATOR_CONFIG)")])
+    return documents.get("orchestrator", documents.get(""))
+
+
+def _report(imported: ImportedConfiguration, conn_id: str) -> str:
+    parts = [f"Connection {conn_id!r} of type sosw, extras:", _pretty(imported.connection_extra)]
+    for name, document in imported.variables.items():
+        parts += [f"Variable {name}:", _pretty(document)]
+    if imported.not_understood:
+        parts += ["Not taken over:", *(f"  - {line}" for line in imported.not_understood)]
+    return "\n".join(parts)
+
+
+def _write(imported: ImportedConfiguration, conn_id: str, directory: Path) -> tuple[Path, Path]:
+    """Write the files for Airflow's own import commands: connections, variables."""
+    directory.mkdir(parents=True, exist_ok=True)
+    connections, variables = directory / "connections.json", directory / "variables.json"
+    connections.write_text(_pretty(imported.airflow_connections(conn_id)) + "\n", encoding="utf-8")
+    variables.write_text(_pretty(imported.airflow_variables()) + "\n", encoding="utf-8")
+    return connections, variables
+
+
+def _apply(imported: ImportedConfiguration, conn_id: str) -> int:
+    """Write into the Airflow of this interpreter, through its own command: the one way that all its versions share."""
+    with tempfile.TemporaryDirectory() as directory:
+        connections, variables = _write(imported, conn_id, Path(directory))
+        # What Airflow prints when it did it: its exit code is 0 also if it refused a connection's id.
+        steps = (
+            (
+                ["variables", "import", str(variables)],
+                f"{len(imported.variables)} of {len(imported.variables)} variables",
+            ),
+            (["connections", "import", "--overwrite", str(connections)], f"Imported connection {conn_id}"),
+        )
+        for command, done in steps:
+            outcome = subprocess.run(  # noqa: S603 - this interpreter's own Airflow
+                [sys.executable, "-m", "airflow", *command], capture_output=True, text=True, check=False
+            )
+            if outcome.returncode or done not in outcome.stdout:
+                print(f"Airflow did not take it (airflow {' '.join(command[:2])}):", file=sys.stderr)
+                print(outcome.stdout, outcome.stderr, sep="\n", file=sys.stderr)
+                return 1
+    print(f"Applied: Connection {conn_id!r}, Variables {', '.join(imported.variables)}.")
+    return 0
+
+
+def _pretty(document: Any) -> str:
+    return json.dumps(document, indent=2)
