@@ -73,7 +73,7 @@ class Emulator:
         self.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
 
     def environment(self, endpoint_url: str | None = None) -> dict[str, str]:
-        """Give the environment variables which make boto3 in another process talk to the emulator (or to `endpoint_url`)."""
+        """Give the environment variables that lead boto3 in another process to the emulator (or to `endpoint_url`)."""
         return {
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,

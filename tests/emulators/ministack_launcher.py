@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 
-from ministack.app import main
+from ministack.app import main  # type: ignore[import-not-found]
 
 
 def _exit_with_parent() -> None:
