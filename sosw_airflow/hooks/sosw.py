@@ -84,30 +84,41 @@ class SoswHook(BaseHook):
         """A boto3 DynamoDB client."""
         return self.client("dynamodb")
 
-    def client(self, service: str, *, attempts: int = 10, connections: int = _CONNECTIONS) -> Any:
-        """A boto3 client with the credentials, the region and the endpoint of the Connection.
+    def client(self, service: str, *, attempts: int = 10) -> Any:
+        """A boto3 client with the credentials, the region and the endpoint of the Connection, safe for threads.
 
         :param attempts: that botocore makes for a request, 1 for no retries.
         """
-        from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
         from botocore.config import Config
 
-        settings = self.settings
-        aws: Any = AwsGenericHook(
-            aws_conn_id=settings.aws_conn_id or None, region_name=settings.region_name, client_type=service
-        )
+        endpoint_url = self.settings.endpoint_url or self._aws.conn_config.get_service_endpoint_url(service)
         ours = Config(
             retries={"mode": "standard", "total_max_attempts": attempts},
-            max_pool_connections=connections,
+            max_pool_connections=_CONNECTIONS,
             connect_timeout=10,
             read_timeout=30,
         )
-        return aws.get_session(region_name=settings.region_name).client(
+        return self._session.client(
             service,
-            endpoint_url=settings.endpoint_url or aws.conn_config.get_service_endpoint_url(service),
-            config=(aws.config or Config()).merge(ours),
-            verify=aws.verify,
+            endpoint_url=endpoint_url,
+            config=(self._aws.config or Config()).merge(ours),
+            verify=self._aws.verify,
         )
+
+    @cached_property
+    def _aws(self) -> Any:
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+
+        return AwsGenericHook(
+            aws_conn_id=self.settings.aws_conn_id or None,
+            region_name=self.settings.region_name,
+            client_type="dynamodb",
+        )
+
+    @cached_property
+    def _session(self) -> Any:
+        # One for all clients: a session of their own would make each of them read boto3's models anew.
+        return self._aws.get_session(region_name=self.settings.region_name)
 
     def deployment(self) -> Any:
         """The installation of sosw that the Connection describes, a `sosw_airflow.stores.scheduling.Deployment`."""
