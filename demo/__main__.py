@@ -27,7 +27,9 @@ def main() -> int:
         with _alone(state):
             if arguments.command == "stop":
                 stopped = embedded_aws.stop(state)
-                print("The embedded AWS has ended, and its rows with it." if stopped else "No embedded AWS was running.")
+                print(
+                    "The embedded AWS has ended, and its rows with it." if stopped else "No embedded AWS was running."
+                )
             else:
                 _run(state, arguments.date)
     except (AirflowFailedError, embedded_aws.EmbeddedAwsError) as error:
@@ -81,25 +83,34 @@ def _run(state: Path, day: date) -> None:
 
     airflow = AirflowHome(state)
     airflow.set_up(connections(aws.url), variables())
-    print(f"Airflow       {state / 'airflow'}, with the connection sosw_default and the variables {_names(variables())}")
+    print(
+        f"Airflow       {state / 'airflow'}, with the connection sosw_default and the variables {_names(variables())}"
+    )
 
     before = {task.task_id for task in queue.tasks()}
-    run = airflow.run(DAG_ID, day)
+    run = airflow.run(day, DAG_ID)[DAG_ID]
     print(f"DAG run       {DAG_ID}, {run['run_id']}: {run['state']}")
 
     summary = run["results"]["schedule"]
     after = queue.tasks()
     tasks = [task for task in after if task.task_id.startswith(summary["job_id"])]
     print()
-    print(*_table([("task_id", "greenfield", "payload"), *((t.task_id, str(t.greenfield), t.payload) for t in tasks)]), sep="\n")
+    print(
+        *_table([("task_id", "greenfield", "payload"), *((t.task_id, str(t.greenfield), t.payload) for t in tasks)]),
+        sep="\n",
+    )
     print()
 
     words = {word for task in tasks for word in task.attribute("words")}
     days = sorted({day for task in tasks for day in task.attribute("date_list")})
     new = [task for task in tasks if task.task_id not in before]
     print(f"{len(tasks)} tasks for {summary['labourer']}: {len(words)} words x {len(days)} days ({', '.join(days)})")
-    print(f"{len(new)} of them are new{'' if new else ': this run was scheduled before, and each task is put in once'}.")
-    print(f"sosw_tasks holds {len(after)} rows, {len(after) - len(before)} more than before. {time.monotonic() - began:.0f} s")
+    print(
+        f"{len(new)} of them are new{'' if new else ': this run was scheduled before, and each task is put in once'}."
+    )
+    print(
+        f"sosw_tasks holds {len(after)} rows, {len(after) - len(before)} more than before. {time.monotonic() - began:.0f} s"
+    )
     print("\nAnother day: make demo DATE=2026-03-03        The end: make demo-stop")
 
 

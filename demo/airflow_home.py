@@ -46,20 +46,25 @@ class AirflowHome:
         if not migrated.exists():
             # Another version's, or one whose migration was interrupted: sqlite cannot roll that back.
             shutil.rmtree(self._home, ignore_errors=True)
-            self._airflow("db", "migrate")
+            self.command("db", "migrate")
             migrated.touch()
         self._import("connections", connections, "--overwrite")
         self._import("variables", variables)
 
-    def run(self, dag_id: str, day: date) -> dict[str, Any]:
-        """Run the DAG for this logical date. Returns its `run_id`, `state`, and the XCom `results` by Airflow task id."""
-        result = self._home / "run.json"
+    def command(self, *arguments: str) -> None:
+        """Run one `airflow` command; its output goes to the log."""
+        self._execute([sys.executable, "-m", "airflow", *arguments])
+
+    def run(self, day: date, *dag_ids: str) -> dict[str, Any]:
+        """Run DAGs for this logical date. Returns by DAG id `run_id`, `state` and the XCom `results` by Airflow task id."""
+        result = self._home / "runs.json"
         result.unlink(missing_ok=True)
-        self._execute([sys.executable, "-m", "demo.run_dag", str(DAGS), dag_id, day.isoformat(), str(result)])
-        run: dict[str, Any] = json.loads(result.read_text())
-        if run["state"] != "success":
-            raise self._failure(f"The DAG run {run['run_id']} ended as {run['state']}.")
-        return run
+        self._execute([sys.executable, "-m", "demo.run_dags", str(DAGS), str(result), day.isoformat(), *dag_ids])
+        runs: dict[str, Any] = json.loads(result.read_text())
+        for dag_id, run in runs.items():
+            if run["state"] != "success":
+                raise self._failure(f"The run {run['run_id']} of {dag_id} ended as {run['state']}.")
+        return runs
 
     def _import(self, kind: str, document: dict[str, Any], *options: str) -> None:
         text = json.dumps(document, indent=2)
@@ -68,13 +73,10 @@ class AirflowHome:
         if imported.exists():
             return
         file.write_text(text)
-        self._airflow(kind, "import", *options, str(file))
+        self.command(kind, "import", *options, str(file))
         for former in self._home.glob(f".{kind}-*"):
             former.unlink()
         imported.touch()
-
-    def _airflow(self, *arguments: str) -> None:
-        self._execute([sys.executable, "-m", "airflow", *arguments])
 
     def _execute(self, command: list[str]) -> None:
         with self._log.open("a") as log:

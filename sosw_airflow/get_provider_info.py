@@ -1,7 +1,8 @@
 """What Airflow learns about this provider.
 
-Airflow calls `get_provider_info` from the entry point `apache_airflow_provider` at the start of every `airflow` command, since
-3.2 before its own configuration is loaded. So this module needs the standard library alone, and cannot fail.
+Airflow calls `get_provider_info` from the entry point `apache_airflow_provider` at the start of every `airflow`
+command, since 3.2 before its own configuration is loaded. So this module needs the standard library alone, and cannot
+fail.
 """
 
 from __future__ import annotations
@@ -28,7 +29,15 @@ def get_provider_info() -> dict[str, Any]:
             },
         ],
         "connection-types": [
-            {"connection-type": "sosw", "hook-class-name": "sosw_airflow.hooks.sosw.SoswHook"},
-            {"connection-type": "sosw_labourer", "hook-class-name": "sosw_airflow.hooks.labourer.SoswLabourerHook"},
+            {
+                "connection-type": "sosw",
+                "hook-class-name": "sosw_airflow.hooks.sosw.SoswHook",
+                "hook-name": "sosw",
+            },
+            {
+                "connection-type": "sosw_labourer",
+                "hook-class-name": "sosw_airflow.hooks.labourer.SoswLabourerHook",
+                "hook-name": "sosw labourer",
+            },
         ],
     }
