@@ -67,11 +67,13 @@ def function_name(name_or_arn: str) -> str:
 
 
 def _load(value: object, path: str) -> Mapping[str, Any]:
+    subject = "" if path else "the job "
     if isinstance(value, (str, bytes, bytearray)):
         try:
             value = json.loads(value)
-        except ValueError as error:
-            raise InvalidJob([Fault(path, f"is not valid JSON ({error})")]) from None
+        except (ValueError, RecursionError) as error:
+            raise InvalidJob([Fault(path, f"{subject}is not valid JSON ({error})")]) from None
     if not isinstance(value, Mapping):
-        raise InvalidJob([Fault(path, f"must be an object (a dict, or its JSON), not {type(value).__name__}")])
+        problem = f"{subject}must be an object (a dict, or its JSON), not {type(value).__name__}"
+        raise InvalidJob([Fault(path, problem)])
     return value

@@ -7,17 +7,18 @@ grows with the depth of a job and not with the number of its tasks.
 
 from __future__ import annotations
 
-import json
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sosw_airflow.exceptions import SHOWN, Fault, InvalidJob
+from sosw_airflow.exceptions import Fault, InvalidJob
 from sosw_airflow.jobs.attributes import Attribute, attributes_of
-from sosw_airflow.jobs.event import parse_event
-from sosw_airflow.jobs.json_values import Path, dotted, json_faults
+from sosw_airflow.jobs.event import JobRequest, parse_event
+from sosw_airflow.jobs.job_checks import ROW_NAMES, excerpt, is_listed, row_faults, structure_faults, untrue_text
+from sosw_airflow.jobs.json_values import Path, as_json, dotted, json_faults
 from sosw_airflow.jobs.periods import DataInterval, InvalidPeriod, resolve_period
 from sosw_airflow.jobs.schema import JobSchema
 
@@ -26,10 +27,7 @@ __all__ = ["Expansion", "JobWarning", "Leaf", "expand"]
 #: A flat list that nobody asked to chunk is cut at this length, as upstream does. Not configurable there, nor here.
 _UNCHUNKED = 1_000_000
 
-#: Names of the row, and of the parameters of upstream's ``create_task``: as a job's attribute they would change the row
-#: or crash (sosw difference D9).
-_ROW_NAMES = frozenset({"attempts", "created_at", "greenfield", "labourer", "labourer_id", "self", "strict", "task_id"})
-_NOT_REALLY_TRUE = frozenset({"false", "no", "off", "0", "none", "null"})
+_FLAG = re.compile(r"isolate_\w+|max_\w+_per_batch")
 
 
 class JobWarning(UserWarning):
@@ -62,7 +60,8 @@ class Leaf:
 class Expansion:
     """A checked job, ready to be expanded as often as one likes.
 
-    :param job: the job as given to sosw's Scheduler; a ``lambda_name`` is taken out.
+    :param job: the job as given to sosw's Scheduler, whose ``lambda_name`` is taken out; or what `parse_event` made of
+        it.
     :param schema: the job schema that applies.
     :param reference_date: the day that "today" means in periods.
     :param data_interval: first and last day of the DAG run's interval, for ``"period": "data_interval"``.
@@ -73,13 +72,13 @@ class Expansion:
 
     def __init__(
         self,
-        job: Mapping[str, Any],
+        job: Mapping[str, Any] | str | bytes | JobRequest,
         *,
         schema: JobSchema | Mapping[str, Any],
         reference_date: date,
         data_interval: DataInterval | None = None,
     ) -> None:
-        request = parse_event(job)
+        request = job if isinstance(job, JobRequest) else parse_event(job)
         self.schema = JobSchema.of(schema)
         self.job = request.job
         self.lambda_name = request.lambda_name
@@ -87,8 +86,10 @@ class Expansion:
         self._attributes = attributes_of(self.schema.chunkable_attrs)
         found: list[str] = []
         faults = list(json_faults(self.job))
-        if not faults:  # the rest of the checks relies on plain JSON
-            faults = list(self._check(reference_date, data_interval, found))
+        if faults:
+            self.job = as_json(self.job)  # only to look for more faults, in other places
+        places = {fault.path for fault in faults}
+        faults += [one for one in self._check(reference_date, data_interval, found) if one.path not in places]
         if faults:
             raise InvalidJob(faults[:1000], total=len(faults))
         self.warnings = tuple(found)
@@ -125,46 +126,67 @@ class Expansion:
             yield {**job, "date_list": list(self.dates)}
 
     def _check(self, reference_date: date, data_interval: DataInterval | None, found: list[str]) -> Iterator[Fault]:
-        faults = list(_structure_faults(self.job, self._attributes, 0, (), found))
-        yield from faults
+        faults = list(structure_faults(self.job, self._attributes, 0, (), found))
         walk = _Walk(self._attributes)
         self._chunks = bool(self._attributes) and walk.needs(0, self.job, {}, {}, top=True)
+        isolate_days = self.job.get("isolate_days")
         self._dated = (
-            self._chunks
-            or bool(self.job.get("isolate_days"))
-            or not self._attributes
-            or self.schema.expand_period == "always"
+            self._chunks or bool(isolate_days) or not self._attributes or self.schema.expand_period == "always"
         )
+        found.extend(untrue_text(("isolate_days",), isolate_days))
+        found.extend(self._idle_flags())
+        faults += self._resolve_period(reference_date, data_interval, found)
+        if self._chunks:
+            for _ in walk.chunk(next(self._base_jobs()), {}, 0, ()):
+                pass
+            faults += walk.faults
+            yield from faults
+            if not faults:  # else a faulty place may be why
+                yield from walk.vanished(self.job)
+        else:
+            yield from faults
+            yield from row_faults(self.job, ())
+
+    def _resolve_period(
+        self, reference_date: date, data_interval: DataInterval | None, found: list[str]
+    ) -> Iterator[Fault]:
         period = self.job.get("period")
-        if period and self._dated:
-            try:
-                resolved = resolve_period(
-                    period, schema=self.schema, reference_date=reference_date, data_interval=data_interval
-                )
-            except InvalidPeriod as error:
-                yield Fault("period", str(error))
-            else:
-                self.dates = resolved.dates
-                if resolved.warning:
-                    found.append(f"period: {resolved.warning}")
-        elif period:
+        if not period:
+            return
+        if not self._dated:
             found.append(
                 f"period: {period!r} reaches the worker raw, since nothing asks for chunking: set isolate_days, or "
                 f"'expand_period': 'always' in the job schema, to have it turned into dates"
             )
-        if faults:
-            return  # the walk would stumble over the same places
-        if self._chunks:
-            for _ in walk.chunk(next(self._base_jobs()), {}, 0, ()):
-                pass
-            yield from walk.faults
-            yield from walk.vanished()
-        else:
-            yield from _row_faults(self.job, ())
+            return
+        try:
+            resolved = resolve_period(
+                period, schema=self.schema, reference_date=reference_date, data_interval=data_interval
+            )
+        except InvalidPeriod as error:
+            yield Fault("period", str(error))
+            return
+        self.dates = resolved.dates
+        if resolved.warning:
+            found.append(f"period: {resolved.warning}")
+
+    def _idle_flags(self) -> Iterator[str]:
+        """Flags of the job itself that look like a request for chunking but are none."""
+        for name, value in self.job.items():
+            if not value or name == "isolate_days" or not _FLAG.fullmatch(name):
+                continue
+            level = next((n for n, each in enumerate(self._attributes) if name in each.flags_at_top), None)
+            if level is None:
+                known = ", ".join(each.name for each in self._attributes) or "none"
+                yield f"{name}: is for no chunkable attribute of the job schema ({known}), so it changes nothing"
+            elif not self._chunks:
+                *outer, attribute = (each.plural for each in self._attributes[: level + 1])
+                place = "".join(f"{each}.<name>." for each in outer)
+                yield f"{name}: changes nothing, since there are no {attribute} where they belong, {place}{attribute}"
 
 
 def expand(
-    job: Mapping[str, Any],
+    job: Mapping[str, Any] | str | bytes | JobRequest,
     *,
     schema: JobSchema | Mapping[str, Any],
     reference_date: date,
@@ -197,15 +219,16 @@ class _Walk:
     def __init__(self, attributes: Sequence[Attribute]) -> None:
         self._attributes = attributes
         self.faults: list[Fault] = []
-        # For each attribute: where chunking was asked for in vain, and whether it was found anywhere (D5).
+        # For each attribute: where chunking was asked for in vain (D5).
         self._missing: dict[str, list[Path]] = {}
-        self._present: set[str] = set()
 
     def chunk(self, job: dict[str, Any], outer: dict[str, Any], level: int, path: Path) -> Iterator[Leaf]:
         """The leaves of one node: ``job`` is what stands at it, ``outer`` what is inherited from above."""
-        self.faults.extend(_row_faults(job, path))
+        self.faults.extend(row_faults(job, path))
         attribute = self._attributes[level]
         name = attribute.spelling_in(job)
+        if name is not None and name != attribute.plural and attribute.plural in ROW_NAMES:
+            self._fault((*path, name), f"becomes {attribute.plural!r}, a name of sosw's own rows: rename it")
         if not self.needs(level, job, outer, {}, top=True):
             yield from self._unchunked(job, outer, attribute, name)
             return
@@ -214,12 +237,10 @@ class _Walk:
         if values and name is not None:
             size = attribute.batch_size(job, outer) or 1
             base = {**outer, **{key: value for key, value in job.items() if key != name}}
-            for leaf in self._chunked(values, base, size, level, (*path, name), listed=_listed(job[name])):
+            for leaf in self._chunked(values, base, size, level, (*path, name), listed=is_listed(job[name])):
                 emitted = True
                 yield leaf
-        if emitted:
-            self._present.add(attribute.plural)
-        elif len(self.faults) == faults_before:
+        if not emitted and len(self.faults) == faults_before:
             # Upstream loses this task (D5).
             self._missing.setdefault(attribute.plural, []).append(path)
             yield Leaf({**outer, **job})
@@ -241,10 +262,10 @@ class _Walk:
             for below in value.values()
         )
 
-    def vanished(self) -> Iterator[Fault]:
-        """Attributes that are to be isolated, or cut into batches, but occur nowhere (D5)."""
+    def vanished(self, job: dict[str, Any]) -> Iterator[Fault]:
+        """Attributes that are to be isolated, or cut into batches, but occur nowhere in the job (D5)."""
         for name, paths in self._missing.items():
-            if name not in self._present:
+            if not self._occurs(name, job, 0):
                 where = ", ".join(dotted(path) or "the job itself" for path in paths[:3])
                 more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
                 yield Fault(
@@ -252,6 +273,19 @@ class _Walk:
                     f"is to be chunked, but has no values anywhere (looked for in {where}{more}): give it values, or "
                     f"take its isolate_... or max_..._per_batch out",
                 )
+
+    def _occurs(self, name: str, node: dict[str, Any], level: int) -> bool:
+        """Whether the attribute has values in this node or below it, chunked or not."""
+        attribute = self._attributes[level]
+        values = [value for value in attribute.values_in(node) if value != {}]
+        if attribute.plural == name:
+            return bool(values)
+        return any(
+            isinstance(below, dict) and self._occurs(name, below, level + 1)
+            for value in values
+            if isinstance(value, dict)
+            for below in value.values()
+        )
 
     def _unchunked(
         self, job: dict[str, Any], outer: dict[str, Any], attribute: Attribute, name: str | None
@@ -276,7 +310,12 @@ class _Walk:
         if not all(isinstance(value, dict) for value in values):
             flat = _flat(values)
             if flat is None:
-                self._fault(path, "must be a list of text and numbers, or an object, to be chunked")
+                wrong = next(value for value in values if not isinstance(value, (str, int, float)))
+                self._fault(
+                    path,
+                    f"cannot be chunked: a list must have only text and numbers, or only objects, but one of its "
+                    f"values is {excerpt(wrong)}",
+                )
             else:
                 yield Leaf(base, plural, flat, size)
             return
@@ -292,12 +331,12 @@ class _Walk:
                     yield Leaf(task)
                 elif not isinstance(below, dict):
                     self._fault(
-                        (*here, name), f"must be an object or null where {plural} are chunked, not {_short(below)}"
+                        (*here, name), f"must be an object or null where {plural} are chunked, not {excerpt(below)}"
                     )
                 elif level + 1 < len(self._attributes):
                     yield from self.chunk(below, task, level + 1, (*here, name))
                 else:
-                    self.faults.extend(_row_faults(below, (*here, name)))
+                    self.faults.extend(row_faults(below, (*here, name)))
                     yield Leaf({**task, **below})
 
     def _fault(self, path: Path, problem: str) -> None:
@@ -316,58 +355,3 @@ def _flat(value: Any) -> list[Any] | None:
         if len(value) == 1:
             return [value]
     return None
-
-
-def _structure_faults(
-    job: dict[str, Any], attributes: Sequence[Attribute], level: int, path: Path, found: list[str]
-) -> Iterator[Fault]:
-    """Both spellings at once (D2), sizes of batches that are none (D6), flags that are text, at every level."""
-    for each in attributes:
-        for name in each.sizes:
-            if name in job and each.size_of(job[name]) is None:
-                yield Fault(dotted((*path, name)), f"must be a whole number, 1 or more, not {_short(job[name])}")
-        for name in each.flags:
-            value = job.get(name)
-            if isinstance(value, str) and value.strip().lower() in _NOT_REALLY_TRUE and len(found) < SHOWN:
-                found.append(f"{dotted((*path, name))}: the text {value!r} counts as true; use false without quotes")
-    if level == len(attributes):
-        return
-    attribute = attributes[level]
-    if attribute.name in job and attribute.plural in job:
-        yield Fault(
-            dotted((*path, attribute.name)),
-            f"stands beside {attribute.plural!r}, the other spelling of the same attribute: keep one of them",
-        )
-        return
-    spelling = attribute.spelling_in(job)
-    for position, value in enumerate(attribute.values_in(job)):
-        if isinstance(value, dict) and spelling is not None:
-            here = (*path, spelling, position) if _listed(job[spelling]) else (*path, spelling)
-            for key, below in value.items():
-                if isinstance(below, dict):
-                    yield from _structure_faults(below, attributes, level + 1, (*here, key), found)
-
-
-def _row_faults(job: Mapping[str, Any], path: Path) -> Iterator[Fault]:
-    """Attributes that would become attributes of the task but may not (D9)."""
-    for name in sorted(_ROW_NAMES.intersection(job)):
-        yield Fault(dotted((*path, name)), "is a name that sosw uses for its own rows: rename this attribute")
-    payload = job.get("payload")
-    if isinstance(payload, str) and not _merges(payload):
-        yield Fault(dotted((*path, "payload")), "is JSON, but not of an object, so that it cannot be merged")
-
-
-def _merges(payload: str) -> bool:
-    try:
-        return isinstance(json.loads(payload), dict)
-    except ValueError:
-        return True  # plain text, kept as the attribute ``payload``
-
-
-def _listed(value: object) -> bool:
-    return isinstance(value, (list, tuple))
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from sosw_airflow.jobs.periods import DataInterval
+from sosw_airflow.jobs.periods import DataInterval, is_relative
 from sosw_airflow.jobs.schema import JobSchema
 
 __all__ = ["JobIdentity", "fingerprint", "job_of", "outline", "task_id", "task_index"]
@@ -66,14 +66,14 @@ def fingerprint(
     job: Mapping[str, Any], schema: JobSchema, reference_date: date, data_interval: DataInterval | None
 ) -> str:
     """A digest of all that the tasks follow from: another digest, other tasks (or the same in another order)."""
-    uses_interval = job.get("period") == "data_interval"
+    period = job.get("period")
     parts = [
         _EXPANSION_VERSION,
         job,
         schema.as_dict(),
         # A job without a period is the same on every day.
-        reference_date.isoformat() if job.get("period") else None,
-        [day.isoformat() for day in data_interval] if data_interval and uses_interval else None,
+        reference_date.isoformat() if period and is_relative(period) else None,
+        [day.isoformat() for day in data_interval] if data_interval and period == "data_interval" else None,
     ]
     return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sosw_airflow.exceptions import Fault
 
-__all__ = ["Path", "dotted", "json_faults"]
+__all__ = ["Path", "as_json", "dotted", "json_faults"]
 
 #: Where a value stands in a document: names of attributes and positions in lists.
 Path = tuple[str | int, ...]
@@ -44,6 +44,21 @@ def json_faults(value: object, path: Path = ()) -> Iterator[Fault]:
         )
 
 
+def as_json(value: Any, depth: int = 0) -> Any:
+    """A copy in which each value that JSON cannot hold is replaced by one that it can.
+
+    Its shape is the same, so that the rest of a faulty document can be checked too.
+    """
+    if depth > _DEEPEST:
+        return None
+    if isinstance(value, dict):
+        return {str(key): as_json(below, depth + 1) for key, below in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [as_json(below, depth + 1) for below in value]
+    finite = not isinstance(value, float) or math.isfinite(value)
+    return value if value is None or (isinstance(value, (str, int, float)) and finite) else str(value)
+
+
 def _container_faults(mapping: dict[Any, Any] | None, values: Any, path: Path) -> Iterator[Fault]:
     if len(path) >= _DEEPEST:
         yield Fault(dotted(path[:4]) + "...", f"is nested more than {_DEEPEST} levels deep, or contains itself")
@@ -51,7 +66,9 @@ def _container_faults(mapping: dict[Any, Any] | None, values: Any, path: Path) -
     if mapping is not None:
         for key in mapping:
             if not isinstance(key, str):
-                yield Fault(dotted(path), f"has the key {key!r}; keys must be text in JSON: write {str(key)!r}")
+                subject = "" if path else "the document "
+                problem = f"{subject}has the key {key!r}; keys must be text in JSON: write {str(key)!r}"
+                yield Fault(dotted(path), problem)
     kinds = set(map(type, values))
     # Long flat lists are the usual case: decide them without a step of Python for each value.
     if kinds <= _PLAIN or (kinds <= _PLAIN_OR_FLOAT and all(math.isfinite(v) for v in values if type(v) is float)):

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 from sosw_airflow.jobs.schema import JobSchema, PeriodFunction
 
-__all__ = ["DataInterval", "InvalidPeriod", "ResolvedPeriod", "resolve_period"]
+__all__ = ["DataInterval", "InvalidPeriod", "ResolvedPeriod", "is_relative", "resolve_period"]
 
 #: First and last day of a DAG run's data interval, both included.
 DataInterval = tuple[date, date]
@@ -48,6 +48,11 @@ def resolve_period(
         raise InvalidPeriod(f"{period!r} reaches before the first year of the calendar") from None
 
 
+def is_relative(period: object) -> bool:
+    """Whether the dates of the period depend on the reference date."""
+    return isinstance(period, str) and period != "data_interval" and not _RANGE.fullmatch(period)
+
+
 def _resolve(
     period: object, schema: JobSchema, reference_date: date, data_interval: DataInterval | None
 ) -> ResolvedPeriod:
@@ -67,7 +72,10 @@ def _resolve(
         return ResolvedPeriod(_range(match[1], match[2]))
     if period == "data_interval":
         if data_interval is None:
-            raise InvalidPeriod("'data_interval' needs a DAG run that has a data interval, and this one has none")
+            raise InvalidPeriod(
+                "'data_interval' needs a DAG run that has a data interval, and this one has none: give another period, "
+                "such as 'yesterday' or '2026-01-01..2026-01-31'"
+            )
         return ResolvedPeriod(_texts(_days(*data_interval)))
     for custom, function in schema.custom_period_patterns:
         if re.match(custom, period):
@@ -137,11 +145,14 @@ def _date(value: object, what: str) -> date:
 
 def _custom(period: str, function: str | PeriodFunction, reference_date: date) -> tuple[str, ...]:
     call = _imported(function) if isinstance(function, str) else function
-    days = tuple(day if isinstance(day, str) else str(day) for day in call(period, reference_date))
+    gave = call(period, reference_date)
+    if isinstance(gave, str) or not isinstance(gave, Iterable):
+        raise InvalidPeriod(f"{period!r}: the custom period function gave {gave!r}; it must give a list of dates")
+    days = tuple(str(day) for day in gave)
     wrong = [day for day in days if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", day)]
     if wrong or not days:
-        gave = f"gave {wrong[0]!r}" if wrong else "gave no dates"
-        raise InvalidPeriod(f"{period!r}: the custom period function {gave}; it must give dates or YYYY-MM-DD")
+        what = f"gave {wrong[0]!r}" if wrong else "gave no dates"
+        raise InvalidPeriod(f"{period!r}: the custom period function {what}; it must give dates or YYYY-MM-DD")
     return days
 
 

@@ -92,8 +92,11 @@ class LineCodec:
         else:
             text = _encode(task)
             text = f"{text[:-1]}{self._separated_tail}" if task else f"{{{self._tail}"
-        if len(text) - len(self._separated_tail) > self._room:
-            self._refuse(task, index, len(text))
+        size = len(text)
+        if isinstance(task.get("payload"), str):  # merged as JSON it may be longer than as text
+            size = max(size, len(self.payload(text)) + len(self._separated_tail))
+        if size - len(self._separated_tail) > self._room:
+            self._refuse(task, index, size - len(self._separated_tail) + self._limit - self._room)
         return text
 
     def payload(self, line: str) -> str:

@@ -37,8 +37,12 @@ class JobSchema:
     custom_period_patterns: tuple[tuple[str, str | PeriodFunction], ...] = field(default=())
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "chunkable_attrs", tuple(self.chunkable_attrs))  # a list is as good
         faults = list(_attribute_faults(self.chunkable_attrs))
+        # A list is as good as a tuple, a mapping as good as its pairs.
+        if not faults:
+            object.__setattr__(self, "chunkable_attrs", tuple(self.chunkable_attrs))
+        if isinstance(self.custom_period_patterns, Mapping):
+            object.__setattr__(self, "custom_period_patterns", tuple(self.custom_period_patterns.items()))
         if self.expand_period not in ("chunked", "always"):
             faults.append(Fault("expand_period", f"must be 'chunked' or 'always', not {self.expand_period!r}"))
         for pattern, function in self.custom_period_patterns:
@@ -69,8 +73,8 @@ class JobSchema:
             given = ", ".join(map(str, schema))
             faults.append(Fault("", f"must have 'chunkable_attrs' (a list of singular names), but has only: {given}"))
         entries = schema.get("chunkable_attrs", ())
-        if isinstance(entries, (str, bytes)) or not isinstance(entries, Iterable):
-            faults.append(Fault("chunkable_attrs", f"must be a list of names, not {entries!r}"))
+        if not isinstance(entries, (list, tuple)):
+            faults += _attribute_faults(entries)
             entries = ()
         patterns = schema.get("custom_period_patterns", {})
         if not isinstance(patterns, Mapping):
@@ -98,7 +102,10 @@ class JobSchema:
         return document
 
 
-def _attribute_faults(names: Iterable[object]) -> Iterable[Fault]:
+def _attribute_faults(names: object) -> Iterable[Fault]:
+    if not isinstance(names, (list, tuple)):  # the order of the names is the order of the levels
+        yield Fault("chunkable_attrs", f"must be a list of singular names, outermost first, not {names!r}")
+        return
     seen = set()
     for position, name in enumerate(names):
         path = f"chunkable_attrs[{position}]"

@@ -1,0 +1,82 @@
+"""Checks of a job that need no walk through its expansion: spellings, batch sizes, flags, reserved names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sosw_airflow.exceptions import SHOWN, Fault
+from sosw_airflow.jobs.attributes import Attribute
+from sosw_airflow.jobs.json_values import Path, dotted, json_faults
+
+__all__ = ["ROW_NAMES", "excerpt", "is_listed", "row_faults", "structure_faults", "untrue_text"]
+
+#: Names of the row, and of the parameters of upstream's ``create_task``: as a job's attribute they would change the row
+#: or crash (sosw difference D9).
+ROW_NAMES = frozenset({"attempts", "created_at", "greenfield", "labourer", "labourer_id", "self", "strict", "task_id"})
+
+_UNTRUE = frozenset({"false", "no", "off", "0", "none", "null"})
+
+
+def structure_faults(
+    job: dict[str, Any], attributes: Sequence[Attribute], level: int, path: Path, found: list[str]
+) -> Iterator[Fault]:
+    """Both spellings at once (D2), sizes of batches that are none (D6), flags that are text, at every level."""
+    for each in attributes:
+        for name in each.sizes:
+            if name in job and each.size_of(job[name]) is None:
+                yield Fault(dotted((*path, name)), f"must be a whole number, 1 or more, not {excerpt(job[name])}")
+        for name in each.flags:
+            if name in job and len(found) < SHOWN:
+                found.extend(untrue_text((*path, name), job[name]))
+    if level == len(attributes):
+        return
+    attribute = attributes[level]
+    if attribute.name in job and attribute.plural in job:
+        yield Fault(
+            dotted((*path, attribute.name)),
+            f"stands beside {attribute.plural!r}, the other spelling of the same attribute: keep one of them",
+        )
+        return
+    spelling = attribute.spelling_in(job)
+    for position, value in enumerate(attribute.values_in(job)):
+        if isinstance(value, dict) and spelling is not None:
+            here = (*path, spelling, position) if is_listed(job[spelling]) else (*path, spelling)
+            for key, below in value.items():
+                if isinstance(below, dict):
+                    yield from structure_faults(below, attributes, level + 1, (*here, key), found)
+
+
+def row_faults(job: Mapping[str, Any], path: Path) -> Iterator[Fault]:
+    """Attributes that would become attributes of the task but may not (D9)."""
+    for name in sorted(ROW_NAMES.intersection(job)):
+        yield Fault(dotted((*path, name)), "is a name that sosw uses for its own rows: rename this attribute")
+    payload = job.get("payload")
+    if isinstance(payload, str):
+        try:
+            document = json.loads(payload)
+        except (ValueError, RecursionError):
+            return  # plain text, kept as the attribute ``payload``
+        if not isinstance(document, dict):
+            problem = "is JSON, but not of an object, so that it cannot be merged: give an object, or rename it"
+            yield Fault(dotted((*path, "payload")), problem)
+        else:
+            yield from json_faults(document, (*path, "payload"))
+
+
+def untrue_text(path: Path, value: object) -> Iterator[str]:
+    """A warning where a flag has a text such as "false", which counts as true, as in sosw (rule 5.4)."""
+    if isinstance(value, str) and value.strip().lower() in _UNTRUE:
+        yield f"{dotted(path)}: the text {value!r} counts as true; use false without quotes"
+
+
+def is_listed(value: object) -> bool:
+    """Whether it is a list, whose elements have positions."""
+    return isinstance(value, (list, tuple))
+
+
+def excerpt(value: object) -> str:
+    """The value for a message, short."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
