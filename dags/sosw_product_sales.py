@@ -1,7 +1,7 @@
 """Sections, stores, products: three levels of one job, cut at the stores, for each day since the first of March.
 
-With `catchup` Airflow makes a run for every day that has passed, and each run schedules the tasks of its own day. The job
-schema is a named one, for an installation whose labourers cut their jobs in different ways. It needs, once:
+With `catchup` Airflow makes a run for every day that has passed, and each run schedules the tasks of its own day. The
+job schema is a named one, for an installation whose labourers cut their jobs in different ways. It needs, once:
 
     airflow variables set sosw_labourers '{"pull_product_sales": {}}'
     airflow variables set sosw_job_schemas '{"retail": {"chunkable_attrs": ["section", "store", "product"]}}'

@@ -8,12 +8,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from demo import embedded_aws
 from demo.airflow_home import AirflowFailedError, AirflowHome
 from demo.settings import connections, variables
+
+if TYPE_CHECKING:
+    from demo.queue import Task
 
 DAG_ID = "sosw_hashtags"
 STATE = Path(__file__).parents[1] / ".demo"
@@ -73,49 +77,44 @@ def _run(state: Path, day: date) -> None:
 
     began = time.monotonic()
     aws = embedded_aws.find(state)
-    found = aws is not None
-    aws = aws or embedded_aws.start(state)
-    print(f"Embedded AWS  {aws.url}, {'still running' if found else 'started'}")
+    if aws:
+        print(f"Embedded AWS  still runs at {aws.url}")
+    else:
+        aws = embedded_aws.start(state)
+        print(f"Embedded AWS  started at {aws.url}")
 
     queue = Queue(aws.url)
     created = queue.create_what_is_missing()
-    print(f"sosw          {'created ' + ', '.join(created) if created else 'tables and bucket are there'}")
+    print(f"sosw          {'created ' + ', '.join(created) if created else 'its tables and its bucket are there'}")
 
     airflow = AirflowHome(state)
+    print(f"Airflow       {state / 'airflow'}: connection sosw_default, variables {', '.join(variables())}")
     airflow.set_up(connections(aws.url), variables())
+
+    before = queue.tasks()
+    print(f"DAG run       {DAG_ID} for {day}")
+    run = airflow.run(day, DAG_ID)[DAG_ID]
+    _report(before, queue.tasks(), run["results"]["schedule"])
     print(
-        f"Airflow       {state / 'airflow'}, with the connection sosw_default and the variables {_names(variables())}"
+        f"\n{time.monotonic() - began:.0f} s. More: make demo DATE={day + timedelta(days=1)}. The end: make demo-stop"
     )
 
-    before = {task.task_id for task in queue.tasks()}
-    run = airflow.run(day, DAG_ID)[DAG_ID]
-    print(f"DAG run       {DAG_ID}, {run['run_id']}: {run['state']}")
 
-    summary = run["results"]["schedule"]
-    after = queue.tasks()
+def _report(before: Sequence[Task], after: Sequence[Task], summary: dict[str, Any]) -> None:
     tasks = [task for task in after if task.task_id.startswith(summary["job_id"])]
     print()
-    print(
-        *_table([("task_id", "greenfield", "payload"), *((t.task_id, str(t.greenfield), t.payload) for t in tasks)]),
-        sep="\n",
-    )
-    print()
+    for line in _table(
+        [("task_id", "greenfield", "payload")] + [(t.task_id, str(t.greenfield), t.payload) for t in tasks]
+    ):
+        print(line)
 
     words = {word for task in tasks for word in task.attribute("words")}
     days = sorted({day for task in tasks for day in task.attribute("date_list")})
-    new = [task for task in tasks if task.task_id not in before]
-    print(f"{len(tasks)} tasks for {summary['labourer']}: {len(words)} words x {len(days)} days ({', '.join(days)})")
-    print(
-        f"{len(new)} of them are new{'' if new else ': this run was scheduled before, and each task is put in once'}."
-    )
-    print(
-        f"sosw_tasks holds {len(after)} rows, {len(after) - len(before)} more than before. {time.monotonic() - began:.0f} s"
-    )
-    print("\nAnother day: make demo DATE=2026-03-03        The end: make demo-stop")
-
-
-def _names(names: Sequence[str] | dict[str, object]) -> str:
-    return " and ".join(names)
+    known = {task.task_id for task in before}
+    new = sum(task.task_id not in known for task in tasks)
+    print(f"\n{len(tasks)} tasks for {summary['labourer']}: {len(words)} words x {len(days)} days ({', '.join(days)})")
+    print(f"{new} of them are new{'' if new else ': this run was scheduled before, and each task is put in once'}.")
+    print(f"sosw_tasks holds {len(after)} rows, {len(after) - len(before)} more than before.")
 
 
 def _table(rows: Sequence[tuple[str, str, str]]) -> Iterator[str]:

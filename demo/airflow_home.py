@@ -56,7 +56,10 @@ class AirflowHome:
         self._execute([sys.executable, "-m", "airflow", *arguments])
 
     def run(self, day: date, *dag_ids: str) -> dict[str, Any]:
-        """Run DAGs for this logical date. Returns by DAG id `run_id`, `state` and the XCom `results` by Airflow task id."""
+        """Run DAGs for this logical date.
+
+        Returns for each DAG id the run's `run_id` and `state`, and the XCom `results` by Airflow task id.
+        """
         result = self._home / "runs.json"
         result.unlink(missing_ok=True)
         self._execute([sys.executable, "-m", "demo.run_dags", str(DAGS), str(result), day.isoformat(), *dag_ids])

@@ -1,7 +1,8 @@
 """moto's server in a process of its own, which lives on when the command that started it ends.
 
-Its state file says where it listens. Whether the file still tells the truth is asked from the server itself (`GET /_demo`), by a
-token that only this server knows: a process that got the dead server's id or port later is never taken for it, nor ended.
+Its state file says where it listens. Whether the file still tells the truth is asked from the server itself (`GET
+/_demo`), by a token that only this server knows: a process that got the dead server's id or port later is never taken
+for it, nor ended.
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ def find(state: Path) -> EmbeddedAws | None:
 
 
 def start(state: Path) -> EmbeddedAws:
-    """Start a server and wait until it answers. It takes the former one's port if that is free, so that settings stay good."""
+    """Start a server and wait until it answers.
+
+    It takes the former one's port if that is free, so that a Connection made for that one stays good.
+    """
     state.mkdir(parents=True, exist_ok=True)
     former = _read(state)
     token = secrets.token_hex(16)
@@ -134,7 +138,7 @@ def _serve(state: Path, token: str, wanted_port: int) -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
-    class QuietRequestHandler(MotoRequestHandler):  # type: ignore[misc]
+    class QuietRequestHandler(MotoRequestHandler):
         # Without it each response waits for the client's delayed acknowledgement.
         disable_nagle_algorithm = True
 

@@ -1,7 +1,7 @@
 """Run DAGs for one logical date, in this process: `python -m demo.run_dags DAGS_FOLDER RESULT_FILE DATE DAG_ID...`.
 
-`airflow dags test` would do the same, but on Airflow 3 it names the run after the present moment: a second test of the same
-date would be another run, with a right to tasks of its own. Here the run is named after its date.
+`airflow dags test` would do the same, but on Airflow 3 it names the run after the present moment: a second test of the
+same date would be another run, with a right to tasks of its own. Here the run is named after its date.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ try:
         return dag.test(logical_date=moment, run_after=moment)
 
 except ImportError:  # Airflow 2
-    from airflow.models.dagbag import DagBag
+    from airflow.models.dagbag import DagBag  # type: ignore[assignment,no-redef]
 
     def run_for(dag: Any, moment: datetime) -> Any:
         """Run the DAG and return its DagRun."""

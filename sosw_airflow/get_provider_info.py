@@ -17,7 +17,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-sosw",
         "name": "sosw",
-        "description": "Schedule jobs of `sosw <https://docs.sosw.app>`__, the Serverless Orchestrator of Serverless Workers.",
+        "description": "Jobs for `sosw <https://docs.sosw.app>`__, the Serverless Orchestrator of Serverless Workers.",
         "integrations": [
             {"integration-name": "sosw", "external-doc-url": "https://docs.sosw.app", "tags": ["aws", "serverless"]},
         ],

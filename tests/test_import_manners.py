@@ -1,4 +1,4 @@
-"""What an import loads. Airflow imports operators whenever it parses a DAG file, and the provider info before everything."""
+"""What an import loads: operators are imported with each DAG file, the provider info before all of Airflow."""
 
 from __future__ import annotations
 
