@@ -20,7 +20,7 @@ try:
         return dag.test(logical_date=moment, run_after=moment)
 
 except ImportError:  # Airflow 2
-    from airflow.models.dagbag import DagBag  # type: ignore[assignment,no-redef]
+    from airflow.models.dagbag import DagBag  # type: ignore[no-redef]
 
     def run_for(dag: Any, moment: datetime) -> Any:
         """Run the DAG and return its DagRun."""
