@@ -46,7 +46,8 @@ def ministack_emulator(ministack_session: Emulator) -> Emulator:
     return ministack_session
 
 
-@pytest.fixture(params=["moto", "ministack"])
+# ministack has an environment of its own, which the fast run does not make: whatever uses it is a slow test.
+@pytest.fixture(params=["moto", pytest.param("ministack", marks=pytest.mark.slow)])
 def emulator(request: pytest.FixtureRequest) -> Emulator:
     """Give each of the two emulators in turn, without any tables or buckets."""
     chosen: Emulator = request.getfixturevalue(f"{request.param}_emulator")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.faults import replies
-from tests.faults.faults import add_unprocessed, leave_out
+from tests.faults.batches import add_unprocessed, leave_out
 from tests.faults.request import DYNAMODB
 from tests.faults.units import Meter, Units, index_resource
 
