@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from tests.packaging.conftest import Installed
 
 pytestmark = pytest.mark.slow
 
-EXTRA = {"queue_bucket": "some-bucket", "region_name": "us-west-2"}
+README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 def entries(output: str) -> list[dict[str, Any]]:
@@ -38,14 +40,23 @@ def test_airflow_finds_the_hooks(installed: Installed) -> None:
     assert hooks["sosw_labourer"].endswith("SoswLabourerHook")
 
 
-@pytest.mark.parametrize("conn_type", ["sosw", "sosw_labourer"])
-def test_connection_can_be_added_and_read(installed: Installed, conn_type: str) -> None:
-    """`airflow connections add` takes the connection type, and `get` gives the same extras."""
-    conn_id = f"{conn_type}_added"
-    installed.run("airflow", "connections", "add", conn_id, "--conn-type", conn_type, "--conn-extra", json.dumps(EXTRA))
-    [connection] = entries(installed.run("airflow", "connections", "get", conn_id, "--output", "json"))
+def test_commands_of_the_readme(installed: Installed) -> None:
+    """The README's commands are accepted; the Connection that they make is of our type and has the same extras."""
+    commands = [line for line in README.splitlines() if line.startswith("airflow ")]
+    for command in commands:
+        installed.run(*shlex.split(command))
+    [connection] = entries(installed.run("airflow", "connections", "get", "sosw_default", "--output", "json"))
     extra = connection["extra_dejson"]
-    assert (connection["conn_type"], json.loads(extra) if isinstance(extra, str) else extra) == (conn_type, EXTRA)
+    assert (connection["conn_type"], json.loads(extra) if isinstance(extra, str) else extra) == (
+        "sosw",
+        {"queue_bucket": "my-queue-bucket", "region_name": "us-west-2"},
+    )
+    assert len(commands) == 3
+
+
+def test_labourer_can_be_a_connection(installed: Installed) -> None:
+    """`airflow connections add` takes the other connection type too."""
+    installed.run("airflow", "connections", "add", "some_function", "--conn-type", "sosw_labourer")
 
 
 def test_example_dags_are_imported(installed: Installed) -> None:
