@@ -16,6 +16,8 @@ from moto import mock_aws
 from sosw_airflow.stores.tables import TableNames, create_missing_tables
 from tests.one_at_a_time import one_at_a_time
 
+pytest_plugins = ["tests.emulators.fixtures"]
+
 REGION = "us-west-2"
 BUCKET = "sosw-queue"
 NAMES = TableNames(meta_table="sosw_tasks_meta")
