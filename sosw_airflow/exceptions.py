@@ -24,6 +24,7 @@ __all__ = [
     "JobCancelled",
     "JobConflict",
     "JobRecordDamaged",
+    "JobStopped",
     "MissingBucket",
     "MissingTable",
     "NoProgress",
@@ -183,6 +184,21 @@ class JobRecordDamaged(SoswError):
     """The job record, the queue file and the rows do not fit together; somebody else has changed one of them."""
 
 
+class JobStopped(SoswError):
+    """The writing was stopped (Ctrl-C, SIGTERM, a kill from the UI) between two requests."""
+
+    retryable = True
+
+    def __init__(self, job_id: str, *, cancelled: bool) -> None:
+        self.job_id = job_id
+        super().__init__(
+            f"The job {job_id} was stopped and cancelled: what no worker had got was taken out of the queue."
+            if cancelled
+            else f"The writing of the job {job_id} was stopped. What is in the queue stays there; a retry of the "
+            f"Airflow task goes on from there."
+        )
+
+
 class AwsFault(SoswError):
     """A call to AWS failed in a way that a retry of the same call would not mend."""
 
@@ -194,7 +210,7 @@ class MissingTable(AwsFault):
         self.name = name
         place = f" in {region}" if region else ""
         super().__init__(
-            f"There is no DynamoDB table {name!r}{place}. Nothing was written. Create it (docs/tables.md has a "
+            f"There is no DynamoDB table {name!r}{place}. Create it (docs/tables.md has a "
             f"CloudFormation template), or correct {setting!r} or region_name in the extras of the sosw Connection."
         )
 
@@ -205,7 +221,7 @@ class MissingBucket(AwsFault):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(
-            f"There is no S3 bucket {name!r}. Nothing was written. Create it, or correct 'queue_bucket' in the extras "
+            f"There is no S3 bucket {name!r}. Create it, or correct 'queue_bucket' in the extras "
             f"of the sosw Connection."
         )
 

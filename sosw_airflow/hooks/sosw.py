@@ -95,8 +95,8 @@ class SoswHook(BaseHook):
         ours = Config(
             retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=_CONNECTIONS,
-            connect_timeout=10,
-            read_timeout=30,
+            connect_timeout=5,
+            read_timeout=20,
         )
         return self._session.client(
             service,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sosw_airflow._compat import BaseOperator
 from sosw_airflow.dag_runs import data_interval_days, job_identity, reference_date
-from sosw_airflow.exceptions import ConflictingLabourers, Fault, InvalidConfiguration, SoswError
+from sosw_airflow.exceptions import ConflictingLabourers, Fault, InvalidConfiguration, JobStopped, SoswError
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.jobs.event import JobRequest, function_name, parse_event
 from sosw_airflow.jobs.expansion import Expansion
@@ -15,9 +15,8 @@ from sosw_airflow.jobs.schema import JobSchema
 from sosw_airflow.operators.failing import without_retry
 
 if TYPE_CHECKING:
-    import threading
-
     from sosw_airflow._compat import Context
+    from sosw_airflow.stores.scheduling import JobScheduler
 
 __all__ = ["SoswScheduleOperator"]
 
@@ -38,6 +37,9 @@ class SoswScheduleOperator(BaseOperator):
         the day on which sosw's Scheduler would have run for this DAG run. (templated)
     :param sosw_conn_id: the Connection of type ``sosw``. (templated)
     :param queue_position: ``"back"``, or ``"front"``: before everything that waits for this labourer. (templated)
+    :param cancel_on_kill: what becomes of the tasks already in the queue when this Airflow task is killed or marked as
+        failed or successful while it runs: False leaves them, and a later attempt goes on; True cancels the job, which
+        removes the tasks that no worker has got, and a cancelled job is never resumed.
 
     Returns (as XCom) ``job_id``, ``labourer``, ``tasks``, ``pages``, ``queue_key``, ``reference_date``,
     ``first_task_id``, ``last_task_id`` and ``state``; the same for every attempt of one generation.
@@ -63,6 +65,7 @@ class SoswScheduleOperator(BaseOperator):
         reference_date: Any = None,
         sosw_conn_id: str = SoswHook.default_conn_name,
         queue_position: str = "back",
+        cancel_on_kill: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -72,7 +75,9 @@ class SoswScheduleOperator(BaseOperator):
         self.reference_date = reference_date
         self.sosw_conn_id = sosw_conn_id
         self.queue_position = queue_position
-        self._stop: threading.Event | None = None
+        self.cancel_on_kill = cancel_on_kill
+        self._scheduler: JobScheduler | None = None
+        self._killed = False
 
     def execute(self, context: Context) -> dict[str, str | int]:
         """Check the job, plan it, write it.
@@ -89,11 +94,14 @@ class SoswScheduleOperator(BaseOperator):
         raise failure
 
     def on_kill(self) -> None:
-        """Stop between two requests; what is in the queue stays, and a later attempt goes on from there."""
-        if self._stop is not None:
-            self._stop.set()
+        """Stop between two requests. Called from a signal's handler, so `execute` does the rest."""
+        self._killed = True
+        if self._scheduler is not None:
+            self._scheduler.stop.set()
 
     def _schedule(self, context: Context) -> dict[str, str | int]:
+        from sosw_airflow.stores.cancelling import cancel_job
+        from sosw_airflow.stores.page_writer import Stopped
         from sosw_airflow.stores.scheduling import JobScheduler, ScheduleRequest
 
         hook = SoswHook(self.sosw_conn_id)
@@ -107,18 +115,28 @@ class SoswScheduleOperator(BaseOperator):
         )
         for warning in expansion.warnings:
             self.log.warning("%s", warning)
-        scheduler = JobScheduler(hook.deployment())
-        self._stop = scheduler.stop
-        scheduled = scheduler.schedule(
-            ScheduleRequest(
-                identity=job_identity(context, labourer_id),
-                expansion=expansion,
-                reference_date=today,
-                data_interval=interval,
-                queue_position="front" if self.queue_position == "front" else "back",
-            )
+        schedule_request = ScheduleRequest(
+            identity=job_identity(context, labourer_id),
+            expansion=expansion,
+            reference_date=today,
+            data_interval=interval,
+            queue_position="front" if self.queue_position == "front" else "back",
         )
-        return scheduled.summary()
+        job_id = schedule_request.identity.job_id
+        self._scheduler = JobScheduler(hook.deployment())
+        if self._killed:
+            self._scheduler.stop.set()
+        try:
+            return self._scheduler.schedule(schedule_request).summary()
+        except BaseException as reason:
+            # Airflow 2 raises from its signal's handler, wherever that strikes; Airflow 3 only calls `on_kill`.
+            if self._killed and self.cancel_on_kill:
+                cancel_job(self._scheduler.deployment, job_id)
+            if isinstance(reason, Stopped):
+                raise JobStopped(job_id, cancelled=self._killed and self.cancel_on_kill) from None
+            raise
+        finally:
+            self._scheduler = None
 
     def _check_arguments(self) -> None:
         if self.queue_position not in ("back", "front"):

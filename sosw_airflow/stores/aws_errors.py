@@ -13,7 +13,10 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,  # noqa: A004 - botocore's own name
+    CredentialRetrievalError,
     HTTPClientError,
+    IncompleteReadError,
+    MetadataRetrievalError,
     NoCredentialsError,
     PartialCredentialsError,
 )
@@ -53,6 +56,7 @@ _TRANSIENT = frozenset(
         "InternalError",
         "InternalFailure",
         "InternalServerError",
+        "NoSuchUpload",  # a lifecycle rule has ended it, or an answer was lost: a new one succeeds
         "RequestTimeout",
         "RequestTimeoutException",
         "ServiceUnavailable",
@@ -76,6 +80,7 @@ _DENIED = frozenset(
         "InvalidSignatureException",
         "MissingAuthenticationToken",
         "NotAuthorized",
+        "RequestTimeTooSkewed",
         "SignatureDoesNotMatch",
         "UnauthorizedOperation",
         "UnrecognizedClientException",
@@ -83,6 +88,8 @@ _DENIED = frozenset(
         "KMSAccessDeniedException",
     }
 )
+#: For example a role whose endpoint does not answer for a moment.
+_NO_CREDENTIALS = (CredentialRetrievalError, MetadataRetrievalError, NoCredentialsError, PartialCredentialsError)
 
 
 def error_code(error: BaseException) -> str:
@@ -113,7 +120,7 @@ def judge(error: BaseException) -> Verdict:
             return Verdict.THROTTLED
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return Verdict.TRANSIENT if code in _TRANSIENT or status >= 500 else Verdict.PERMANENT
-    if isinstance(error, (ConnectionError, HTTPClientError)):
+    if isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError)):
         return Verdict.TRANSIENT
     return Verdict.PERMANENT
 
@@ -128,7 +135,7 @@ def explain(
     :param setting: the extra of the sosw Connection that names it.
     """
     code = error_code(error)
-    if code in _DENIED or isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+    if code in _DENIED or isinstance(error, _NO_CREDENTIALS):
         return AccessDenied(action=action, resource=resource, detail=str(error))
     if code in {"NoSuchBucket", "404"} and bucket:
         return MissingBucket(resource)

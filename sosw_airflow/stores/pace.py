@@ -1,7 +1,7 @@
 """How fast pages are sent: at the capacity that the tables were given, or at full speed until AWS throttles.
 
-A sender asks for a delay before each request and tells how the request ended. On throttling the rate falls by a third,
-at most once a second; without throttling it recovers, up to the capacity, or to no limit at all.
+A sender asks for a delay before each request and tells how the request ended. On throttling the rate falls, at most
+once a second; without throttling it recovers, up to the capacity, or to no limit at all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from sosw_airflow.stores.task_queue import Capacity
 
 __all__ = ["Pace", "PagePace", "page_limits_for"]
 
-_FALL = 2 / 3
+_FALL = 2 / 3  # where the capacity is not known
+_STEP_BACK = 0.9  # where it is known, and somebody else uses some of it
 _RECOVERY = 1.05  # a second
 _SLOWEST = 0.5  # a second
 _BURST = 0.25  # seconds of its rate that a sender may be ahead of an even pace
@@ -86,7 +87,9 @@ class Pace:
                 return
             lately = self._window / max(now - self._window_from, 0.1)
             self._fell_at = self._recovered_at = now
-            self._rate = max(_SLOWEST, (self._rate or self._seen or lately or 100.0) * _FALL)
+            self._rate = max(
+                _SLOWEST, (self._rate or self._seen or lately or 100.0) * (_FALL if self._limit is None else _STEP_BACK)
+            )
             self._free_at = max(self._free_at, now)
 
     def _recover(self, now: float) -> None:

@@ -6,7 +6,6 @@ settled by sending again: if the marker is there, the page was committed.
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
@@ -25,10 +24,9 @@ from sosw_airflow.jobs.rows import LineCodec, Row, row_item
 from sosw_airflow.stores.aws_errors import Verdict, cancellation_codes, error_code, explain, judge
 from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.stores.pace import PagePace
+from sosw_airflow.stores.progress import Progress
 
-__all__ = ["MetaTable", "PageWriter", "Progress", "Stopped"]
-
-log = logging.getLogger(__name__)
+__all__ = ["MetaTable", "PageWriter", "Stopped"]
 
 #: Seconds of the first and of the longest pause between two attempts for one page; each is shortened at random.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 10.0
@@ -59,45 +57,6 @@ class MetaTable:
             "log_stream_name": {"S": self.log_stream_name},
         }
         return {"TableName": self.name, "Item": item}
-
-
-class Progress:
-    """Counts tasks and tells of it every few seconds.
-
-    :param done: tasks that were written by earlier attempts.
-    :param every: seconds between two lines of the log.
-    """
-
-    def __init__(self, what: str, total: int, *, done: int = 0, every: float = 5.0) -> None:
-        self.total, self.done = total, done
-        self._what, self._every = what, every
-        self._before = done
-        self._begun = self._told = self.moved_at = time.monotonic()
-
-    def add(self, tasks: int, *, throttled: int = 0) -> None:
-        """So many more tasks are done."""
-        self.done += tasks
-        self.moved_at = time.monotonic()
-        self.tell(throttled=throttled)
-
-    def tell(self, *, throttled: int = 0) -> None:
-        """Write a line if it is time."""
-        now = time.monotonic()
-        if now - self._told < self._every:
-            return
-        self._told = now
-        rate = (self.done - self._before) / (now - self._begun)
-        left = f"{(self.total - self.done) / rate:,.0f} s left" if rate else "no end in sight"
-        log.info(
-            "%s: %s of %s tasks (%.1f %%), %s tasks/s, %s, %s requests throttled",
-            self._what,
-            f"{self.done:,}",
-            f"{self.total:,}",
-            100 * self.done / self.total,
-            f"{rate:,.0f}",
-            left,
-            f"{throttled:,}",
-        )
 
 
 class PageWriter:
@@ -266,7 +225,7 @@ class PageWriter:
             raise NoProgress(
                 job_id=self._header.job_id,
                 done=progress.done,
-                total=progress.total,
+                total=self._header.tasks,
                 seconds=seconds,
                 last=f"{error_code(error)}: {error}",
             )

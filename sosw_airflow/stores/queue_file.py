@@ -7,7 +7,7 @@ from contextlib import closing
 from types import TracebackType
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
 from sosw_airflow.stores.aws_errors import error_code, explained
 
@@ -19,9 +19,18 @@ PART_BYTES = 16 * 1024 * 1024
 #: Bytes of one read.
 READ_BYTES = 8 * 1024 * 1024
 
+#: botocore repeats requests, but not the reading of an answer's body.
+_READ_ATTEMPTS = 4
+
+#: Name of the object's metadata that tells whose plan it is.
+_FINGERPRINT = "sosw-job-fingerprint"
+
 
 class QueueFileGone(Exception):
-    """There is no queue file under this key (any more): another copy has finished the job, or somebody removed it."""
+    """There is no queue file of this job under its key (any more).
+
+    Another copy has finished the job, or somebody has removed or replaced the file.
+    """
 
 
 def locked_name(name: str) -> str:
@@ -41,10 +50,13 @@ class QueueFile:
     """One object with the tasks of a job.
 
     :param s3: a boto3 S3 client.
+    :param fingerprint: of the job. The key is the same for every job of one identity, so a copy of the writer with an
+        edited job replaces the file before it learns that it came too late; the fingerprint tells the two apart.
     """
 
-    def __init__(self, s3: Any, bucket: str, key: str) -> None:
+    def __init__(self, s3: Any, bucket: str, key: str, *, fingerprint: str | None = None) -> None:
         self._s3 = s3
+        self._fingerprint = fingerprint
         self.bucket = bucket
         self.key = key
 
@@ -53,17 +65,20 @@ class QueueFile:
 
     def writer(self) -> QueueFileWriter:
         """A writer for a whole new file."""
-        return QueueFileWriter(self._s3, self.bucket, self.key)
+        return QueueFileWriter(self._s3, self.bucket, self.key, fingerprint=self._fingerprint)
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, size: int | None = None) -> Iterator[str]:
         """The lines without their ends. Read in ranges: a connection would not outlive the writing of a long job.
 
-        :raises QueueFileGone: there is no such file, or no more.
+        :param size: bytes that the file has, where they are known.
+        :raises QueueFileGone: there is no such file, or no more, or it is another one.
         :raises SoswError: S3 refuses.
         """
         start, total, rest = 0, 1, b""
         while start < total:
             data, total = self._range(start)
+            if not data or (size is not None and total != size):
+                raise QueueFileGone(self.key)
             start += len(data)
             *whole, rest = (rest + data).split(b"\n")
             for line in whole:
@@ -74,15 +89,32 @@ class QueueFile:
     def _range(self, start: int) -> tuple[bytes, int]:
         with explained(action="s3:GetObject", resource=self.bucket, setting="queue_bucket", bucket=True):
             try:
-                reply = self._s3.get_object(
-                    Bucket=self.bucket, Key=self.key, Range=f"bytes={start}-{start + READ_BYTES - 1}"
-                )
-                with closing(reply["Body"]) as body:
-                    return body.read(), int(reply["ContentRange"].rpartition("/")[2])
+                return self._read(start)
             except ClientError as error:
-                if error_code(error) == "NoSuchKey":
+                # InvalidRange: the file is shorter than it was a moment ago, so it is not the same.
+                if error_code(error) in ("NoSuchKey", "InvalidRange"):
                     raise QueueFileGone(self.key) from None
                 raise
+
+    def _read(self, start: int) -> tuple[bytes, int]:
+        wanted = f"bytes={start}-{start + READ_BYTES - 1}"
+        attempt = 1
+        while True:
+            reply = self._s3.get_object(Bucket=self.bucket, Key=self.key, Range=wanted)
+            with closing(reply["Body"]) as body:
+                # A file that was put there by hand has no fingerprint.
+                if self._fingerprint not in (None, reply["Metadata"].get(_FINGERPRINT, self._fingerprint)):
+                    raise QueueFileGone(self.key)
+                try:
+                    data = body.read()
+                    break
+                except (HTTPClientError, IncompleteReadError):
+                    if attempt == _READ_ATTEMPTS:
+                        raise
+            attempt += 1
+        if "ContentRange" not in reply:  # not S3 itself, and it has given the whole
+            return data[start:], len(data)
+        return data, int(reply["ContentRange"].rpartition("/")[2])
 
     def delete(self) -> None:
         """Remove the file; it is no fault if there is none."""
@@ -97,9 +129,13 @@ class QueueFileWriter:
     called. Holds one part in memory.
     """
 
-    def __init__(self, s3: Any, bucket: str, key: str) -> None:
+    def __init__(self, s3: Any, bucket: str, key: str, *, fingerprint: str | None = None) -> None:
         self._s3 = s3
         self._where = {"Bucket": bucket, "Key": key}
+        self._about = {
+            "ContentType": "application/x-ndjson",
+            "Metadata": {} if fingerprint is None else {_FINGERPRINT: fingerprint},
+        }
         self._bucket = bucket
         self._buffer = bytearray()
         self._upload_id: str | None = None
@@ -131,7 +167,7 @@ class QueueFileWriter:
         """Make the file appear. Returns its size in bytes."""
         with explained(action="s3:PutObject", resource=self._bucket, setting="queue_bucket", bucket=True):
             if self._upload_id is None:
-                self._s3.put_object(**self._where, Body=bytes(self._buffer), ContentType="application/x-ndjson")
+                self._s3.put_object(**self._where, **self._about, Body=bytes(self._buffer))
             else:
                 if self._buffer:
                     self._send_part()
@@ -144,7 +180,7 @@ class QueueFileWriter:
     def _send_part(self) -> None:
         with explained(action="s3:PutObject", resource=self._bucket, setting="queue_bucket", bucket=True):
             if self._upload_id is None:
-                reply = self._s3.create_multipart_upload(**self._where, ContentType="application/x-ndjson")
+                reply = self._s3.create_multipart_upload(**self._where, **self._about)
                 self._upload_id = reply["UploadId"]
             number = len(self._parts) + 1
             reply = self._s3.upload_part(

@@ -27,7 +27,8 @@ from sosw_airflow.jobs.periods import DataInterval
 from sosw_airflow.jobs.rows import LAMBDA_PAYLOAD_LIMIT, LineCodec
 from sosw_airflow.stores.job_record import RECORD_SECONDS, Header, JobRecords, JobState
 from sosw_airflow.stores.pace import PagePace, page_limits_for
-from sosw_airflow.stores.page_writer import MetaTable, PageWriter, Progress, Stopped
+from sosw_airflow.stores.page_writer import MetaTable, PageWriter, Stopped
+from sosw_airflow.stores.progress import Progress
 from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone, queue_file_key
 from sosw_airflow.stores.tables import TableNames
 from sosw_airflow.stores.task_queue import Capacity, TaskQueue, table_capacity
@@ -155,13 +156,14 @@ class JobScheduler:
         limits = page_limits_for(self._capacity(), most_rows=self._most_rows)
         queue_file = self._queue_file(identity.job_id)
         cutter = PageCutter(limits)
-        tasks = 0
+        progress = Progress(f"Planning job {identity.job_id}", None)
         with queue_file.writer() as plan:
             for line in self._expand(request):
                 plan.write(line)
                 cutter.begins_page(len(line))
-                tasks += 1
+                progress.add(1)
                 self._check_stop()
+            tasks = progress.done
             if not tasks:
                 raise InvalidJob([Fault("", "the job expands to no task")])
             placement = self._place(request, tasks)
@@ -268,7 +270,7 @@ class JobScheduler:
             concurrency=self.concurrency,
             patience=self.patience,
         )
-        done = min(len(committed) * header.page_rows, header.tasks)
+        done = header.tasks * len(committed) // header.pages  # near enough for the log
         if committed:
             log.info("The job %s goes on: %s of %s pages are there.", header.job_id, len(committed), header.pages)
         progress = Progress(f"Job {header.job_id}", header.tasks, done=done)

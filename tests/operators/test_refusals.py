@@ -55,9 +55,7 @@ def test_an_unknown_period(schedule: Schedule, context: MakeContext, tutorial_jo
 
 
 @pytest.mark.parametrize("where", ["operator", "job"])
-def test_an_unknown_schema(
-    schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any], where: str
-) -> None:
+def test_an_unknown_schema(schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any], where: str) -> None:
     """The configured variants are listed."""
     in_job = {"job_schema_name": "shops"} if where == "job" else {}
     in_operator = {"job_schema": "shops"} if where == "operator" else {}
@@ -186,9 +184,7 @@ def test_a_missing_connection(schedule: Schedule, context: MakeContext, tutorial
         schedule(tutorial_job, sosw_conn_id="sosw_other").execute(context())
 
 
-def test_a_reference_date_that_is_none(
-    schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]
-) -> None:
+def test_a_reference_date_that_is_none(schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]) -> None:
     """For instance a template that has rendered to something else."""
     with pytest.raises(errors.InvalidConfiguration, match="reference_date: must be a date .* not 'None'"):
         schedule(tutorial_job, reference_date="None").execute(context())

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from sosw_airflow.exceptions import JobConflict
+from sosw_airflow.exceptions import JobCancelled, JobConflict, JobStopped
 from sosw_airflow.jobs import job_of
 from sosw_airflow.operators.sosw import SoswScheduleOperator
+from sosw_airflow.stores.job_record import Header, JobRecords
+from sosw_airflow.stores.page_writer import Stopped
 from tests.conftest import Aws
 from tests.operators.conftest import LABOURER, MakeContext
 
@@ -233,16 +235,46 @@ def test_a_kill_leaves_what_is_written_and_the_next_attempt_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`on_kill` stops between two requests; a retry completes the same job."""
-    from sosw_airflow.stores import scheduling
-    from sosw_airflow.stores.page_writer import Stopped
-
     operator = schedule(tutorial_job)
-    create = scheduling.JobRecords.create
-    monkeypatch.setattr(
-        scheduling.JobRecords, "create", lambda *a: create(*a) if operator.on_kill() is None else False
-    )
-    with pytest.raises(Stopped):
+    create = JobRecords.create
+
+    def create_and_kill(records: JobRecords, header: Header) -> bool:
+        operator.on_kill()
+        return create(records, header)
+
+    with monkeypatch.context() as patch, pytest.raises(JobStopped, match="a retry of the Airflow task goes on"):
+        patch.setattr(JobRecords, "create", create_and_kill)
         operator.execute(context())
     assert [] == installation.rows()
     assert 1 == len(installation.queue_files())
-    monkeypatch.undo()
+
+    assert 8 == schedule(tutorial_job).execute(context())["tasks"]
+    assert 8 == len(installation.rows())
+    assert {} == installation.queue_files()
+
+
+def test_a_kill_can_cancel_the_job(
+    installation: Aws,
+    schedule: Schedule,
+    context: MakeContext,
+    tutorial_job: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With ``cancel_on_kill`` nothing stays in the queue, and no later attempt of this generation resumes the job."""
+    operator = schedule(tutorial_job, cancel_on_kill=True)
+    change_state = JobRecords.change_state
+
+    def kill_when_all_is_written(records: JobRecords, header: Header, *arguments: Any, **names: Any) -> Header | None:
+        if not operator._killed:
+            operator.on_kill()
+            raise Stopped
+        return change_state(records, header, *arguments, **names)
+
+    with monkeypatch.context() as patch, pytest.raises(JobStopped, match="stopped and cancelled"):
+        patch.setattr(JobRecords, "change_state", kill_when_all_is_written)
+        operator.execute(context())
+
+    assert [] == installation.rows()
+    assert {} == installation.queue_files()
+    with pytest.raises(JobCancelled):
+        schedule(tutorial_job).execute(context())

@@ -1,0 +1,50 @@
+"""Progress of long work, in the log: done, total, rate, time left."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+__all__ = ["Progress"]
+
+log = logging.getLogger(__name__)
+
+
+class Progress:
+    """Counts tasks and tells of it every few seconds. Used by one thread.
+
+    :param what: is being done, for the log.
+    :param total: number of tasks, None where it is not known yet.
+    :param done: tasks that were done by earlier attempts.
+    :param every: seconds between two lines of the log.
+    :ivar moved_at: when a task was last done, on the monotonic clock.
+    """
+
+    def __init__(self, what: str, total: int | None, *, done: int = 0, every: float = 5.0) -> None:
+        self.total, self.done = total, done
+        self._what, self._every = what, every
+        self._before = done
+        self._begun = self._told = self.moved_at = time.monotonic()
+
+    def add(self, tasks: int, *, throttled: int = 0) -> None:
+        """So many more tasks are done."""
+        self.done += tasks
+        self.moved_at = time.monotonic()
+        self.tell(throttled=throttled)
+
+    def tell(self, *, throttled: int = 0) -> None:
+        """Write a line if it is time."""
+        now = time.monotonic()
+        if now - self._told < self._every:
+            return
+        self._told = now
+        rate = (self.done - self._before) / (now - self._begun)
+        parts = [f"{self.done:,} tasks" if self.total is None else self._of_total(rate), f"{rate:,.0f} tasks/s"]
+        if throttled:
+            parts.append(f"{throttled:,} requests throttled")
+        log.info("%s: %s", self._what, ", ".join(parts))
+
+    def _of_total(self, rate: float) -> str:
+        total = self.total or 0
+        left = f"{(total - self.done) / rate:,.0f} s left" if rate else "time left unknown"
+        return f"{self.done:,} of {total:,} tasks ({100 * self.done / max(total, 1):.1f} %), {left}"
