@@ -105,11 +105,18 @@ class Upstream:
 
     def schedule(self, job: dict[str, Any]) -> None:
         """Let sosw's Scheduler write the job's rows; the labourer is the only one unless the job says otherwise."""
-        self.scheduler()({"lambda_name": next(iter(self.labourers)), **job})
+        self._run({"lambda_name": next(iter(self.labourers)), **job})
 
     def drain(self, file_name: str) -> None:
         """Let sosw's Scheduler write the rows of a queue file that lies unlocked in the bucket (bare name)."""
-        self.scheduler()({"file_name": file_name, "lambda_name": "anything"})
+        self._run({"file_name": file_name, "lambda_name": "anything"})
+
+    def _run(self, event: dict[str, Any]) -> None:
+        scheduler = self.scheduler()
+        try:
+            scheduler(event)
+        finally:
+            scheduler.clean_tmp()  # a crash leaves its queue file in /tmp
 
     def complete(self, task_id: str) -> None:
         """Let sosw's WorkerAssistant mark a task as completed, as its worker would."""
