@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import sys
 
 from tests.faults.faults import Delay, storm
@@ -41,8 +42,11 @@ def main() -> None:
     for setting in arguments.write_units:
         table, _, units = setting.partition("=")
         proxy.provision(table, float(units))
-    with proxy, contextlib.suppress(KeyboardInterrupt):
-        sys.stdin.read()
+    with proxy:
+        print(proxy.url, flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            sys.stdin.read()
+    print(json.dumps(proxy.journal.summary(), indent=2))
 
 
 if __name__ == "__main__":

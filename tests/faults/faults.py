@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Drop:
-    """End the client's connection without an answer, or after the first `after_bytes` bytes of the answer.
+    """End the client's connection without an answer, or after the first `body_bytes` bytes of the answer's body.
 
     reset: end it with a TCP reset, as a crashed host or an expired NAT entry does, and not with an orderly close.
     """
 
     reset: bool = False
-    after_bytes: int = 0
+    body_bytes: int | None = None
 
 
 Verdict = Response | Drop | None
@@ -65,13 +65,17 @@ class LoseRequest(Fault):
 
 @dataclass
 class LoseResponse(Fault):
-    """The request is applied, then the connection ends without an answer, or in the middle of it (`after_bytes`)."""
+    """The request is applied, then the connection ends without an answer.
+
+    body_bytes: end it in the middle of the answer, after its headers and so many bytes of its body. That is no error to
+        boto3 when it may not retry: it takes such an answer for one without members.
+    """
 
     reset: bool = False
-    after_bytes: int = 0
+    body_bytes: int | None = None
 
     async def after(self, request: Request, response: Response, random: Random) -> Verdict:
-        return Drop(self.reset, self.after_bytes)
+        return Drop(self.reset, self.body_bytes)
 
 
 @dataclass

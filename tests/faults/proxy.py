@@ -219,8 +219,9 @@ async def _answer(result: Result, writer: asyncio.StreamWriter, upstream: Upstre
     response = result.response
     if result.drop is not None:
         upstream.close()
-        if response is not None and result.drop.after_bytes:
-            writer.write(_serialized(response)[: result.drop.after_bytes])
+        if response is not None and result.drop.body_bytes is not None:
+            missing = max(1, len(response.body) - result.drop.body_bytes)
+            writer.write(_serialized(response)[:-missing])
             await writer.drain()
         _hang_up(writer, reset=result.drop.reset)
         return False

@@ -53,12 +53,22 @@ def test_reset_connection_is_an_error_of_the_connection(proxy: FaultProxy, dynam
         dynamodb.put_item(TableName=TASKS, Item=task_row(0))
 
 
-def test_response_can_end_in_the_middle(proxy: FaultProxy, dynamodb: Any, direct: Any) -> None:
-    """An answer that breaks off after some bytes is an error, and the write is there."""
-    proxy.add(on("PutItem"), LoseResponse(after_bytes=20))
-    with pytest.raises(BotoCoreError):
-        dynamodb.put_item(TableName=TASKS, Item=task_row(0))
-    assert stored(direct) == 1
+def test_broken_answer_is_an_empty_one(proxy: FaultProxy, dynamodb: Any) -> None:
+    """An answer whose body breaks off is no error to boto3: it returns, and the members are not there."""
+    dynamodb.put_item(TableName=TASKS, Item=task_row(0))
+    proxy.add(on("Scan"), LoseResponse(body_bytes=20))
+    answer = dynamodb.scan(TableName=TASKS)
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert answer.keys() == {"ResponseMetadata"}
+
+
+def test_broken_answer_is_repeated_for_its_checksum(proxy: FaultProxy, emulator: Emulator) -> None:
+    """With botocore's own retries the checksum gives the broken answer away, and the next one is right."""
+    client = emulator.client("dynamodb", endpoint_url=proxy.url, retries=True)
+    client.put_item(TableName=TASKS, Item=task_row(0))
+    proxy.add(on("Scan"), LoseResponse(body_bytes=20), when=nth(1))
+    assert client.scan(TableName=TASKS)["Items"] == [task_row(0)]
+    assert proxy.journal.count("Scan") == 2
 
 
 def test_client_goes_on_after_a_lost_connection(proxy: FaultProxy, dynamodb: Any, direct: Any) -> None:

@@ -7,15 +7,12 @@ import http.client
 import io
 import os
 import socket
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.emulators.server_process import free_port
 from tests.faults.faults import Delay
 from tests.faults.proxy import FaultProxy
 from tests.faults.rules import on
@@ -131,47 +128,3 @@ def test_proxy_in_a_process_of_its_own(emulator: Emulator) -> None:
         client.list_tables()
         assert time.monotonic() - started >= 0.02
         assert proxy.summary()["operations"] == {"ListTables": 1}
-
-
-_ECHO = """
-import asyncio, sys
-class Echo(asyncio.Protocol):
-    def connection_made(self, transport): self.transport = transport
-    def data_received(self, data):
-        # Each test request arrives in one piece.
-        self.transport.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
-async def main():
-    server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", int(sys.argv[1]))
-    print("ready", flush=True)
-    await server.serve_forever()
-asyncio.run(main())
-"""
-
-
-@pytest.mark.slow
-def test_proxy_is_no_bottleneck() -> None:
-    """More than 1,000 small requests a second pass on one connection (an emulator does some hundreds)."""
-    port = free_port()
-    request = (
-        b"POST / HTTP/1.1\r\nHost: a\r\nX-Amz-Target: DynamoDB_20120810.GetItem\r\nContent-Length: 53\r\n\r\n"
-        b'{"TableName":"sosw_tasks","Key":{"task_id":{"S":"x"}}}'[:-1]
-        + b"\n"
-    )
-    request = request.replace(b"53", b"%d" % len(request.partition(b"\r\n\r\n")[2])).replace(b'"x"}}\n', b'"x"}}}')
-    with subprocess.Popen([sys.executable, "-c", _ECHO, str(port)], stdout=subprocess.PIPE) as server:
-        assert server.stdout is not None
-        server.stdout.readline()
-        try:
-            with (
-                FaultProxy(f"http://127.0.0.1:{port}") as proxy,
-                socket.create_connection(("127.0.0.1", proxy.port)) as client,
-            ):
-                started = time.monotonic()
-                for _ in range(2000):
-                    client.sendall(request)
-                    while not client.recv(4096).endswith(b"{}"):
-                        pass
-                seconds = time.monotonic() - started
-        finally:
-            server.kill()
-    assert 2000 / seconds > 1000
