@@ -1,7 +1,8 @@
 """How fast pages are sent: at the capacity that the tables were given, or at full speed until AWS throttles.
 
-A sender asks for a delay before each request and tells how the request ended. On throttling the rate falls, at most
-once a second; without throttling it recovers, up to the capacity, or to no limit at all.
+A sender asks before each request whether it is its turn, and tells how the request ended. On throttling the rate falls,
+at most once a second; without throttling it recovers, up to the capacity, or to no limit at all. It never falls so far
+that a few unlucky requests bring the work to a halt: what is left then is up to the sender's own pauses.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ __all__ = ["Pace", "PagePace", "page_limits_for"]
 
 _FALL = 2 / 3  # where the capacity is not known
 _STEP_BACK = 0.9  # where it is known, and somebody else uses some of it
-_RECOVERY = 1.05  # a second
-_SLOWEST = 0.5  # a second
+_SLOWEST_SHARE = 0.5  # of a known capacity
+_SLOWEST = 100.0  # a second, where it is not known: far less than any table on demand takes
+_TYPICAL = 1000.0  # a second: what one partition of an index takes, and so one labourer
+_RECOVERY = 1.2  # a second
 _BURST = 0.25  # seconds of its rate that a sender may be ahead of an even pace
 _FREE_AFTER = 30.0  # seconds without throttling
 
@@ -36,7 +39,7 @@ def page_limits_for(tasks: Capacity, *, most_rows: int) -> PageLimits:
 
 
 class Pace:
-    """A rate of anything countable, for many senders; safe to share between threads.
+    """A rate of anything countable. Not safe for threads by itself.
 
     :param limit: so many a second at the most, None for no limit.
     :param clock: a monotonic clock, in seconds.
@@ -46,7 +49,6 @@ class Pace:
         self._limit = limit
         self._rate = limit
         self._clock = clock
-        self._lock = threading.Lock()
         now = clock()
         self._free_at = self._recovered_at = self._window_from = now
         self._fell_at = -math.inf
@@ -58,39 +60,36 @@ class Pace:
         """The present limit a second, or None."""
         return self._rate
 
-    def delay(self, amount: float) -> float:
-        """Reserve a place for so many. Returns the seconds to wait before they are sent."""
-        with self._lock:
-            now = self._clock()
-            self._recover(now)
-            if self._rate is None:
-                return 0.0
-            self._free_at = max(self._free_at, now - _BURST)
-            wait = self._free_at - now
-            self._free_at += amount / self._rate
-            return max(0.0, wait)
+    def wait(self) -> float:
+        """Seconds until somebody may send; 0 for now."""
+        now = self._clock()
+        self._recover(now)
+        return 0.0 if self._rate is None else max(0.0, self._free_at - now)
+
+    def claim(self, amount: float) -> None:
+        """So many are sent now."""
+        if self._rate is not None:
+            self._free_at = max(self._free_at, self._clock() - _BURST) + amount / self._rate
 
     def taken(self, amount: float) -> None:
-        """So many were taken."""
-        with self._lock:
-            self._window += amount
-            now = self._clock()
-            if now - self._window_from >= 1:
-                self._seen = self._window / (now - self._window_from)
-                self._window_from, self._window = now, 0.0
+        """So many were accepted."""
+        self._window += amount
+        now = self._clock()
+        if now - self._window_from >= 1:
+            self._seen = self._window / (now - self._window_from)
+            self._window_from, self._window = now, 0.0
 
     def slow_down(self) -> None:
         """A request was throttled."""
-        with self._lock:
-            now = self._clock()
-            if now - self._fell_at < 1:
-                return
-            lately = self._window / max(now - self._window_from, 0.1)
-            self._fell_at = self._recovered_at = now
-            self._rate = max(
-                _SLOWEST, (self._rate or self._seen or lately or 100.0) * (_FALL if self._limit is None else _STEP_BACK)
-            )
-            self._free_at = max(self._free_at, now)
+        now = self._clock()
+        if now - self._fell_at < 1:
+            return
+        self._fell_at = self._recovered_at = now
+        if self._limit is not None:
+            self._rate = max(self._limit * _SLOWEST_SHARE, (self._rate or self._limit) * _STEP_BACK)
+        else:
+            self._rate = max(_SLOWEST, (self._rate or max(self._seen, _TYPICAL)) * _FALL)
+        self._free_at = max(self._free_at, now)
 
     def _recover(self, now: float) -> None:
         if self._rate is None or self._rate == self._limit or now - self._fell_at < 1:
@@ -108,6 +107,8 @@ class Pace:
 class PagePace:
     """The pace of pages: by the write units of the tasks table, by those of the jobs table, by the user's own limit.
 
+    Safe to share between threads.
+
     :ivar throttled: requests that were throttled so far.
     """
 
@@ -120,19 +121,26 @@ class PagePace:
         self._lock = threading.Lock()
         self.throttled = 0
 
-    def delay(self, page: Page) -> float:
-        """Seconds to wait before the page is sent."""
-        return max(self._units.delay(page.units), self._pages.delay(1), self._rows.delay(len(page.lines)))
+    def claim(self, page: Page) -> float:
+        """0 where it is this page's turn to be sent; else the seconds after which to ask again."""
+        with self._lock:
+            wait = max(self._units.wait(), self._pages.wait(), self._rows.wait())
+            if wait == 0:
+                self._units.claim(page.units)
+                self._pages.claim(1)
+                self._rows.claim(len(page.lines))
+            return wait
 
     def written(self, page: Page) -> None:
-        """The page was taken."""
-        self._units.taken(page.units)
+        """The page was accepted."""
+        with self._lock:
+            self._units.taken(page.units)
 
     def slow_down(self) -> None:
         """The page was throttled."""
         with self._lock:
             self.throttled += 1
-        self._units.slow_down()
+            self._units.slow_down()
 
 
 def _units_per_second(tasks: Capacity) -> float | None:

@@ -31,6 +31,9 @@ __all__ = ["MetaTable", "PageWriter", "Stopped"]
 #: Seconds of the first and of the longest pause between two attempts for one page; each is shortened at random.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 10.0
 
+#: Seconds after which a page that waits for its turn asks again, since the pace may have changed.
+_LOOK_AGAIN = 0.5
+
 
 class Stopped(Exception):
     """The writing was stopped from outside; what is committed stays, and a later attempt goes on from there."""
@@ -140,7 +143,9 @@ class PageWriter:
         actions = self._actions(page)
         pause = _FIRST_PAUSE
         while True:
-            self._sleep(self._pace.delay(page))
+            self._sleep(0.0)
+            while wait_for := self._pace.claim(page):
+                self._sleep(min(wait_for, _LOOK_AGAIN))
             try:
                 self._dynamodb.transact_write_items(TransactItems=actions)
             except (ClientError, BotoCoreError) as error:

@@ -18,7 +18,15 @@ from datetime import date
 from enum import Enum
 from typing import Any, Literal
 
-from sosw_airflow.exceptions import Fault, InvalidJob, JobCancelled, JobConflict, JobRecordDamaged, describe_changes
+from sosw_airflow.exceptions import (
+    AccessDenied,
+    Fault,
+    InvalidJob,
+    JobCancelled,
+    JobConflict,
+    JobRecordDamaged,
+    describe_changes,
+)
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.greenfield import Placement, place_at_back, place_at_front
 from sosw_airflow.jobs.identity import JobIdentity, fingerprint, outline, task_id
@@ -38,6 +46,9 @@ __all__ = ["Deployment", "JobScheduler", "Outcome", "QueuePosition", "ScheduleRe
 log = logging.getLogger(__name__)
 
 QueuePosition = Literal["back", "front"]
+
+#: How often a plan that somebody removes is made again within one attempt.
+_PLANS = 3
 
 
 @dataclass(frozen=True)
@@ -143,7 +154,7 @@ class JobScheduler:
             else:
                 header = self._winner(job_id)
                 if header.state is not JobState.PLANNED:
-                    self._queue_file(job_id).delete()  # ours came too late; nobody else would remove it
+                    self._queue_file(request).delete()  # ours came too late; nobody else would remove it
         self._compare(request, header)
         if header.state is JobState.WRITTEN:
             log.info("The job %s was written before: %s tasks. Nothing to do.", job_id, f"{header.tasks:,}")
@@ -154,7 +165,7 @@ class JobScheduler:
         """Write the queue file. On any fault nothing is left behind."""
         at, identity = self.deployment, request.identity
         limits = page_limits_for(self._capacity(), most_rows=self._most_rows)
-        queue_file = self._queue_file(identity.job_id)
+        queue_file = self._queue_file(request)
         cutter = PageCutter(limits)
         progress = Progress(f"Planning job {identity.job_id}", None)
         with queue_file.writer() as plan:
@@ -213,7 +224,7 @@ class JobScheduler:
     def _restore_plan(self, request: ScheduleRequest, header: Header) -> None:
         """Write the queue file of a planned job again, which somebody has removed. The job is known to be the same."""
         log.warning("The queue file of the job %s is gone; it is made again.", header.job_id)
-        with QueueFile(self.deployment.s3, header.queue_bucket, header.queue_key).writer() as plan:
+        with self._queue_file(request).writer() as plan:
             for line in self._expand(request):
                 plan.write(line)
             if plan.size != header.queue_bytes:
@@ -233,18 +244,27 @@ class JobScheduler:
             raise JobCancelled(header.job_id)
 
     def _finish(self, request: ScheduleRequest, header: Header, outcome: Outcome) -> Scheduled:
-        queue_file = QueueFile(self.deployment.s3, header.queue_bucket, header.queue_key)
-        try:
-            self._write_pages(request, header, queue_file.lines())
-        except QueueFileGone:
-            # Another copy of this generation may have finished in the meantime; else the plan has to be made again.
-            if not self._all_committed(header):
+        queue_file = self._queue_file(request)
+        for _ in range(_PLANS):
+            try:
+                self._write_pages(request, header, queue_file.lines(header.queue_bytes))
+                break
+            except (QueueFileGone, AccessDenied) as error:
+                # S3 also denies access to a missing object where the bucket may not be listed.
+                if self._all_committed(header):
+                    break  # another copy of this generation has finished in the meantime
+                if isinstance(error, AccessDenied):
+                    raise
                 self._restore_plan(request, header)
-                self._write_pages(request, header, queue_file.lines())
+        else:
+            raise JobRecordDamaged(
+                f"The queue file {queue_file} of the job {header.job_id} is removed again and again."
+            )
         # First the file: a crash in between is mended by the next attempt, which finds all markers but no state.
         queue_file.delete()
         written = self._records.change_state(header, JobState.WRITTEN, allowed=(JobState.PLANNED, JobState.WRITTEN))
         if written is None:
+            self._winner(header.job_id)  # raises where the header is gone
             raise JobCancelled(header.job_id)
         log.info("The job %s is in the queue of %s: %s tasks.", header.job_id, header.labourer_id, f"{header.tasks:,}")
         return Scheduled(written, outcome)
@@ -292,17 +312,22 @@ class JobScheduler:
     # -- small things that the above share -----------------------------------------------------------------------------
 
     def _capacity(self) -> Capacity:
-        at = self.deployment
-        return table_capacity(
-            at.dynamodb, at.tables.tasks_table, setting="tasks_table", index=at.tables.index_greenfield
-        )
+        """What the tables that get rows can take; also shows that they exist."""
+        at, tables = self.deployment, self.deployment.tables
+        capacity = table_capacity(at.dynamodb, tables.tasks_table, setting="tasks_table", index=tables.index_greenfield)
+        if tables.meta_table is None:
+            return capacity
+        meta = table_capacity(at.dynamodb, tables.meta_table, setting="meta_table")
+        units = [each for each in (capacity.table, meta.table) if each]
+        return Capacity(min(units, default=None), capacity.index)
 
     def _codec(self, labourer_id: str) -> LineCodec:
         return LineCodec(labourer_id, lambda_payload_limit=self.deployment.lambda_payload_limit)
 
-    def _queue_file(self, job_id: str) -> QueueFile:
+    def _queue_file(self, request: ScheduleRequest) -> QueueFile:
         at = self.deployment
-        return QueueFile(at.s3, at.queue_bucket, queue_file_key(at.s3_prefix, job_id))
+        key = queue_file_key(at.s3_prefix, request.identity.job_id)
+        return QueueFile(at.s3, at.queue_bucket, key, fingerprint=self._fingerprint(request))
 
     def _meta(self, identity: JobIdentity) -> MetaTable | None:
         name = self.deployment.tables.meta_table
