@@ -25,9 +25,8 @@ UV_READY := .uv/.ready-$(UV_VERSION)-$(TAG)
 READY := .venv/.ready-$(TAG)
 READY_2 := .venv-2.11/.ready-$(TAG)
 READY_MINISTACK := .venv-ministack/.ready-$(TAG)
-# Airflow 2.11 ends at Python 3.12: with a newer PYTHON the newest older one on this machine is taken.
-PYTHON_2 := $(if $(findstring 3.13.,$(TAG)),>=3.10$(comma)<3.13,$(PYTHON))
-comma := ,
+# Airflow 2.11 ends at Python 3.12: where PYTHON is newer, an older one on this machine is taken.
+PYTHON_2 := $(if $(filter 3.13.%,$(TAG)),3.12 3.11 3.10,'$(PYTHON)')
 
 export UV_PYTHON_DOWNLOADS := never
 
@@ -50,9 +49,10 @@ test-3.3: $(READY) $(READY_2) $(READY_MINISTACK)
 	.venv/bin/python -m pytest $(PYTEST_ARGS)
 
 test-2.11: $(READY_2) $(READY_MINISTACK)
-	.venv-2.11/bin/python -m pytest $(AIRFLOW_FREE) $(PYTEST_ARGS)
+	@if [ -x .venv-2.11/bin/python ]; then set -x; .venv-2.11/bin/python -m pytest $(AIRFLOW_FREE) $(PYTEST_ARGS); \
+	else echo "NOT RUN: the tests on Airflow $(AIRFLOW_2). It needs Python 3.10 to 3.12, and there is none on this machine."; fi
 # What knows no Airflow behaves the same under both, and the first run has tried the built wheel with both. The demo is 3.3 only.
-AIRFLOW_FREE := $(addprefix --ignore=tests/,emulators faults jobs packaging stores test_demo.py)
+AIRFLOW_FREE := $(addprefix --ignore=tests/,crashes differential emulators faults jobs packaging stores upstream test_demo.py)
 
 test-fast: $(READY) ## the tests without the slow ones, on Airflow 3.3
 	.venv/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
@@ -105,9 +105,12 @@ $(READY): pyproject.toml constraints/airflow-3.3.txt $(UV_READY)
 
 $(READY_2): pyproject.toml constraints/airflow-2.11.txt $(UV_READY)
 	@echo "Setting up .venv-2.11 (Airflow $(AIRFLOW_2))"
-	@$(UV) venv --quiet --clear --python '$(PYTHON_2)' .venv-2.11
-	@$(UV) pip install --quiet --python .venv-2.11 --group dev --editable . 'apache-airflow==$(AIRFLOW_2)' \
-	  --constraints constraints/airflow-2.11.txt --build-constraints constraints/airflow-2.11.txt
+	@rm -rf .venv-2.11
+	@for python in $(PYTHON_2); do $(UV) venv --quiet --clear --python "$$python" .venv-2.11 2>/dev/null && break; done; true
+	@if [ -x .venv-2.11/bin/python ]; then \
+	  $(UV) pip install --quiet --python .venv-2.11 --group dev --editable . 'apache-airflow==$(AIRFLOW_2)' \
+	    --constraints constraints/airflow-2.11.txt --build-constraints constraints/airflow-2.11.txt; \
+	else echo "No Python 3.10 to 3.12 on this machine: Airflow $(AIRFLOW_2) is left out."; mkdir -p .venv-2.11; fi
 	@touch $@
 
 $(READY_MINISTACK): pyproject.toml constraints/ministack.txt $(UV_READY)

@@ -55,6 +55,8 @@ def installed(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pyt
     constraints = ROOT / "constraints" / f"{name}.txt"
     [airflow] = [line for line in constraints.read_text().splitlines() if line.startswith("apache-airflow==")]
     python = ROOT / development / "bin" / "python"
+    if name == "airflow-2.11" and sys.version_info >= (3, 13) and not python.exists():
+        pytest.skip("Airflow 2.11 needs Python 3.10 to 3.12, and there is none on this machine")
     assert python.exists(), f"There is no {python}: `make test` makes it."
     prefix = tmp_path_factory.mktemp(name)
     uv("venv", "--python", str(python), str(prefix / "venv"))
