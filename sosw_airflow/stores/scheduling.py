@@ -224,7 +224,7 @@ class JobScheduler:
     def _restore_plan(self, request: ScheduleRequest, header: Header) -> None:
         """Write the queue file of a planned job again, which somebody has removed. The job is known to be the same."""
         log.warning("The queue file of the job %s is gone; it is made again.", header.job_id)
-        with self._queue_file(request).writer() as plan:
+        with self._planned_file(header).writer() as plan:
             for line in self._expand(request):
                 plan.write(line)
             if plan.size != header.queue_bytes:
@@ -244,7 +244,7 @@ class JobScheduler:
             raise JobCancelled(header.job_id)
 
     def _finish(self, request: ScheduleRequest, header: Header, outcome: Outcome) -> Scheduled:
-        queue_file = self._queue_file(request)
+        queue_file = self._planned_file(header)
         for _ in range(_PLANS):
             try:
                 self._write_pages(request, header, queue_file.lines(header.queue_bytes))
@@ -328,6 +328,10 @@ class JobScheduler:
         at = self.deployment
         key = queue_file_key(at.s3_prefix, request.identity.job_id)
         return QueueFile(at.s3, at.queue_bucket, key, fingerprint=self._fingerprint(request))
+
+    def _planned_file(self, header: Header) -> QueueFile:
+        # Where it was planned, also when the Connection names another bucket by now.
+        return QueueFile(self.deployment.s3, header.queue_bucket, header.queue_key, fingerprint=header.fingerprint)
 
     def _meta(self, identity: JobIdentity) -> MetaTable | None:
         name = self.deployment.tables.meta_table
