@@ -126,13 +126,14 @@ def judge(error: BaseException) -> Verdict:
 
 
 def explain(
-    error: ClientError | BotoCoreError, *, action: str, resource: str, setting: str, bucket: bool = False
+    error: ClientError | BotoCoreError, *, action: str, resource: str, setting: str = "", bucket: bool = False
 ) -> Exception:
     """The error in words that name the resource and the mend.
 
     :param action: the API call, e.g. ``dynamodb:Query``.
     :param resource: the table or bucket.
-    :param setting: the extra of the sosw Connection that names it.
+    :param setting: the extra of the sosw Connection that names it, if one does.
+    :param bucket: the resource is the bucket of the queue files.
     """
     code = error_code(error)
     if code in _DENIED or isinstance(error, _NO_CREDENTIALS):
@@ -141,13 +142,14 @@ def explain(
         return MissingBucket(resource)
     if code == "ResourceNotFoundException" or "does not have the specified index" in str(error):
         return MissingTable(resource, setting=setting)
-    fault = AwsFault(f"{action} on {resource} failed: {error}. (The Connection's extra {setting!r} names it.)")
+    origin = f" (The extra {setting!r} of the sosw Connection names it.)" if setting else ""
+    fault = AwsFault(f"{action} on {resource} failed: {error}.{origin}")
     fault.retryable = judge(error) is not Verdict.PERMANENT
     return fault
 
 
 @contextmanager
-def explained(*, action: str, resource: str, setting: str, bucket: bool = False) -> Iterator[None]:
+def explained(*, action: str, resource: str, setting: str = "", bucket: bool = False) -> Iterator[None]:
     """Turn what botocore raises inside into this provider's errors."""
     try:
         yield

@@ -16,16 +16,18 @@ __all__ = ["read_document"]
 def read_document(s3: Any, url: str) -> bytes:
     """The bytes of ``s3://bucket/key``.
 
-    :raises InvalidConfiguration: the URL is incomplete, or there is no such object.
+    :raises InvalidConfiguration: the URL is incomplete, or there is no such object or bucket.
+    :raises SoswError: S3 refuses; without ``s3:ListBucket`` it also denies access to an object that is not there.
     """
     bucket, _, key = url.removeprefix("s3://").partition("/")
     if not bucket or not key:
         raise InvalidConfiguration([Fault("job", f"must be s3://BUCKET/KEY, not {url!r}")])
-    with explained(action="s3:GetObject", resource=bucket, setting="job", bucket=True):
+    with explained(action="s3:GetObject", resource=url):
         try:
             with closing(s3.get_object(Bucket=bucket, Key=key)["Body"]) as body:
                 return bytes(body.read())
         except ClientError as error:
-            if error_code(error) == "NoSuchKey":
-                raise InvalidConfiguration([Fault("job", f"there is no object {url}")]) from None
+            missing = {"NoSuchKey": f"object {url}", "NoSuchBucket": f"bucket {bucket!r}"}.get(error_code(error))
+            if missing:
+                raise InvalidConfiguration([Fault("job", f"there is no {missing}")]) from None
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -70,6 +70,11 @@ class Installation:
     def scheduler(self, **settings: Any) -> JobScheduler:
         """A fresh one, as a new process would have it; one page at a time, so that the requests are in order."""
         return JobScheduler(self.deployment, **{"concurrency": 1, **settings})
+
+    def other_copy(self) -> JobScheduler:
+        """One that works at the same time, with clients of its own, so that what disturbs ours does not disturb it."""
+        clients = {"dynamodb": self.aws.dynamodb, "dynamodb_once": self.aws.dynamodb, "s3": self.aws.s3}
+        return JobScheduler(replace(self.deployment, **clients), concurrency=1)
 
     def payloads(self) -> list[str]:
         """The payloads in the queue, in sosw's order."""

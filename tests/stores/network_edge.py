@@ -91,6 +91,19 @@ def at(operation: str, answer: Callable[[], AWSResponse]) -> Handler:
     return lambda name: answer() if name == operation else None
 
 
+def once(operation: str, act: Callable[[], object]) -> Handler:
+    """Do something right before the first request for this operation, and let all through."""
+    done = False
+
+    def handle(name: str) -> None:
+        nonlocal done
+        if name == operation and not done:
+            done = True
+            act()
+
+    return handle
+
+
 def dynamodb_error(code: str, status: int = 400, **members: Any) -> AWSResponse:
     """An error as DynamoDB answers it."""
     document = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": f"told by {code}", **members}

@@ -228,8 +228,14 @@ def test_any_other_fault(error: ClientError | BotoCoreError, retryable: bool) ->
     explanation = explained_as(error)
     assert isinstance(explanation, AwsFault)
     assert f"dynamodb:Query on sosw_tasks failed: {error}." in str(explanation)
-    assert "'tasks_table'" in str(explanation)
+    assert "The extra 'tasks_table' of the sosw Connection names it." in str(explanation)
     assert explanation.retryable is retryable
+
+
+def test_a_fault_of_what_no_setting_names() -> None:
+    """For instance of an object that the DAG's author has named."""
+    explanation = explained_as(client_error("InvalidObjectState"), resource="s3://b/k", setting="")
+    assert str(explanation).endswith("told by AWS.")
 
 
 def test_explained_keeps_the_cause() -> None:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sosw_airflow.exceptions import InvalidJob, JobCancelled, JobConflict, JobRecordDamaged, QueueFull, TaskTooLarge
+from sosw_airflow.exceptions import (
+    InvalidJob,
+    JobCancelled,
+    JobConflict,
+    JobRecordDamaged,
+    MissingTable,
+    QueueFull,
+    TaskTooLarge,
+)
 from sosw_airflow.jobs.rows import Row, row_item
 from sosw_airflow.stores.job_record import RECORD_SECONDS, JobRecords, JobState
 from sosw_airflow.stores.page_writer import Stopped
 from sosw_airflow.stores.scheduling import Outcome
+from sosw_airflow.stores.tables import TableNames
 from tests.stores.conftest import JOB, LABOURER, NOW, TODAY, Installation, MakeInstallation, request_for
-from tests.stores.network_edge import Crash, answering, crash_at, watching
+from tests.stores.network_edge import Crash, answering, crash_at, once, s3_error, watching
 
 #: What `JOB` becomes.
 PAYLOADS = [
@@ -246,25 +254,142 @@ def test_a_queue_file_gone_after_the_last_page_is_not_made_again(installation: I
 
 def test_another_copy_wins_while_this_one_plans(installation: Installation) -> None:
     """The copy that comes too late with its header finds the job written, and removes the queue file that it made."""
-    other = installation.scheduler()
-
-    def win(operation: str) -> None:
-        if operation == "PutObject":
-            other.deployment = installation.deployment
-            other.deployment = replace(
-                installation.deployment,
-                dynamodb=installation.aws.dynamodb,
-                dynamodb_once=installation.aws.dynamodb,
-                s3=installation.aws.s3,
-            )
-            other.__post_init__()
-            other.schedule(request_for())
+    win = once("PutObject", lambda: installation.other_copy().schedule(request_for()))
 
     with answering(*installation.clients, handler=win):
         scheduled = installation.scheduler().schedule(request_for())
 
     assert scheduled.outcome is Outcome.FOUND
     assert (installation.payloads(), installation.aws.queue_files()) == (PAYLOADS, {})
+
+
+def test_another_copy_plans_first_and_dies(installation: Installation) -> None:
+    """The copy that comes too late with its header goes on from the header that is there."""
+    other = installation.other_copy()
+
+    def plan_and_die() -> None:
+        crash = crash_at(REQUESTS.index("PutItem"), other.deployment.dynamodb, other.deployment.s3, applied=True)
+        with pytest.raises(Crash), crash:
+            other.schedule(request_for())
+
+    with answering(*installation.clients, handler=once("PutObject", plan_and_die)):
+        scheduled = installation.scheduler().schedule(request_for())
+
+    assert scheduled.outcome is Outcome.RESUMED
+    assert (installation.payloads(), installation.aws.queue_files()) == (PAYLOADS, {})
+
+
+@pytest.mark.usefixtures("pages_of_two")
+def test_another_copy_finishes_while_this_one_writes(installation: Installation) -> None:
+    """The queue file goes while this copy reads it, which is no fault."""
+    win = once("GetObject", lambda: installation.other_copy().schedule(request_for()))
+
+    with answering(*installation.clients, handler=win):
+        scheduled = installation.scheduler().schedule(request_for())
+
+    assert scheduled.header.state is JobState.WRITTEN
+    assert (installation.payloads(), installation.aws.queue_files()) == (PAYLOADS, {})
+
+
+def test_another_copy_finishes_and_the_bucket_may_not_be_listed(installation: Installation) -> None:
+    """S3 then says that access is denied where an object is gone; all pages are there, so that is no fault either."""
+
+    def win(operation: str) -> Any:
+        if operation != "GetObject":
+            return None
+        installation.other_copy().schedule(request_for())
+        return s3_error("AccessDenied", 403)
+
+    with answering(*installation.clients, handler=win):
+        scheduled = installation.scheduler().schedule(request_for())
+
+    assert scheduled.header.state is JobState.WRITTEN
+
+
+def test_another_copy_with_an_edited_job(installation: Installation) -> None:
+    """It overwrites the plan before it learns that it came too late; not one of its tasks gets into the queue."""
+    edited = {**JOB, "sections": {"a": {"stores": ["X", "Y"]}, "b": {"stores": ["Z"]}, "c": None}}
+
+    def overwrite_the_plan() -> None:
+        late = installation.other_copy()
+        look, before_ours = late._records.header, iter([None])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(late._records, "header", lambda job_id: next(before_ours, look(job_id)))
+            with pytest.raises(JobConflict):
+                late.schedule(request_for(edited))
+
+    with answering(*installation.clients, handler=once("GetObject", overwrite_the_plan)):
+        installation.scheduler().schedule(request_for())
+
+    assert (installation.payloads(), installation.aws.queue_files()) == (PAYLOADS, {})
+
+
+def test_a_queue_file_that_is_removed_again_and_again(installation: Installation) -> None:
+    """Making it again ends at some time."""
+    plan(installation)
+
+    def remove(operation: str) -> None:
+        if operation == "GetObject":
+            installation.aws.s3.delete_object(Bucket=installation.aws.bucket, Key=KEY)
+
+    with (
+        answering(*installation.clients, handler=remove),
+        pytest.raises(JobRecordDamaged, match="removed again and again"),
+    ):
+        installation.scheduler().schedule(request_for())
+
+
+def test_a_resume_finds_the_plan_where_it_was_made(make_installation: MakeInstallation, aws: Any) -> None:
+    """The header says where it is, though the Connection names another prefix by now."""
+    plan(make_installation())
+    moved = make_installation(s3_prefix="elsewhere")
+
+    with watching(*moved.clients) as sent:
+        summary = moved.scheduler().schedule(request_for()).summary()
+
+    assert (moved.payloads(), aws.queue_files(), "PutObject" in sent) == (PAYLOADS, {}, False)
+    assert summary["queue_key"] == f"s3://sosw-queue/{KEY}"
+
+
+def test_a_header_that_is_deleted_meanwhile(installation: Installation) -> None:
+    """It is not taken for a cancelled job."""
+
+    def delete() -> None:
+        installation.aws.dynamodb.delete_item(
+            TableName=installation.aws.names.jobs_table, Key={"job_id": {"S": JOB_ID}, "record": {"S": "header"}}
+        )
+
+    with (
+        answering(*installation.clients, handler=once("UpdateItem", delete)),
+        pytest.raises(JobRecordDamaged, match="was there and is gone"),
+    ):
+        installation.scheduler().schedule(request_for())
+
+
+def test_a_missing_meta_table(make_installation: MakeInstallation) -> None:
+    """It is named before anything is written."""
+    installation = make_installation(tables=TableNames(meta_table="no_such_table"))
+
+    with pytest.raises(MissingTable, match="'no_such_table'.*'meta_table'"):
+        installation.scheduler().schedule(request_for())
+    assert (installation.records(), installation.aws.queue_files()) == ([], {})
+
+
+def test_pages_fit_the_capacity_of_every_table(make_installation: MakeInstallation, aws: Any) -> None:
+    """A page costs a provisioned table no more than the units of a second: here the meta table decides."""
+    installation = make_installation(tables=aws.names)
+    aws.dynamodb.update_table(
+        TableName=aws.names.meta_table,
+        BillingMode="PROVISIONED",
+        ProvisionedThroughput={"ReadCapacityUnits": 3, "WriteCapacityUnits": 4},
+    )
+    with (
+        pytest.raises(Crash),
+        crash_at([*REQUESTS, "DescribeTable"].index("PutItem") + 1, *installation.clients, applied=True),
+    ):
+        installation.scheduler().schedule(request_for())
+
+    assert (header_of(installation).page_units, header_of(installation).pages) == (2, 2)
 
 
 def test_an_edited_job_is_a_conflict(installation: Installation) -> None:
