@@ -26,7 +26,7 @@ READY := .venv/.ready-$(TAG)
 READY_2 := .venv-2.11/.ready-$(TAG)
 READY_MINISTACK := .venv-ministack/.ready-$(TAG)
 # Airflow 2.11 ends at Python 3.12: where PYTHON is newer, an older one on this machine is taken.
-PYTHON_2 := $(if $(filter 3.13.%,$(TAG)),3.12 3.11 3.10,'$(PYTHON)')
+PYTHON_2 = $(if $(filter 3.13.%,$(TAG)),$(firstword $(foreach v,3.12 3.11 3.10,$(shell $(UV) python find $(v) 2>/dev/null))),$(PYTHON))
 
 export UV_PYTHON_DOWNLOADS := never
 
@@ -105,12 +105,11 @@ $(READY): pyproject.toml constraints/airflow-3.3.txt $(UV_READY)
 
 $(READY_2): pyproject.toml constraints/airflow-2.11.txt $(UV_READY)
 	@echo "Setting up .venv-2.11 (Airflow $(AIRFLOW_2))"
-	@rm -rf .venv-2.11
-	@for python in $(PYTHON_2); do $(UV) venv --quiet --clear --python "$$python" .venv-2.11 2>/dev/null && break; done; true
-	@if [ -x .venv-2.11/bin/python ]; then \
+	@rm -rf .venv-2.11 && mkdir .venv-2.11
+	@if [ -z '$(PYTHON_2)' ]; then echo "No Python 3.10 to 3.12 on this machine: Airflow $(AIRFLOW_2) is left out."; else \
+	  $(UV) venv --quiet --clear --python '$(PYTHON_2)' .venv-2.11 && \
 	  $(UV) pip install --quiet --python .venv-2.11 --group dev --editable . 'apache-airflow==$(AIRFLOW_2)' \
-	    --constraints constraints/airflow-2.11.txt --build-constraints constraints/airflow-2.11.txt; \
-	else echo "No Python 3.10 to 3.12 on this machine: Airflow $(AIRFLOW_2) is left out."; mkdir -p .venv-2.11; fi
+	    --constraints constraints/airflow-2.11.txt --build-constraints constraints/airflow-2.11.txt; fi
 	@touch $@
 
 $(READY_MINISTACK): pyproject.toml constraints/ministack.txt $(UV_READY)
