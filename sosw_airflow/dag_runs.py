@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["data_interval_days", "generation", "job_identity", "reference_date"]
 
+#: Types of runs whose data interval follows from the schedule. All others were made by somebody, or by an asset.
+_AUTOMATED = frozenset({"scheduled", "backfill", "backfill_job"})
+
 
 def reference_date(context: Context, given: object = None) -> date:
     """The day on which sosw's Scheduler would have run for this DAG run, in the DAG's time zone.
@@ -53,7 +56,7 @@ def data_interval_days(context: Context) -> DataInterval | None:
     if start is None or end is None:
         return None
     logical_date = _value(context, "logical_date")
-    if logical_date is not None and end > logical_date and _run_type(context["dag_run"]) == "manual":
+    if logical_date is not None and end > logical_date and _run_type(context["dag_run"]) not in _AUTOMATED:
         start = end = logical_date  # Airflow 3.3 gives the present as the interval of such a run
     zone = _zone(context)
     last = max(start, end - timedelta(microseconds=1))
@@ -82,7 +85,7 @@ def _moment(context: Context) -> datetime | None:
     run = context["dag_run"]
     logical_date: datetime | None = _value(context, "logical_date") or getattr(run, "logical_date", None)
     run_type = _run_type(run)
-    if run_type in ("scheduled", "backfill", "backfill_job"):
+    if run_type in _AUTOMATED:
         end = _value(context, "data_interval_end") or getattr(run, "data_interval_end", None)
         if end is not None:
             return end  # type: ignore[no-any-return]
