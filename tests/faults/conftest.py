@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sosw_airflow.stores.tables import create_missing_tables
 from tests.faults.proxy import FaultProxy
+from tests.faults.sample_rows import TASKS, create_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +19,8 @@ BUCKET = "queue-bucket"
 
 @pytest.fixture
 def proxy(emulator: Emulator) -> Iterator[FaultProxy]:
-    """Run a proxy before the emulator, which has sosw's tables and a bucket."""
-    create_missing_tables(emulator.client("dynamodb"))
+    """Run a proxy before the emulator, which has the tables of the tasks and of the jobs, and a bucket."""
+    create_tables(emulator.client("dynamodb"), TASKS, "sosw_jobs")
     emulator.create_bucket(BUCKET)
     with FaultProxy(emulator.endpoint_url, seed=1) as proxy:
         yield proxy

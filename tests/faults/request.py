@@ -39,7 +39,7 @@ _S3_OPERATIONS: dict[tuple[str, bool, str], str] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Write:
     """One item of a write request. `action` is Put, Update, Delete or ConditionCheck; `item` is the item or its key."""
 

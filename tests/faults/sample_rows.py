@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sosw_airflow.stores.tables import SOSW_NAMES
+from sosw_airflow.stores.tables import SOSW_NAMES, table_definitions
 
 JOB_ID = "0123456789abcdef0123"
 LABOURER = "labourer"
@@ -40,6 +40,13 @@ def puts(*indexes: int, payload: str = "{}") -> list[dict[str, Any]]:
         }
         for index in indexes
     ]
+
+
+def create_tables(dynamodb: Any, *names: str) -> None:
+    """Create these of sosw's tables, or all. The emulators have them at once, so that nothing has to wait."""
+    for definition in table_definitions():
+        if not names or definition.name in names:
+            dynamodb.create_table(**definition.create_arguments())
 
 
 def stored(dynamodb: Any, table: str = TASKS) -> int:

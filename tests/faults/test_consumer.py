@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sosw_airflow.stores.tables import SOSW_NAMES, create_missing_tables
+from sosw_airflow.stores.tables import SOSW_NAMES
 from tests.faults.census import Census, assert_exactly_once, census, task_ids
 from tests.faults.consumer import INVOCATION_DELTA, Behaviour, Consumer
 from tests.faults.ledger import Invocation, Ledger
-from tests.faults.sample_rows import JOB_ID, LABOURER, TASKS, key, puts, stored, task_row
+from tests.faults.sample_rows import JOB_ID, LABOURER, TASKS, create_tables, key, puts, stored, task_row
 
 if TYPE_CHECKING:
     from tests.emulators.emulator import Emulator
@@ -23,7 +23,7 @@ NOW = 1_795_431_627
 def dynamodb(emulator: Emulator) -> Any:
     """Make a client of an emulator that has sosw's tables."""
     client = emulator.client("dynamodb")
-    create_missing_tables(client)
+    create_tables(client)
     return client
 
 
@@ -98,7 +98,7 @@ def test_batches_make_no_difference(dynamodb: Any, emulator: Emulator) -> None:
         consumer.drain()
         ledgers.append(sorted((entry.task_id, entry.attempt) for entry in consumer.ledger.invocations()))
         emulator.reset()
-        create_missing_tables(dynamodb)
+        create_tables(dynamodb)
     assert ledgers[0] == ledgers[1]
 
 

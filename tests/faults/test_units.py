@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sosw_airflow.stores.tables import create_missing_tables
 from tests.faults.proxy import FaultProxy
-from tests.faults.sample_rows import TASKS, key, puts, task_row
+from tests.faults.sample_rows import TASKS, create_tables, key, puts, task_row
 from tests.faults.units import item_bytes, units_of
 
 if TYPE_CHECKING:
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
         ({"n": {"N": "0"}}, 1 + 2),
         ({"n": {"N": "1795431627.651599"}}, 1 + 9),
         ({"n": {"N": "-25"}}, 1 + 3),
+        ({"n": {"N": "1000"}}, 1 + 2),
+        ({"n": {"N": "1e9"}}, 1 + 2),
+        ({"n": {"N": "0.00123"}}, 1 + 3),
         ({"b": {"BOOL": True}, "z": {"NULL": True}}, 2 + 2),
         ({"l": {"L": [{"S": "ab"}, {"S": "c"}]}}, 1 + 3 + 2 + 3),
         ({"m": {"M": {"k": {"S": "v"}}}}, 1 + 3 + 1 + 1 + 1),
@@ -56,7 +58,7 @@ def _consumed(answer: Any) -> dict[str, int]:
 @pytest.mark.slow
 def test_units_agree_with_ministack(ministack_emulator: Emulator) -> None:
     """Rows of several sizes cost what ministack, which was measured against DynamoDB, says that they cost."""
-    create_missing_tables(ministack_emulator.client("dynamodb"))
+    create_tables(ministack_emulator.client("dynamodb"))
     with FaultProxy(ministack_emulator.endpoint_url) as proxy:
         dynamodb = ministack_emulator.client("dynamodb", endpoint_url=proxy.url)
         answers = []

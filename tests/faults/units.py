@@ -24,7 +24,7 @@ def value_bytes(value: Mapping[str, Any]) -> int:  # noqa: PLR0911 - one for eac
     """Give the size of one attribute value, by the rules of DynamoDB's documentation ("Item sizes and formats")."""
     ((kind, content),) = value.items()
     if kind == "S":
-        return len(content.encode())
+        return _text_bytes(content)
     if kind == "N":
         return _number_bytes(content)
     if kind == "B":
@@ -38,14 +38,20 @@ def value_bytes(value: Mapping[str, Any]) -> int:  # noqa: PLR0911 - one for eac
     return 1  # BOOL, NULL
 
 
+def _text_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
 def _number_bytes(text: str) -> int:
-    digits = Decimal(text).normalize().as_tuple()
-    return (len(digits.digits) + 1) // 2 + 1 + digits.sign
+    if "e" in text or "E" in text:
+        text = f"{Decimal(text):f}"
+    digits = len(text.lstrip("-").replace(".", "").strip("0")) or 1
+    return (digits + 1) // 2 + 1 + text.startswith("-")
 
 
 def item_bytes(item: Mapping[str, Any]) -> int:
     """Give the size of an item: the names of its attributes and their values."""
-    return sum(len(name.encode()) + value_bytes(value) for name, value in item.items())
+    return sum([_text_bytes(name) + value_bytes(value) for name, value in item.items()])
 
 
 def units_of(size: int) -> int:
@@ -104,7 +110,7 @@ class Meter:
     def _index_units(self, write: Write, index: Index, size: int) -> int:
         keys = {index.hash_key[0], index.range_key[0]}
         if write.action == "Put":
-            return units_of(self._entry_bytes(write, index)) if keys <= write.item.keys() else 0
+            return units_of(self._entry_bytes(write, index, size)) if keys <= write.item.keys() else 0
         if write.action == "Delete":
             return units_of(size)
         named = {*write.names.values(), *write.expression.replace("=", " ").replace(",", " ").split()}
@@ -113,9 +119,9 @@ class Meter:
             return 0
         return units_of(size) * (2 if moves else 1)
 
-    def _entry_bytes(self, write: Write, index: Index) -> int:
+    def _entry_bytes(self, write: Write, index: Index, size: int) -> int:
         if index.attributes is None:
-            return item_bytes(write.item)
+            return size
         definition = self.tables[write.table]
         keys = [definition.hash_key, definition.range_key, index.hash_key, index.range_key]
         carried = {key[0] for key in keys if key} | set(index.attributes)
