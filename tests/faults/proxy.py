@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 SUMMARY_PATH = "/_faults"
 _HEAD_LIMIT = 1 << 20
+_QUIET_SECONDS = 0.05
 
 
 class FaultProxy:
@@ -66,6 +67,7 @@ class FaultProxy:
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._failures: list[Exception] = []
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
 
     # The life of the server
@@ -81,12 +83,15 @@ class FaultProxy:
         self._run(self._listen())
 
     def stop(self) -> None:
-        """End all connections and the thread."""
+        """End all connections and the thread. Raises what a function of the test's has raised in the proxy."""
         if self._thread.is_alive():
             self._run(self._shut_down())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
+        if self._failures:
+            failure, self._failures = self._failures[0], []
+            raise failure
 
     def __enter__(self) -> Self:
         self.start()
@@ -162,8 +167,12 @@ class FaultProxy:
 
         Raises TimeoutError after `timeout` seconds.
         """
-        deadline = time.monotonic() + timeout
-        while self._in_flight:
+        now = time.monotonic()
+        deadline, quiet_since, seen = now + timeout, now, self._number
+        # What a dead process has sent may still be in the socket, unread: so it must stay quiet for a moment.
+        while self._in_flight or time.monotonic() - quiet_since < _QUIET_SECONDS:
+            if self._in_flight or self._number != seen:
+                quiet_since, seen = time.monotonic(), self._number
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self._in_flight} requests are still under way after {timeout} s")
             time.sleep(0.005)
@@ -180,6 +189,8 @@ class FaultProxy:
                 pass
         except (WireError, OSError, asyncio.CancelledError):
             pass  # The client went away, perhaps killed, or the proxy stops.
+        except Exception as failure:  # noqa: BLE001 - raised by stop()
+            self._failures.append(failure)
         finally:
             self._connections.discard(task)
             upstream.close()

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 
 from tests.faults.faults import Call, Gate, Kill
+from tests.faults.proxy import FaultProxy
 from tests.faults.rules import nth, on
 from tests.faults.sample_rows import TASKS, puts, stored
 
 if TYPE_CHECKING:
     from tests.emulators.emulator import Emulator
-    from tests.faults.proxy import FaultProxy
 
 # A worker that writes five pages of one row, one after the other.
 _WORKER = """
@@ -71,6 +72,21 @@ def test_called_function_may_use_the_proxy(proxy: FaultProxy, dynamodb: Any, emu
     proxy.add(on("TransactWriteItems"), Call(after_request=lambda request: counts.append(stored(other))))
     dynamodb.transact_write_items(TransactItems=puts(0))
     assert counts == [1]
+
+
+def test_failure_of_a_called_function_fails_the_test(emulator: Emulator) -> None:
+    """What a function raises inside of the proxy is raised again when the proxy stops."""
+
+    def fail(request: object) -> None:
+        raise ValueError("seen too much")
+
+    proxy = FaultProxy(emulator.endpoint_url)
+    proxy.start()
+    proxy.add(on("ListTables"), Call(before_request=fail))
+    with pytest.raises(ConnectionClosedError):
+        emulator.client("dynamodb", endpoint_url=proxy.url).list_tables()
+    with pytest.raises(ValueError, match="seen too much"):
+        proxy.stop()
 
 
 @pytest.mark.parametrize("applied", [False, True], ids=["before", "after"])
