@@ -30,12 +30,13 @@ TRANSACTION = 2
 
 
 def page_limits_for(tasks: Capacity, *, most_rows: int) -> PageLimits:
-    """Pages that cost the table and its index no more than the units of one second, so that each can succeed.
+    """Pages that cost the table and its index no more than the units of half a second, so that each can succeed.
 
-    A single row may still cost more; the reserve that DynamoDB keeps for bursts then has to serve.
+    A page for the whole of a second would need all units of that second, and be refused if it came a moment early. A
+    single row may still cost more; the reserve that DynamoDB keeps for bursts then has to serve.
     """
     units = _units_per_second(tasks)
-    return PageLimits(most_rows, max(1, int(units)) if units else 0)
+    return PageLimits(most_rows, max(1, int(units / 2)) if units else 0)
 
 
 class Pace:

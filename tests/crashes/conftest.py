@@ -41,8 +41,6 @@ def queue_files(sosw: Emulator) -> Any:
 
     def read() -> dict[str, str]:
         listed = s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
-        return {
-            each["Key"]: s3.get_object(Bucket=BUCKET, Key=each["Key"])["Body"].read().decode() for each in listed
-        }
+        return {each["Key"]: s3.get_object(Bucket=BUCKET, Key=each["Key"])["Body"].read().decode() for each in listed}
 
     return read

@@ -1,7 +1,7 @@
 """One attempt to schedule a job, in a process that can be killed.
 
-The processes are forked from a server that has imported everything already, so that one costs milliseconds. They do what
-the operator does after it has read the Connection.
+The processes are forked from a server that has imported everything already, so that one costs milliseconds. They do
+what the operator does after it has read the Connection.
 """
 
 from __future__ import annotations
