@@ -52,7 +52,7 @@ test-2.11: $(READY_2) $(READY_MINISTACK)
 	@if [ -x .venv-2.11/bin/python ]; then set -x; .venv-2.11/bin/python -m pytest $(AIRFLOW_FREE) $(PYTEST_ARGS); \
 	else echo "NOT RUN: the tests on Airflow $(AIRFLOW_2). It needs Python 3.10 to 3.12, and there is none on this machine."; fi
 # What knows no Airflow behaves the same under both, and the first run has tried the built wheel with both. The demo is 3.3 only.
-AIRFLOW_FREE := $(addprefix --ignore=tests/,crashes differential emulators faults jobs packaging stores upstream test_demo.py)
+AIRFLOW_FREE := $(addprefix --ignore=tests/,crashes differential docs emulators faults jobs packaging stores upstream test_demo.py)
 
 test-fast: $(READY) ## the tests without the slow ones, on Airflow 3.3
 	.venv/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
