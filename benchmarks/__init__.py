@@ -4,4 +4,5 @@
 #: ``run(arguments)``, which gives a `benchmarks.report.Report`.
 BENCHMARKS = {
     "expansion": "benchmarks.expansion",
+    "writer": "benchmarks.writer",
 }
