@@ -166,7 +166,8 @@ class JobConflict(SoswError):
         super().__init__(
             f"The job {job_id} was scheduled before with another content, and its tasks may already be at work. "
             f"What changed since:\n{shown}\n"
-            f"Clear the Airflow task to schedule the new content as a new generation, or put the old content back."
+            f"Put the old content back, or clear the Airflow task (with on_clear='reschedule') to schedule the new "
+            f"content as a new generation."
         )
 
 

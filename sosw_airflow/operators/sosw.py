@@ -37,6 +37,9 @@ class SoswScheduleOperator(BaseOperator):
         the day on which sosw's Scheduler would have run for this DAG run. (templated)
     :param sosw_conn_id: the Connection of type ``sosw``. (templated)
     :param queue_position: ``"back"``, or ``"front"``: before everything that waits for this labourer. (templated)
+    :param on_clear: what happens when the Airflow task is cleared, or its run is backfilled again: ``"reschedule"``
+        schedules all of its tasks again, as a clear promises; ``"resume"`` goes on with the same job, so that nothing
+        is scheduled again where it was written. (Automatic retries always resume.)
     :param cancel_on_kill: what becomes of the tasks already in the queue when this Airflow task is killed or marked as
         failed or successful while it runs: False leaves them, and a later attempt goes on; True cancels the job, which
         removes the tasks that no worker has got, and a cancelled job is never resumed.
@@ -65,6 +68,7 @@ class SoswScheduleOperator(BaseOperator):
         reference_date: Any = None,
         sosw_conn_id: str = SoswHook.default_conn_name,
         queue_position: str = "back",
+        on_clear: str = "reschedule",
         cancel_on_kill: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -75,6 +79,7 @@ class SoswScheduleOperator(BaseOperator):
         self.reference_date = reference_date
         self.sosw_conn_id = sosw_conn_id
         self.queue_position = queue_position
+        self.on_clear = on_clear
         self.cancel_on_kill = cancel_on_kill
         self._scheduler: JobScheduler | None = None
         self._killed = False
@@ -115,15 +120,17 @@ class SoswScheduleOperator(BaseOperator):
         )
         for warning in expansion.warnings:
             self.log.warning("%s", warning)
+        self._scheduler = JobScheduler(hook.deployment())
+        identity = job_identity(context, labourer_id)
+        if self.on_clear == "resume":
+            identity = self._scheduler.latest_generation(identity)
         schedule_request = ScheduleRequest(
-            identity=job_identity(context, labourer_id),
+            identity=identity,
             expansion=expansion,
             reference_date=today,
             data_interval=interval,
             queue_position="front" if self.queue_position == "front" else "back",
         )
-        job_id = schedule_request.identity.job_id
-        self._scheduler = JobScheduler(hook.deployment())
         if self._killed:
             self._scheduler.stop.set()
         try:
@@ -131,18 +138,24 @@ class SoswScheduleOperator(BaseOperator):
         except BaseException as reason:
             # Airflow 2 raises from its signal's handler, wherever that strikes; Airflow 3 only calls `on_kill`.
             if self._killed and self.cancel_on_kill:
-                cancel_job(self._scheduler.deployment, job_id)
+                cancel_job(self._scheduler.deployment, identity.job_id)
             if isinstance(reason, Stopped):
-                raise JobStopped(job_id, cancelled=self._killed and self.cancel_on_kill) from None
+                raise JobStopped(identity.job_id, cancelled=self._killed and self.cancel_on_kill) from None
             raise
         finally:
             self._scheduler = None
 
     def _check_arguments(self) -> None:
-        if self.queue_position not in ("back", "front"):
-            raise InvalidConfiguration(
-                [Fault("queue_position", f"must be 'back' or 'front', not {self.queue_position!r}")]
+        faults = [
+            Fault(name, f"must be {' or '.join(map(repr, known))}, not {value!r}")
+            for name, value, known in (
+                ("queue_position", self.queue_position, ("back", "front")),
+                ("on_clear", self.on_clear, ("reschedule", "resume")),
             )
+            if value not in known
+        ]
+        if faults:
+            raise InvalidConfiguration(faults)
 
     def _job_request(self, hook: SoswHook) -> JobRequest:
         job = self.job

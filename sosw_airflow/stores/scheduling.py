@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 from typing import Any, Literal
@@ -160,6 +160,15 @@ class JobScheduler:
             log.info("The job %s was written before: %s tasks. Nothing to do.", job_id, f"{header.tasks:,}")
             return Scheduled(header, Outcome.FOUND)
         return self._finish(request, header, outcome)
+
+    def latest_generation(self, identity: JobIdentity) -> JobIdentity:
+        """The newest generation of a job that was planned and not cancelled; the given one where there is none."""
+        for generation in range(identity.generation, -1, -1):
+            former = replace(identity, generation=generation)
+            header = self._records.header(former.job_id)
+            if header is not None and header.state is not JobState.CANCELLED:
+                return former
+        return identity
 
     def _plan(self, request: ScheduleRequest) -> Header:
         """Write the queue file. On any fault nothing is left behind."""

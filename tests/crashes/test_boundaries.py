@@ -22,7 +22,7 @@ TASKS = 120  # two pages
 def test_a_crash_at_any_remote_call_is_mended_by_a_retry(
     sosw: Emulator, proxy: FaultProxy, dynamodb: Any, queue_files: Callable[[], dict[str, str]]
 ) -> None:
-    """Killed at each request, once before it is applied and once after: a retry completes the job, and nothing is left."""
+    """Killed at each request, once before it is applied and once after: a retry completes the job, nothing is left."""
     until_success(Attempt(proxy.url, TASKS, run_id="clean"))
     requests = len(proxy.journal.entries)
     assert requests > 8

@@ -196,6 +196,12 @@ def test_an_unknown_queue_position(schedule: Schedule, context: MakeContext, tut
         schedule(tutorial_job, queue_position="middle").execute(context())
 
 
+def test_an_unknown_choice_on_clear(schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]) -> None:
+    """The choices that exist are named."""
+    with pytest.raises(errors.InvalidConfiguration, match="on_clear: must be 'reschedule' or 'resume', not 'again'"):
+        schedule(tutorial_job, on_clear="again").execute(context())
+
+
 def test_no_retries_are_spent_on_a_refusal(
     schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]
 ) -> None:

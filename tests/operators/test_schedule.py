@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from sosw_airflow.exceptions import JobCancelled, JobConflict, JobStopped
+from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.jobs import job_of
 from sosw_airflow.operators.sosw import SoswScheduleOperator
+from sosw_airflow.stores.cancelling import cancel_job
 from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.stores.page_writer import Stopped
 from tests.conftest import Aws
@@ -93,6 +95,30 @@ def test_a_clear_schedules_all_tasks_again(
 
     assert first["job_id"] != second["job_id"]
     assert 16 == len(installation.rows())
+
+
+def test_a_clear_can_resume(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]
+) -> None:
+    """With ``on_clear="resume"`` a clear of a job that is written schedules nothing again."""
+    first = schedule(tutorial_job, on_clear="resume").execute(context())
+    second = schedule(tutorial_job, on_clear="resume").execute(context(try_number=2, max_tries=1))
+
+    assert second == first
+    assert len(installation.rows()) == 8
+
+
+def test_a_clear_does_not_resume_a_cancelled_job(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]
+) -> None:
+    """It is scheduled anew instead."""
+    first = schedule(tutorial_job).execute(context())
+    cancel_job(SoswHook().deployment(), str(first["job_id"]))
+
+    second = schedule(tutorial_job, on_clear="resume").execute(context(try_number=2, max_tries=1))
+
+    assert second["job_id"] != first["job_id"]
+    assert len(installation.rows()) == 8
 
 
 def test_each_mapped_instance_is_a_job_of_its_own(
@@ -242,9 +268,10 @@ def test_a_kill_leaves_what_is_written_and_the_next_attempt_goes_on(
         operator.on_kill()
         return create(records, header)
 
-    with monkeypatch.context() as patch, pytest.raises(JobStopped, match="a retry of the Airflow task goes on"):
-        patch.setattr(JobRecords, "create", create_and_kill)
+    monkeypatch.setattr(JobRecords, "create", create_and_kill)
+    with pytest.raises(JobStopped, match="a retry of the Airflow task goes on"):
         operator.execute(context())
+    monkeypatch.setattr(JobRecords, "create", create)
     assert [] == installation.rows()
     assert 1 == len(installation.queue_files())
 
@@ -270,8 +297,8 @@ def test_a_kill_can_cancel_the_job(
             raise Stopped
         return change_state(records, header, *arguments, **names)
 
-    with monkeypatch.context() as patch, pytest.raises(JobStopped, match="stopped and cancelled"):
-        patch.setattr(JobRecords, "change_state", kill_when_all_is_written)
+    monkeypatch.setattr(JobRecords, "change_state", kill_when_all_is_written)
+    with pytest.raises(JobStopped, match="stopped and cancelled"):
         operator.execute(context())
 
     assert [] == installation.rows()
