@@ -82,12 +82,11 @@ def test_wrong_types_deep_in_the_job(schedule: Schedule, context: MakeContext) -
     }
     with pytest.raises(errors.InvalidJob) as refused:
         schedule(job, job_schema="shop").execute(context())
-    assert ["sections.b.stores.z.max_products_per_batch"] == [fault.path for fault in refused.value.faults]
-
-    del job["sections"]["b"]  # type: ignore[attr-defined]
-    with pytest.raises(errors.InvalidJob) as refused:
-        schedule(job, job_schema="shop").execute(context())
-    assert ["sections.a.stores.x.products", "sections.a.stores.y"] == [f.path for f in refused.value.faults]
+    assert [
+        "sections.b.stores.z.max_products_per_batch",
+        "sections.a.stores.x.products",
+        "sections.a.stores.y",
+    ] == [fault.path for fault in refused.value.faults]
 
 
 def test_what_json_does_not_know(schedule: Schedule, context: MakeContext) -> None:
