@@ -13,6 +13,11 @@ from sosw_airflow.stores.tables import TableNames
 
 __all__ = ["SoswSettings"]
 
+_NUMBERS: dict[str, type[int] | type[float]] = {"max_rows_per_second": float, "lambda_payload_limit": int}
+
+#: How much of a setting's name another extra must have to be taken for a misspelling: ``region`` for ``region_name``.
+_ALIKE = 0.65
+
 
 @dataclass(frozen=True)
 class SoswSettings:
@@ -55,18 +60,18 @@ class SoswSettings:
         for name, value in extra.items():
             path = f"Connection {conn_id}, extra {name}"
             if name not in known:
-                close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+                close = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
                 if close:
                     faults.append(Fault(path, f"is not a setting; {close[0]!r} is meant"))
-            elif name in ("max_rows_per_second", "lambda_payload_limit"):
-                number = _positive(value)
-                if value not in (None, "") and number is None:
-                    faults.append(Fault(path, f"must be a positive number, not {value!r}"))
-                elif number is not None:
-                    values[name] = int(number) if name == "lambda_payload_limit" else number
             elif value is None or (isinstance(value, str) and not value.strip()):
                 if name == "aws_conn_id":
                     values[name] = ""
+            elif name in _NUMBERS:
+                number = _positive(value)
+                if number is None or (_NUMBERS[name] is int and number < 1):
+                    faults.append(Fault(path, f"must be a positive number, not {value!r}"))
+                else:
+                    values[name] = _NUMBERS[name](number)
             elif isinstance(value, str):
                 values[name] = value.strip()
             else:
@@ -94,6 +99,8 @@ class SoswSettings:
 
 
 def _positive(value: object) -> float | None:
+    if isinstance(value, bool):
+        return None
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

@@ -116,7 +116,7 @@ class SoswScheduleOperator(BaseOperator):
         hook.labourer(labourer_id)
         today, interval = reference_date(context, self.reference_date), data_interval_days(context)
         expansion = Expansion(
-            request.job, schema=self._schema(hook, request), reference_date=today, data_interval=interval
+            request, schema=self._schema(hook, request), reference_date=today, data_interval=interval
         )
         for warning in expansion.warnings:
             self.log.warning("%s", warning)
