@@ -13,7 +13,7 @@ from sosw_airflow.stores.tables import TableNames
 
 __all__ = ["SoswSettings"]
 
-_NUMBERS: dict[str, type[int] | type[float]] = {"max_rows_per_second": float, "lambda_payload_limit": int}
+_NUMBERS: dict[str, type[int | float]] = {"max_rows_per_second": float, "lambda_payload_limit": int}
 
 #: How much of a setting's name another extra must have to be taken for a misspelling: ``region`` for ``region_name``.
 _ALIKE = 0.65
