@@ -115,9 +115,7 @@ class SoswScheduleOperator(BaseOperator):
         labourer_id = self._labourer_id(request)
         hook.labourer(labourer_id)
         today, interval = reference_date(context, self.reference_date), data_interval_days(context)
-        expansion = Expansion(
-            request, schema=self._schema(hook, request), reference_date=today, data_interval=interval
-        )
+        expansion = Expansion(request, schema=self._schema(hook, request), reference_date=today, data_interval=interval)
         for warning in expansion.warnings:
             self.log.warning("%s", warning)
         self._scheduler = JobScheduler(hook.deployment())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
+from typing import Any
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -23,7 +24,15 @@ from botocore.exceptions import (
 
 from sosw_airflow.exceptions import AccessDenied, AwsFault, MissingBucket, MissingTable
 
-__all__ = ["Verdict", "cancellation_codes", "error_code", "explain", "explained", "judge"]
+__all__ = [
+    "Verdict",
+    "cancellation_codes",
+    "error_code",
+    "explain",
+    "explained",
+    "judge",
+    "member",
+]
 
 
 class Verdict(str, Enum):
@@ -155,3 +164,15 @@ def explained(*, action: str, resource: str, setting: str = "", bucket: bool = F
         yield
     except (ClientError, BotoCoreError) as error:
         raise explain(error, action=action, resource=resource, setting=setting, bucket=bucket) from error
+
+
+def member(reply: dict[str, Any], name: str, *, action: str) -> Any:
+    """A member that every whole answer has; boto3 gives an empty answer where the connection broke in its middle.
+
+    :raises AwsFault: it is not there.
+    """
+    if name not in reply:
+        fault = AwsFault(f"The answer of AWS to {action} broke off. Another attempt will most likely get it whole.")
+        fault.retryable = True
+        raise fault
+    return reply[name]

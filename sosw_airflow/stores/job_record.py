@@ -17,7 +17,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sosw_airflow.exceptions import JobRecordDamaged
-from sosw_airflow.stores.aws_errors import error_code, explained
+from sosw_airflow.stores.aws_errors import error_code, explained, member
 
 __all__ = ["RECORD_SECONDS", "Header", "JobRecords", "JobState"]
 
@@ -195,7 +195,7 @@ class JobRecords:
         while True:
             with explained(action="dynamodb:Query", resource=self.table, setting="jobs_table"):
                 reply = self._dynamodb.query(**query)
-            for item in reply["Items"]:
+            for item in member(reply, "Items", action="dynamodb:Query"):
                 yield int(item["record"]["S"].removeprefix(_PAGE)), "cancelled" in item
             if "LastEvaluatedKey" not in reply:
                 return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sosw_airflow.exceptions import AccessDenied, MissingTable
-from sosw_airflow.stores.aws_errors import explained
+from sosw_airflow.stores.aws_errors import explained, member
 
 __all__ = ["Capacity", "TaskQueue", "table_capacity"]
 
@@ -36,7 +36,8 @@ def table_capacity(dynamodb: Any, table: str, *, setting: str, index: str | None
     """
     try:
         with explained(action="dynamodb:DescribeTable", resource=table, setting=setting):
-            description = dynamodb.describe_table(TableName=table)["Table"]
+            reply = dynamodb.describe_table(TableName=table)
+            description = member(reply, "Table", action="dynamodb:DescribeTable")
     except AccessDenied as error:
         log.warning("The write capacity of %s is unknown, so rows are written until AWS throttles. %s", table, error)
         return Capacity()
@@ -84,7 +85,7 @@ class TaskQueue:
                 ScanIndexForward=ascending,
                 Limit=1,
             )
-        items = reply["Items"]
+        items = member(reply, "Items", action="dynamodb:Query")
         return int(float(items[0]["greenfield"]["N"])) if items else None
 
 

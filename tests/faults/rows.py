@@ -112,7 +112,8 @@ class RowWriter:
                 "UpdateExpression": "SET completed_at = :t",
                 "ExpressionAttributeValues": {":t": {"N": str(at)}},
             }
-            for task_id in task_ids
+            # A late worker of one attempt and the worker of the next one may report in the same step.
+            for task_id in dict.fromkeys(task_ids)
         ]
         for part in self._parts(updates):
             if len(part) == 1:
