@@ -42,7 +42,7 @@ demo-stop: ## end the demo's embedded AWS (its rows end with it)
 	@if [ -x .venv/bin/python ]; then .venv/bin/python -m demo stop; else echo "No demo here."; fi
 
 ##@ Develop
-.PHONY: test test-3.3 test-2.11 test-fast lint format build constraints ministack clean
+.PHONY: test test-3.3 test-2.11 test-fast test-kills lint format build constraints ministack clean
 test: test-3.3 test-2.11 ## all tests: everything on Airflow 3.3, then what depends on Airflow on 2.11
 
 test-3.3: $(READY) $(READY_2) $(READY_MINISTACK)
@@ -53,6 +53,10 @@ test-2.11: $(READY_2) $(READY_MINISTACK)
 	else echo "NOT RUN: the tests on Airflow $(AIRFLOW_2). It needs Python 3.10 to 3.12, and there is none on this machine."; fi
 # What knows no Airflow behaves the same under both, and the first run has tried the built wheel with both. The demo is 3.3 only.
 AIRFLOW_FREE := $(addprefix --ignore=tests/,crashes differential docs emulators faults jobs packaging stores upstream test_demo.py)
+
+test-kills: $(READY) $(READY_MINISTACK) ## the large run of the crash tests: 200 kills on each emulator [KILLS=200]
+	SOSW_TEST_KILLS=$(KILLS) .venv/bin/python -m pytest tests/crashes/test_kills.py -s $(PYTEST_ARGS)
+KILLS ?= 200
 
 test-fast: $(READY) ## the tests without the slow ones, on Airflow 3.3
 	.venv/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)

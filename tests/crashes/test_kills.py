@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.crashes.worker import LABOURER, Attempt, started, until_success
+from sosw_airflow.stores.tables import create_missing_tables
+from tests.crashes.worker import BUCKET, LABOURER, Attempt, started, until_success
 from tests.faults.census import assert_exactly_once
 from tests.faults.consumer import Behaviour, Consumer
 from tests.faults.ledger import Ledger
@@ -29,23 +30,29 @@ LARGEST = {"moto": 300, "ministack": 5000 if KILLS >= 100 else 1000}
 def test_killed_at_random_instants(proxy: FaultProxy, dynamodb: Any, sosw: Any) -> None:
     """Each task exists exactly once over the tables, none is missing, none was invoked twice, whatever was killed."""
     chance = random.Random(2026)
-    ledger, killed, round_number = Ledger(), 0, 0
-    speed = 1e-3  # seconds a task, learned from the attempts that live
-    with Consumer(dynamodb, [LABOURER], seed=7, ledger=ledger, behaviour=Behaviour(late=0.1)) as consumer:
-        while killed < KILLS:
-            round_number += 1
-            tasks = round(math.exp(chance.uniform(0, math.log(LARGEST[sosw.name]))))
-            attempt = Attempt(proxy.url, tasks, run_id=f"round-{round_number}")
-            for _ in range(chance.randint(1, 4)):
-                with started(attempt) as worker:
-                    time.sleep(chance.uniform(0, 0.3 + 1.2 * tasks * speed))
-                    worker.kill()
-                    killed += worker.outcome() is None
-            begun = time.monotonic()
-            summary = until_success(attempt)
-            speed = max(speed, (time.monotonic() - begun) / max(tasks, 200))
-            proxy.wait_idle()
-            assert summary["tasks"] == tasks
-            with consumer.paused():
-                assert_exactly_once(dynamodb, attempt.job_id, tasks, ledger=ledger)
-    print(f"{killed} kills in {round_number} jobs on {sosw.name}")
+    killed = rounds = 0
+    while killed < KILLS:
+        sosw.reset()  # the census reads all rows
+        create_missing_tables(dynamodb)
+        sosw.create_bucket(BUCKET)
+        ledger, tasks_made = Ledger(), 0
+        with Consumer(dynamodb, [LABOURER], seed=7, ledger=ledger, behaviour=Behaviour(late=0.1)) as consumer:
+            while killed < KILLS and tasks_made < 2000:
+                rounds += 1
+                tasks = round(math.exp(chance.uniform(0, math.log(LARGEST[sosw.name]))))
+                tasks_made += tasks
+                attempt = Attempt(proxy.url, tasks, run_id=f"round-{rounds}")
+                killed += sum(killed_at_random(attempt, chance) for _ in range(chance.randint(1, 4)))
+                assert until_success(attempt)["tasks"] == tasks
+                proxy.wait_idle()
+                with consumer.paused():
+                    assert_exactly_once(dynamodb, attempt.job_id, tasks, ledger=ledger)
+    print(f"{killed} kills in {rounds} jobs on {sosw.name}")
+
+
+def killed_at_random(attempt: Attempt, chance: random.Random) -> bool:
+    """Start a worker and kill it after a while. False: it was done before."""
+    with started(attempt) as worker:
+        time.sleep(chance.uniform(0, 0.5 + attempt.tasks / 700))
+        worker.kill()
+        return worker.outcome() is None
