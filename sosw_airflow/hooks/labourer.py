@@ -6,6 +6,7 @@ from typing import Any
 
 from sosw_airflow._compat import BaseHook
 from sosw_airflow.config.registry import LABOURER_CONN_TYPE, Labourer
+from sosw_airflow.hooks.extras import extras_of
 
 __all__ = ["SoswLabourerHook"]
 
@@ -23,9 +24,12 @@ class SoswLabourerHook(BaseHook):
         self.labourer_conn_id = labourer_conn_id
 
     def get_conn(self) -> Labourer:
-        """The labourer."""
+        """The labourer.
+
+        :raises InvalidConfiguration: the extras are not a JSON object.
+        """
         connection = self.get_connection(self.labourer_conn_id)
-        return Labourer(self.labourer_conn_id, dict(connection.extra_dejson))
+        return Labourer(self.labourer_conn_id, extras_of(connection, self.labourer_conn_id))
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:

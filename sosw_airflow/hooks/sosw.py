@@ -17,6 +17,7 @@ from sosw_airflow.config.registry import (
 )
 from sosw_airflow.config.settings import SoswSettings
 from sosw_airflow.exceptions import Fault, InvalidConfiguration, SoswError, UnknownLabourer
+from sosw_airflow.hooks.extras import extras_of
 from sosw_airflow.jobs.schema import JobSchema
 
 __all__ = ["SoswHook"]
@@ -53,12 +54,7 @@ class SoswHook(BaseHook):
                 f'{self.sosw_conn_id} --conn-type sosw --conn-extra \'{{"queue_bucket": "..."}}\''
             )
             raise InvalidConfiguration([Fault(f"Connection {self.sosw_conn_id}", problem)])
-        try:
-            extra = connection.extra_dejson
-        except ValueError as error:
-            problem = f"has extras that are not valid JSON ({error})"
-            raise InvalidConfiguration([Fault(f"Connection {self.sosw_conn_id}", problem)]) from None
-        return SoswSettings.of(extra, conn_id=self.sosw_conn_id)
+        return SoswSettings.of(extras_of(connection, self.sosw_conn_id), conn_id=self.sosw_conn_id)
 
     def labourer(self, labourer_id: str) -> Labourer:
         """A registered labourer, from the Variable or else from a Connection of type ``sosw_labourer``.
@@ -70,7 +66,7 @@ class SoswHook(BaseHook):
             return registered[labourer_id]
         connection = find_connection(labourer_id)
         if connection is not None and connection.conn_type == LABOURER_CONN_TYPE:
-            return Labourer(labourer_id, dict(connection.extra_dejson))
+            return Labourer(labourer_id, extras_of(connection, labourer_id))
         raise UnknownLabourer(labourer_id, registered)
 
     def job_schema(self, name: str) -> JobSchema:
