@@ -8,8 +8,10 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 import boto3
+import botocore.loaders
 import pytest
 from moto import mock_aws
 
@@ -39,6 +41,14 @@ os.environ.update(
     AIRFLOW_HOME=tempfile.mkdtemp(prefix="sosw_airflow_tests_"),
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
 )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_loader() -> Iterator[None]:
+    """All boto3 sessions share what they read of botocore's models; to parse them anew takes half of a test's time."""
+    loader = botocore.loaders.create_loader(None)
+    with patch("botocore.loaders.create_loader", lambda *_: loader):
+        yield
 
 
 @pytest.fixture(autouse=True)
