@@ -7,6 +7,7 @@ store then gets has gone through botocore's own parser.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -92,14 +93,19 @@ def at(operation: str, answer: Callable[[], AWSResponse]) -> Handler:
 
 
 def once(operation: str, act: Callable[[], object]) -> Handler:
-    """Do something right before the first request for this operation, and let all through."""
+    """Do something right before the first request for this operation, and let all through.
+
+    Requests of other threads wait until it is done.
+    """
     done = False
+    busy = threading.RLock()  # what is done may send requests itself
 
     def handle(name: str) -> None:
         nonlocal done
-        if name == operation and not done:
-            done = True
-            act()
+        with busy:
+            if name == operation and not done:
+                done = True
+                act()
 
     return handle
 

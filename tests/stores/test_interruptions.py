@@ -5,6 +5,8 @@ The interruption is at the network's edge: the process is dead from then on, and
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from sosw_airflow.exceptions import AwsFault
@@ -13,6 +15,9 @@ from sosw_airflow.stores.job_record import JobState
 from tests.stores.conftest import Installation, request_for
 from tests.stores.network_edge import Crash, answering, crash_at, dynamodb_error, s3_error, watching
 from tests.stores.test_scheduling import PAYLOADS, REQUESTS
+
+if TYPE_CHECKING:
+    from botocore.awsrequest import AWSResponse
 
 JOB_ID = request_for().identity.job_id
 
@@ -71,20 +76,19 @@ def test_two_crashes(installation: Installation, number: int) -> None:
 @EACH_STEP
 def test_a_refusal_by_aws(installation: Installation, number: int) -> None:
     """A permission that is missing gives an error that names the action, and a later attempt completes the job."""
-    left = number
+    operation, left = STEPS[number], number
 
-    def refuse(operation: str) -> object:
+    def refuse(name: str) -> AWSResponse | None:
         nonlocal left
         left -= 1
-        if left >= 0:
+        if left >= 0 or name != operation:
             return None
-        is_s3 = "Object" in operation
-        return s3_error("AccessDenied", 403) if is_s3 else dynamodb_error("AccessDeniedException")
+        return s3_error("AccessDenied", 403) if "Object" in name else dynamodb_error("AccessDeniedException")
 
-    if STEPS[number] != "DescribeTable":  # without this permission the capacity is unknown, and that is all
-        with answering(*installation.clients, handler=refuse), pytest.raises(AwsFault) as refused:  # type: ignore[arg-type]
+    if operation != "DescribeTable":  # without this permission the capacity is unknown, and that is all
+        with answering(*installation.clients, handler=refuse), pytest.raises(AwsFault) as refused:
             installation.scheduler().schedule(request_for())
-        assert f":{STEPS[number]} on " in str(refused.value)
+        assert f":{operation} on " in str(refused.value)
         assert refused.value.retryable
 
     installation.scheduler().schedule(request_for())
