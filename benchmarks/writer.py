@@ -87,6 +87,7 @@ def run(arguments: argparse.Namespace) -> Report:
             ("latency ms", "latency_ms"),
             ("tasks/s", "rate"),
             ("µs/task", "task_us"),
+            ("own µs/task", "processor_us"),
             ("x", "times"),
             ("requests", "requests_per_1000"),
             ("write units", "units_per_1000"),
@@ -95,6 +96,7 @@ def run(arguments: argparse.Namespace) -> Report:
         notes=(
             "sosw_airflow: from the job's document to the last row and the finished record. sosw: process_file alone.",
             "x: how many times as fast as this line the nearest line of sosw_airflow above it is.",
+            "own µs/task: processor time of the measured process alone, without the emulator's.",
             "requests, write units: for 1,000 tasks, as DynamoDB counts them (S3's are not in it).",
             "peak MB: how far the process grows above its modules and clients, the job's document included.",
             f"For a million tasks the limit is {MEMORY_LIMIT} MB.",
@@ -182,13 +184,14 @@ def _compared(emulator: Emulator, sides: list[Side], tasks: int, latency: float,
 
 
 def _row(what: str, tasks: int, latency: float, figures: Figures) -> Row:
-    seconds = figures["seconds"]
+    seconds, processor = figures["seconds"], figures.get("processor_seconds")
     return {
         "what": what,
         "tasks": tasks,
         "latency_ms": latency,
         "rate": tasks / seconds,
         "task_us": seconds * 1e6 / tasks,
+        "processor_us": None if processor is None else processor * 1e6 / tasks,
         **{name: value for name, value in figures.items() if name not in ("tasks", "rows", "peak_mb")},
     }
 
