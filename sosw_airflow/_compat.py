@@ -8,6 +8,9 @@
 | `get_variable`         | `airflow.models.variable`            | `airflow.sdk`, at its first call      |
 | `find_connection`      | `BaseHook`, `AirflowNotFoundException` | the same                            |
 
+All but `BaseOperator` are imported at their first use: the operators' modules need no more, and are imported with each
+DAG file.
+
 `airflow.providers.common.compat` has the same idea, but the provider sets that 2.10, 2.11 and 3.0 deployments pin lack
 what is needed here.
 """
@@ -17,22 +20,45 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 try:
-    from airflow.sdk import BaseHook, BaseOperator
+    from airflow.sdk import BaseOperator
 except ImportError:
-    from airflow.hooks.base import BaseHook  # type: ignore[no-redef,attr-defined]
     from airflow.models.baseoperator import BaseOperator  # type: ignore[no-redef,import-not-found]
-
-try:
-    from airflow.sdk.exceptions import AirflowFailException
-except ImportError:
-    from airflow.exceptions import AirflowFailException  # type: ignore[no-redef]
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowFailException
+
     Context = Mapping[str, Any]
 
 __all__ = ["AirflowFailException", "BaseHook", "BaseOperator", "Context", "find_connection", "get_variable"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import at its first use what the operators do not need before they execute."""
+    if name not in _AT_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals().setdefault(name, _AT_FIRST_USE[name]())
+
+
+def _base_hook() -> Any:
+    try:
+        from airflow.sdk import BaseHook
+    except ImportError:
+        from airflow.hooks.base import BaseHook  # type: ignore[no-redef,attr-defined]
+    return BaseHook
+
+
+def _airflow_fail_exception() -> Any:
+    try:
+        from airflow.sdk.exceptions import AirflowFailException
+    except ImportError:
+        from airflow.exceptions import AirflowFailException  # type: ignore[no-redef]
+    return AirflowFailException
+
+
+_AT_FIRST_USE = {"BaseHook": _base_hook, "AirflowFailException": _airflow_fail_exception}
 
 
 def get_variable(name: str) -> str | None:
@@ -51,6 +77,6 @@ def find_connection(conn_id: str) -> Any | None:
     from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined]
 
     try:
-        return BaseHook.get_connection(conn_id)
+        return _base_hook().get_connection(conn_id)
     except AirflowNotFoundException:
         return None

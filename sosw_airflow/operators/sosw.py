@@ -6,17 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sosw_airflow._compat import BaseOperator
-from sosw_airflow.dag_runs import data_interval_days, job_identity, reference_date
-from sosw_airflow.exceptions import ConflictingLabourers, Fault, InvalidConfiguration, JobStopped, SoswError
-from sosw_airflow.hooks.sosw import SoswHook
-from sosw_airflow.jobs.event import JobRequest, function_name, parse_event
-from sosw_airflow.jobs.expansion import Expansion
-from sosw_airflow.jobs.schema import JobSchema
-from sosw_airflow.operators.failing import without_retry
 
+# Airflow imports this module whenever it parses a DAG file: whatever only `execute` needs is imported there.
 if TYPE_CHECKING:
     from sosw_airflow._compat import Context
-    from sosw_airflow.stores.scheduling import JobScheduler
+    from sosw_airflow.jobs.schema import JobSchema
+    from sosw_airflow.operators.scheduling import Scheduling
 
 __all__ = ["SoswScheduleOperator"]
 
@@ -66,7 +61,7 @@ class SoswScheduleOperator(BaseOperator):
         labourer: str | None = None,
         job_schema: str | Mapping[str, Any] | JobSchema = "default",
         reference_date: Any = None,
-        sosw_conn_id: str = SoswHook.default_conn_name,
+        sosw_conn_id: str = "sosw_default",
         queue_position: str = "back",
         on_clear: str = "reschedule",
         cancel_on_kill: bool = False,
@@ -81,8 +76,7 @@ class SoswScheduleOperator(BaseOperator):
         self.queue_position = queue_position
         self.on_clear = on_clear
         self.cancel_on_kill = cancel_on_kill
-        self._scheduler: JobScheduler | None = None
-        self._killed = False
+        self._scheduling: Scheduling | None = None
 
     def execute(self, context: Context) -> dict[str, str | int]:
         """Check the job, plan it, write it.
@@ -90,8 +84,23 @@ class SoswScheduleOperator(BaseOperator):
         :raises SoswError: says what is wrong, where, and how to mend it. An error that a retry cannot mend fails the
             Airflow task at once.
         """
+        from sosw_airflow.exceptions import SoswError
+        from sosw_airflow.hooks.sosw import SoswHook
+        from sosw_airflow.operators.failing import without_retry
+        from sosw_airflow.operators.scheduling import Scheduling
+
+        self._scheduling = Scheduling(
+            job=self.job,
+            labourer=self.labourer,
+            job_schema=self.job_schema,
+            reference_date=self.reference_date,
+            queue_position=self.queue_position,
+            on_clear=self.on_clear,
+            cancel_on_kill=self.cancel_on_kill,
+            hook=SoswHook(self.sosw_conn_id),
+        )
         try:
-            return self._schedule(context)
+            return self._scheduling.run(context)
         except SoswError as error:
             if error.retryable:
                 raise
@@ -99,80 +108,6 @@ class SoswScheduleOperator(BaseOperator):
         raise failure
 
     def on_kill(self) -> None:
-        """Stop between two requests. Called from a signal's handler, so `execute` does the rest."""
-        self._killed = True
-        if self._scheduler is not None:
-            self._scheduler.stop.set()
-
-    def _schedule(self, context: Context) -> dict[str, str | int]:
-        from sosw_airflow.stores.cancelling import cancel_job
-        from sosw_airflow.stores.page_writer import Stopped
-        from sosw_airflow.stores.scheduling import JobScheduler, ScheduleRequest
-
-        hook = SoswHook(self.sosw_conn_id)
-        self._check_arguments()
-        request = self._job_request(hook)
-        labourer_id = self._labourer_id(request)
-        hook.labourer(labourer_id)
-        today, interval = reference_date(context, self.reference_date), data_interval_days(context)
-        expansion = Expansion(request, schema=self._schema(hook, request), reference_date=today, data_interval=interval)
-        for warning in expansion.warnings:
-            self.log.warning("%s", warning)
-        self._scheduler = JobScheduler(hook.deployment())
-        identity = job_identity(context, labourer_id)
-        if self.on_clear == "resume":
-            identity = self._scheduler.latest_generation(identity)
-        schedule_request = ScheduleRequest(
-            identity=identity,
-            expansion=expansion,
-            reference_date=today,
-            data_interval=interval,
-            queue_position="front" if self.queue_position == "front" else "back",
-        )
-        if self._killed:
-            self._scheduler.stop.set()
-        try:
-            return self._scheduler.schedule(schedule_request).summary()
-        except BaseException as reason:
-            # Airflow 2 raises from its signal's handler, wherever that strikes; Airflow 3 only calls `on_kill`.
-            if self._killed and self.cancel_on_kill:
-                cancel_job(self._scheduler.deployment, identity.job_id)
-            if isinstance(reason, Stopped):
-                raise JobStopped(identity.job_id, cancelled=self._killed and self.cancel_on_kill) from None
-            raise
-        finally:
-            self._scheduler = None
-
-    def _check_arguments(self) -> None:
-        faults = [
-            Fault(name, f"must be {' or '.join(map(repr, known))}, not {value!r}")
-            for name, value, known in (
-                ("queue_position", self.queue_position, ("back", "front")),
-                ("on_clear", self.on_clear, ("reschedule", "resume")),
-            )
-            if value not in known
-        ]
-        if faults:
-            raise InvalidConfiguration(faults)
-
-    def _job_request(self, hook: SoswHook) -> JobRequest:
-        job = self.job
-        if isinstance(job, str) and job.strip().startswith("s3://"):
-            from sosw_airflow.stores.documents import read_document
-
-            job = read_document(hook.client("s3"), job.strip())
-        return parse_event(job)
-
-    def _labourer_id(self, request: JobRequest) -> str:
-        given = function_name(self.labourer) if self.labourer else None
-        if given and request.lambda_name and given != request.lambda_name:
-            raise ConflictingLabourers(given, request.lambda_name)
-        labourer_id = given or request.lambda_name
-        if not labourer_id:
-            problem = "is missing: give the operator's labourer, or lambda_name in the job"
-            raise InvalidConfiguration([Fault("labourer", problem)])
-        return labourer_id
-
-    def _schema(self, hook: SoswHook, request: JobRequest) -> JobSchema:
-        wanted = request.schema_name or self.job_schema
-        return hook.job_schema(wanted) if isinstance(wanted, str) else JobSchema.of(wanted)
+        """Stop between two requests; what happens to the tasks in the queue is up to ``cancel_on_kill``."""
+        if self._scheduling is not None:
+            self._scheduling.kill()

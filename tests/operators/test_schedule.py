@@ -292,10 +292,9 @@ def test_a_kill_can_cancel_the_job(
     change_state = JobRecords.change_state
 
     def kill_when_all_is_written(records: JobRecords, header: Header, *arguments: Any, **names: Any) -> Header | None:
-        if not operator._killed:
-            operator.on_kill()
-            raise Stopped
-        return change_state(records, header, *arguments, **names)
+        monkeypatch.setattr(JobRecords, "change_state", change_state)
+        operator.on_kill()
+        raise Stopped
 
     monkeypatch.setattr(JobRecords, "change_state", kill_when_all_is_written)
     with pytest.raises(JobStopped, match="stopped and cancelled"):
