@@ -68,7 +68,7 @@ def pids(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def airflow(
     tmp_path_factory: pytest.TempPathFactory, embedded_aws: Emulator, proxies: dict[str, FaultProxy], pids: Path
 ) -> Iterator[Airflow]:
-    """A running Airflow with the DAGs of `dags.py`, all of them paused. Nothing of it is left when the tests are over."""
+    """A running Airflow with the DAGs of `dags.py`, all of them paused. Nothing of it is left after the tests."""
     home = tmp_path_factory.mktemp("airflow")
     ways = {"default": embedded_aws.endpoint_url, **{name: proxy.url for name, proxy in proxies.items()}}
     environment = {

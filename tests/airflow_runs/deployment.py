@@ -8,15 +8,20 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from tests.airflow_runs.versions import Clearer, due, ready, services, settings
 from tests.emulators.server_process import free_port
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 ROOT = Path(__file__).parents[2]
 LEASH = Path(__file__).with_name("leash.py")
@@ -94,7 +99,7 @@ class Airflow:
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
-    def __enter__(self) -> Airflow:
+    def __enter__(self) -> Self:
         try:
             self._set_up()
             for name, arguments in services(self._port).items():
@@ -167,16 +172,35 @@ class Airflow:
         return output
 
     def unpause(self, dag_id: str) -> None:
-        """Let the scheduler go on with a DAG."""
-        self._pause(dag_id, 0)
+        """Let the scheduler begin with a DAG."""
+        with contextlib.closing(self._database()) as database, database:
+            database.execute("UPDATE dag SET is_paused = 0 WHERE dag_id = ?", (dag_id,))
 
-    def pause(self, dag_id: str) -> None:
-        """Let the scheduler leave a DAG alone: a command that writes much would find sqlite locked otherwise."""
-        self._pause(dag_id, 1)
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Hold the scheduler still between two of its transactions.
 
-    def _pause(self, dag_id: str, paused: int) -> None:
-        with contextlib.closing(sqlite3.connect(self.home / "airflow.db", timeout=60)) as database, database:
-            database.execute("UPDATE dag SET is_paused = ? WHERE dag_id = ?", (paused, dag_id))
+        A command with a long transaction, such as `backfill create`, fails on sqlite ("database is locked") when
+        anybody else has written since the transaction began, however long it would be willing to wait.
+        """
+        leash = psutil.Process(self._processes["scheduler"].pid)
+        self.wait_until(lambda: bool(leash.children()), "the scheduler has begun")
+        (scheduler,) = leash.children()
+        self.wait_until(lambda: self._suspend(scheduler), "the scheduler is between two transactions")
+        try:
+            yield
+        finally:
+            scheduler.resume()
+
+    def _suspend(self, scheduler: psutil.Process) -> bool:
+        scheduler.suspend()
+        with contextlib.closing(self._database(timeout=0)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                scheduler.resume()
+                return False
+        return True
 
     def runs(self, dag_id: str) -> list[Run]:
         """Its runs, in the order of the days on which they are due."""
@@ -219,11 +243,14 @@ class Airflow:
     def _rows(self, table: str, *columns: str, **where: str) -> list[tuple[Any, ...]]:
         condition = " AND ".join(f"{name} = ?" for name in where) or "1"
         query = f"SELECT {', '.join(columns)} FROM {table} WHERE {condition}"  # noqa: S608 - names of our own
-        with contextlib.closing(sqlite3.connect(self.home / "airflow.db", timeout=60)) as database:
+        with contextlib.closing(self._database()) as database:
             return database.execute(query, tuple(where.values())).fetchall()
 
+    def _database(self, timeout: float = 60) -> sqlite3.Connection:
+        return sqlite3.connect(self.home / "airflow.db", timeout=timeout)
+
     def _columns(self, table: str) -> set[str]:
-        with contextlib.closing(sqlite3.connect(self.home / "airflow.db", timeout=60)) as database:
+        with contextlib.closing(self._database()) as database:
             return {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
 
     def _log(self, name: str) -> Path:

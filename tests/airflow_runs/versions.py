@@ -167,7 +167,7 @@ def _request(port: int, method: str, path: str, body: Any, headers: Mapping[str,
         try:
             with opener.open(request, timeout=60) as answer:
                 return json.loads(answer.read())
-        except urllib.error.HTTPError as error:
+        except urllib.error.HTTPError as error:  # noqa: PERF203 - that is what a retry is
             if error.code < 500 or attempt == 4:  # sqlite may be locked for a moment
                 raise RuntimeError(f"{method} {path}: {error.code} {error.read().decode()}") from error
             time.sleep(0.5)
