@@ -29,6 +29,8 @@ READY_MINISTACK := .venv-ministack/.ready-$(TAG)
 PYTHON_2 = $(if $(filter 3.13.%,$(TAG)),$(firstword $(foreach v,3.12 3.11 3.10,$(shell $(UV) python find $(v) 2>/dev/null))),$(PYTHON))
 
 export UV_PYTHON_DOWNLOADS := never
+# Where this is set, as in many container images, each start of Airflow compiles 1,700 modules anew: a third of its time.
+unexport PYTHONDONTWRITEBYTECODE
 
 ##@ Use
 .PHONY: help demo demo-stop
