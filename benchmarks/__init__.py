@@ -4,5 +4,6 @@
 #: ``run(arguments)``, which gives a `benchmarks.report.Report`.
 BENCHMARKS = {
     "expansion": "benchmarks.expansion",
+    "parse_time": "benchmarks.parse_time",
     "writer": "benchmarks.writer",
 }
