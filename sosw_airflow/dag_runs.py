@@ -118,6 +118,8 @@ def _given_date(given: object, zone: tzinfo) -> date:
         try:
             if len(text) == len("2026-01-31"):
                 return date.fromisoformat(text)
+            if len(text) == len("20260131"):  # ds_nodash; Python 3.10 reads it only so
+                return date.fromisoformat(f"{text[:4]}-{text[4:6]}-{text[6:]}")
             # Python 3.10 does not read the Z.
             return _given_date(datetime.fromisoformat(text.replace("Z", "+00:00")), zone)
         except ValueError:
