@@ -4,6 +4,8 @@
 PYTHON ?= python3
 # The day of the demo's DAG run.
 DATE ?= 2026-03-02
+# The releases of Airflow that test-matrix tries; empty: all of them.
+VERSIONS ?=
 # More arguments for pytest, for example: make test-fast PYTEST_ARGS="-k periods -x"
 PYTEST_ARGS ?=
 
@@ -44,7 +46,7 @@ demo-stop: ## end the demo's embedded AWS (its rows end with it)
 	@if [ -x .venv/bin/python ]; then .venv/bin/python -m demo stop; else echo "No demo here."; fi
 
 ##@ Develop
-.PHONY: test test-3.3 test-2.11 test-fast test-kills lint format build constraints ministack clean
+.PHONY: test test-3.3 test-2.11 test-fast test-matrix test-kills lint format build constraints ministack clean
 test: test-3.3 test-2.11 ## all tests: everything on Airflow 3.3, then what depends on Airflow on 2.11
 
 test-3.3: $(READY) $(READY_2) $(READY_MINISTACK)
@@ -62,6 +64,9 @@ KILLS ?= 200
 
 test-fast: $(READY) ## the tests without the slow ones, on Airflow 3.3
 	.venv/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-matrix: $(READY) ## each supported release of Airflow, one after the other, in .matrix/: about two minutes each [VERSIONS=3.0.6]
+	.venv/bin/python -m tests.matrix --uv $(UV) $(VERSIONS)
 
 lint: $(READY) ## ruff, mypy, import boundaries
 	.venv/bin/ruff check .
@@ -88,7 +93,7 @@ COMPILE = $(UV) pip compile --quiet --upgrade --universal --python-version 3.10 
 ministack: $(READY_MINISTACK) ## the environment of the emulator that the tests use beside moto
 
 clean: demo-stop ## remove the environments and everything else that this Makefile made
-	rm -rf .demo .uv .venv .venv-2.11 .venv-ministack build dist
+	rm -rf .demo .matrix .uv .venv .venv-2.11 .venv-ministack build dist
 	rm -rf .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
