@@ -29,6 +29,14 @@ def note_process(context):
     Path(os.environ["SOSW_TEST_PIDS"], context["dag"].dag_id).write_text(str(os.getpid()))
 
 
+class NotedOperator(SoswScheduleOperator):
+    """Tells the test that Airflow has asked it to stop."""
+
+    def on_kill(self):
+        super().on_kill()
+        Path(os.environ["SOSW_TEST_PIDS"], f"{{self.dag_id}}.asked").touch()
+
+
 with DAG(
     dag_id={dag_id!r},
     schedule="@daily",

@@ -30,8 +30,14 @@ def _add(dag_id: str, *, faulty: bool = False, **arguments: Any) -> None:
 
 
 _add("backfilled", days=(date(2026, 1, 1), date(2026, 4, 30)), catchup=False)
+_add("deleted", days=(date(2026, 1, 1), date(2026, 4, 30)), catchup=False)
 _add("mapped", jobs=MAPPED)
 for _choice in _CHOICES:
     _add(f"caught_up_{_choice}", days=(TEN_DAYS[0], TEN_DAYS[2]), on_clear=_choice)
     _add(f"killed_{_choice}", faulty=True, job=LARGE, retries=1, on_clear=_choice)
     _add(f"cleared_running_{_choice}", faulty=True, job=LARGE, on_clear=_choice)
+    _add(f"edited_{_choice}", job=f"s3://sosw-queue/jobs/edited_{_choice}.json", on_clear=_choice)
+    _between = f"edited_in_between_{_choice}"
+    _add(_between, faulty=True, job=f"s3://sosw-queue/jobs/{_between}.json", retries=3, on_clear=_choice)
+    _cancelling = {"operator": "NotedOperator", "cancel_on_kill": True}
+    _add(f"cancelled_{_choice}", faulty=True, job=LARGE, on_clear=_choice, **_cancelling)

@@ -176,6 +176,12 @@ class Airflow:
         with contextlib.closing(self._database()) as database, database:
             database.execute("UPDATE dag SET is_paused = 0 WHERE dag_id = ?", (dag_id,))
 
+    def delete_run(self, run: Run) -> None:
+        """Delete a DAG run and its task instances, as the UI does."""
+        with contextlib.closing(self._database()) as database, database:
+            database.execute("PRAGMA foreign_keys = ON")  # so that what belongs to the run goes with it
+            database.execute("DELETE FROM dag_run WHERE dag_id = ? AND run_id = ?", (run.dag_id, run.run_id))
+
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
         """Hold the scheduler still between two of its transactions.

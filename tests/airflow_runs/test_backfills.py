@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
+from datetime import date
 
 import pytest
 
@@ -17,11 +19,13 @@ pytestmark = pytest.mark.slow
 DAG_ID = "backfilled"
 
 
-def run_backfill(airflow: Airflow, *, anew: bool = False) -> None:
+def run_backfill(
+    airflow: Airflow, *, dag_id: str = DAG_ID, days: Sequence[date] = TEN_DAYS, anew: bool = False
+) -> None:
     """`airflow backfill create`, or `airflow dags backfill`, which runs the days itself."""
-    airflow.unpause(DAG_ID)
+    airflow.unpause(dag_id)
     with contextlib.nullcontext() if AIRFLOW_2 else airflow.quiet():
-        airflow.command(*backfill(DAG_ID, TEN_DAYS[0], TEN_DAYS[-1], anew=anew))
+        airflow.command(*backfill(dag_id, days[0], days[-1], anew=anew))
 
 
 @pytest.fixture(scope="module")
