@@ -1,0 +1,1 @@
+"""The same DAG on CeleryExecutor: Redis as the broker, Postgres for the metadata, two workers (`make test-celery`)."""
