@@ -46,7 +46,7 @@ demo-stop: ## end the demo's embedded AWS (its rows end with it)
 	@if [ -x .venv/bin/python ]; then .venv/bin/python -m demo stop; else echo "No demo here."; fi
 
 ##@ Develop
-.PHONY: test test-3.3 test-2.11 test-fast test-matrix test-kills lint format build constraints ministack clean
+.PHONY: test test-3.3 test-2.11 test-fast test-matrix test-celery test-kills lint format build constraints ministack clean
 test: test-3.3 test-2.11 ## all tests: everything on Airflow 3.3, then what depends on Airflow on 2.11
 
 test-3.3: $(READY) $(READY_2) $(READY_MINISTACK)
@@ -67,6 +67,13 @@ test-fast: $(READY) ## the tests without the slow ones, on Airflow 3.3
 
 test-matrix: $(READY) ## each supported release of Airflow, one after the other, in .matrix/: about two minutes each [VERSIONS=3.0.6]
 	.venv/bin/python -m tests.matrix --uv $(UV) $(VERSIONS)
+
+test-celery: $(UV_READY) ## mapped jobs on two Celery workers, one of them killed; needs redis-server and postgresql on the machine
+	$(UV) venv --quiet --clear --python '$(PYTHON)' .venv-celery
+	$(UV) pip install --quiet --python .venv-celery --group test --editable . hatchling 'apache-airflow==$(AIRFLOW_3)' \
+	  apache-airflow-providers-celery apache-airflow-providers-postgres 'celery<5.7' redis
+	.venv-celery/bin/python -m pytest tests/celery $(PYTEST_ARGS)
+# The newest provider for Celery does not know Celery 5.7 yet.
 
 lint: $(READY) ## ruff, mypy, import boundaries
 	.venv/bin/ruff check .
@@ -93,7 +100,7 @@ COMPILE = $(UV) pip compile --quiet --upgrade --universal --python-version 3.10 
 ministack: $(READY_MINISTACK) ## the environment of the emulator that the tests use beside moto
 
 clean: demo-stop ## remove the environments and everything else that this Makefile made
-	rm -rf .demo .matrix .uv .venv .venv-2.11 .venv-ministack build dist
+	rm -rf .demo .matrix .uv .venv .venv-2.11 .venv-celery .venv-ministack build dist
 	rm -rf .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -38,7 +38,8 @@ def settings(port: int) -> dict[str, str]:
         return {
             # One process at a time would do for sqlite, but starts a new interpreter for each Airflow task.
             "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
-            "AIRFLOW__SCHEDULER__STANDALONE_DAG_PROCESSOR": "True",  # `dags reserialize` is enough
+            # The scheduler's own DAG processor has to run: it is what fails an Airflow task that has lost its process.
+            "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "600",
             "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "1",
             "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "2",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "3600",
