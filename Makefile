@@ -50,10 +50,12 @@ demo-stop: ## end the demo's embedded AWS (its rows end with it)
 test: test-3.3 test-2.11 ## all tests: everything on Airflow 3.3, then what depends on Airflow on 2.11
 
 test-3.3: $(READY) $(READY_2) $(READY_MINISTACK)
-	.venv/bin/python -m pytest $(PYTEST_ARGS)
+	.venv/bin/python -m pytest $(OF_THEIR_OWN) $(PYTEST_ARGS)
+# Whole Airflows with their schedulers have commands of their own: test-airflow, test-celery, test-matrix.
+OF_THEIR_OWN := $(addprefix --ignore=tests/,airflow_runs celery)
 
 test-2.11: $(READY_2) $(READY_MINISTACK)
-	@if [ -x .venv-2.11/bin/python ]; then set -x; .venv-2.11/bin/python -m pytest $(AIRFLOW_FREE) $(PYTEST_ARGS); \
+	@if [ -x .venv-2.11/bin/python ]; then set -x; .venv-2.11/bin/python -m pytest $(AIRFLOW_FREE) $(OF_THEIR_OWN) $(PYTEST_ARGS); \
 	else echo "NOT RUN: the tests on Airflow $(AIRFLOW_2). It needs Python 3.10 to 3.12, and there is none on this machine."; fi
 # What knows no Airflow behaves the same under both, and the first run has tried the built wheel with both. The demo is 3.3 only.
 AIRFLOW_FREE := $(addprefix --ignore=tests/,crashes differential docs emulators faults jobs packaging stores upstream test_demo.py)
@@ -61,6 +63,10 @@ AIRFLOW_FREE := $(addprefix --ignore=tests/,crashes differential docs emulators 
 test-kills: $(READY) $(READY_MINISTACK) ## the large run of the crash tests: 200 kills on each emulator [KILLS=200]
 	SOSW_TEST_KILLS=$(KILLS) .venv/bin/python -m pytest tests/crashes/test_kills.py -s $(PYTEST_ARGS)
 KILLS ?= 200
+
+test-airflow: $(READY) $(READY_2) ## schedules, backfills, clears in running Airflows, 3.3 and 2.11
+	.venv/bin/python -m pytest tests/airflow_runs $(PYTEST_ARGS)
+	.venv-2.11/bin/python -m pytest tests/airflow_runs $(PYTEST_ARGS)
 
 test-fast: $(READY) ## the tests without the slow ones, on Airflow 3.3
 	.venv/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)

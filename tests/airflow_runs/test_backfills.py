@@ -30,7 +30,7 @@ def run_backfill(
         try:
             with contextlib.nullcontext() if AIRFLOW_2 else airflow.quiet():
                 airflow.command(*backfill(dag_id, days[0], days[-1], anew=anew))
-        except AirflowTrouble as trouble:
+        except AirflowTrouble as trouble:  # noqa: PERF203
             # The runs of the former backfill are over; the scheduler marks the backfill itself a little later.
             if "AlreadyRunningBackfill" not in str(trouble) or time.monotonic() > deadline:
                 raise
