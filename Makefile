@@ -46,7 +46,7 @@ demo-stop: ## end the demo's embedded AWS (its rows end with it)
 	@if [ -x .venv/bin/python ]; then .venv/bin/python -m demo stop; else echo "No demo here."; fi
 
 ##@ Develop
-.PHONY: test test-3.3 test-2.11 test-fast test-matrix test-celery test-kills lint format build constraints ministack clean
+.PHONY: test test-3.3 test-2.11 test-airflow test-fast test-matrix test-celery test-kills lint format build constraints ministack clean
 test: test-3.3 test-2.11 ## all tests: everything on Airflow 3.3, then what depends on Airflow on 2.11
 
 test-3.3: $(READY) $(READY_2) $(READY_MINISTACK)
