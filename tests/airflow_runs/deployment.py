@@ -85,7 +85,6 @@ class Airflow:
             "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "100",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
-            "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "15",
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "AIRFLOW__SCHEDULER__MAX_DAGRUNS_TO_CREATE_PER_LOOP": "20",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",

@@ -40,7 +40,9 @@ def settings(port: int) -> dict[str, str]:
             "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
             # The scheduler's own DAG processor has to run: it is what fails an Airflow task that has lost its process.
             "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "600",
+            # How soon an Airflow task notices that it was cleared: the longer one of the two.
             "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "1",
+            "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "1",
             "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "2",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "3600",
         }
@@ -50,6 +52,7 @@ def settings(port: int) -> dict[str, str]:
         "AIRFLOW__API_AUTH__JWT_SECRET": "the same for all processes of one deployment, in a test anything will do",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "15",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     }
 
