@@ -30,7 +30,8 @@ def _import_quietly() -> None:
         for name in _MODULES:
             import_module(name)
     root.setLevel(level)
-    silent = logging.getLogger("tests.upstream.silent")
+    # Not one of `logging.getLogger`, which Airflow's configuration of logging would enable again.
+    silent = logging.Logger("tests.upstream.silent")
     silent.disabled = True
     for name, module in list(sys.modules.items()):
         if name.startswith("sosw.") and getattr(module, "logger", None) is root:
