@@ -31,7 +31,7 @@ def _import_quietly() -> None:
             import_module(name)
     root.setLevel(level)
     # Not one of `logging.getLogger`, which Airflow's configuration of logging would enable again.
-    silent = logging.Logger("tests.upstream.silent")
+    silent = logging.Logger("tests.upstream.silent")  # noqa: LOG001
     silent.disabled = True
     for name, module in list(sys.modules.items()):
         if name.startswith("sosw.") and getattr(module, "logger", None) is root:
