@@ -17,7 +17,10 @@ what is needed here.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
+
+from sosw_airflow.exceptions import Fault, InvalidConfiguration
 
 try:
     from airflow.sdk import BaseOperator
@@ -73,10 +76,19 @@ def get_variable(name: str) -> str | None:
 
 
 def find_connection(conn_id: str) -> Any | None:
-    """The Connection, or None where there is none."""
+    """The Connection, or None where there is none.
+
+    :raises InvalidConfiguration: it is in the environment, and Airflow cannot read it.
+    """
     from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined]
 
     try:
         return _base_hook().get_connection(conn_id)
     except AirflowNotFoundException:
-        return None
+        # Airflow 3 passes over what it cannot read, then says that it is not defined. Its reason may quote a secret.
+        variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+        if not os.environ.get(variable):
+            return None
+    problem = f"cannot be read by Airflow from the environment variable {variable}: "
+    problem += "it must be a URI, or a JSON object whose extra is a JSON object too"
+    raise InvalidConfiguration([Fault(f"Connection {conn_id}", problem)])

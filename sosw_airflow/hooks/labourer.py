@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sosw_airflow._compat import BaseHook
+from sosw_airflow._compat import BaseHook, find_connection
 from sosw_airflow.config.registry import LABOURER_CONN_TYPE, Labourer
+from sosw_airflow.exceptions import Fault, InvalidConfiguration
 from sosw_airflow.hooks.extras import extras_of
 
 __all__ = ["SoswLabourerHook"]
@@ -26,9 +27,12 @@ class SoswLabourerHook(BaseHook):
     def get_conn(self) -> Labourer:
         """The labourer.
 
-        :raises InvalidConfiguration: the extras are not a JSON object.
+        :raises InvalidConfiguration: there is no such Connection, or its extras are not a JSON object.
         """
-        connection = self.get_connection(self.labourer_conn_id)
+        connection = find_connection(self.labourer_conn_id)
+        if connection is None:
+            problem = f"does not exist: create one of type {LABOURER_CONN_TYPE} with this id"
+            raise InvalidConfiguration([Fault(f"Connection {self.labourer_conn_id}", problem)])
         return Labourer(self.labourer_conn_id, extras_of(connection, self.labourer_conn_id))
 
     @classmethod

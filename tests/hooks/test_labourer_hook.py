@@ -9,7 +9,7 @@ import pytest
 from sosw_airflow.config.registry import Labourer
 from sosw_airflow.exceptions import InvalidConfiguration
 from sosw_airflow.hooks.labourer import SoswLabourerHook
-from tests.hooks.conftest import SetConnection
+from tests.hooks.conftest import FAULTY_EXTRAS, SetConnection
 
 pytestmark = pytest.mark.usefixtures("only_the_environment")
 
@@ -29,7 +29,13 @@ def test_a_labourer_without_settings(set_connection: SetConnection) -> None:
 def test_faulty_extras(set_connection: SetConnection) -> None:
     """Are not taken for none."""
     set_connection("worker", conn_type="sosw_labourer", extra="{")
-    with pytest.raises(InvalidConfiguration, match="Connection worker: has extras that are not a JSON object"):
+    with pytest.raises(InvalidConfiguration, match=FAULTY_EXTRAS.format("worker")):
+        SoswLabourerHook("worker").get_conn()
+
+
+def test_no_connection() -> None:
+    """Its type is told."""
+    with pytest.raises(InvalidConfiguration, match="Connection worker: does not exist: create one of type sosw_labour"):
         SoswLabourerHook("worker").get_conn()
 
 

@@ -12,7 +12,7 @@ from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.jobs import JobSchema
 from sosw_airflow.stores.tables import TableNames
 from tests.conftest import Aws
-from tests.hooks.conftest import SetConnection, SetVariable
+from tests.hooks.conftest import FAULTY_EXTRAS, SetConnection, SetVariable
 
 pytestmark = pytest.mark.usefixtures("only_the_environment")
 
@@ -66,8 +66,18 @@ def test_faults_of_the_extras(set_connection: SetConnection) -> None:
 def test_extras_that_are_no_json_object(set_connection: SetConnection, extra: str) -> None:
     """It is told, rather than that the bucket is missing; Airflow takes such extras for empty."""
     set_connection("sosw_eu", extra=extra)
-    with pytest.raises(InvalidConfiguration, match="Connection sosw_eu: has extras that are not a JSON object"):
+    with pytest.raises(InvalidConfiguration, match=FAULTY_EXTRAS.format("sosw_eu")):
         _ = SoswHook("sosw_eu").settings
+
+
+def test_a_connection_that_airflow_cannot_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow 3 says that it is not defined; the variable is named, what is in it is not."""
+    monkeypatch.setenv("AIRFLOW_CONN_SOSW_EU", '{"conn_type": "sosw", "password": "s3cr3t",')
+    with pytest.raises(Exception) as refused:  # noqa: PT011 - in Airflow 2 it is Airflow's own
+        _ = SoswHook("sosw_eu").settings
+    assert "s3cr3t" not in str(refused.value)
+    if isinstance(refused.value, InvalidConfiguration):
+        assert "from the environment variable AIRFLOW_CONN_SOSW_EU: it must be a URI" in str(refused.value)
 
 
 def test_no_extras(set_connection: SetConnection) -> None:
@@ -110,7 +120,7 @@ def test_a_connection_of_another_type_is_no_labourer(set_connection: SetConnecti
 def test_a_labourer_connection_with_faulty_extras(set_connection: SetConnection) -> None:
     """Is reported like that of the installation."""
     set_connection("worker", conn_type="sosw_labourer", extra="[1]")
-    with pytest.raises(InvalidConfiguration, match="Connection worker: has extras that are not a JSON object"):
+    with pytest.raises(InvalidConfiguration, match=FAULTY_EXTRAS.format("worker")):
         SoswHook().labourer("worker")
 
 
