@@ -31,6 +31,8 @@ class JobIdentity:
 
     :ivar map_index: -1 for an Airflow task that is not mapped.
     :ivar generation: stable over automatic retries, new after a deliberate clear.
+    :ivar repairs: id of the job whose failed tasks this one schedules again; empty for a job of its own. A job has one
+        repair, whoever asks for it, so the others only say who asked first.
     """
 
     dag_id: str
@@ -39,11 +41,14 @@ class JobIdentity:
     map_index: int
     generation: int
     labourer_id: str
+    repairs: str = ""
 
     @property
     def job_id(self) -> str:
         """20 hexadecimal digits."""
-        parts = list(asdict(self).values())
+        names = asdict(self)
+        repairs = names.pop("repairs")
+        parts = ["repair", repairs] if repairs else list(names.values())
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:_JOB_DIGITS]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from enum import Enum
 from typing import Any
 
@@ -47,6 +47,7 @@ class Header:
     :ivar greenfield_base: and ``greenfield_step``: the places in the queue.
     :ivar queue_key: the queue file in ``queue_bucket``; ``queue_bytes`` is its size.
     :ivar created_at: and ``updated_at``, ``expires_at``: seconds since 1970.
+    :ivar repairs: id of the job whose failed tasks this one schedules again; empty for a job of its own.
     """
 
     job_id: str
@@ -72,12 +73,15 @@ class Header:
     created_at: int
     updated_at: int
     expires_at: int
+    repairs: str = ""
 
     def item(self) -> dict[str, dict[str, str]]:
         """The header in DynamoDB's notation."""
         item: dict[str, dict[str, str]] = {"record": _HEADER}
         for each in fields(self):
             value = getattr(self, each.name)
+            if value == each.default:
+                continue  # so that an older version of this provider reads what it knows
             item[each.name] = (
                 {"N": str(value)} if isinstance(value, int) else {"S": str(getattr(value, "value", value))}
             )
@@ -90,6 +94,7 @@ class Header:
             values: dict[str, Any] = {
                 each.name: int(item[each.name]["N"]) if "N" in item[each.name] else item[each.name]["S"]
                 for each in fields(cls)
+                if each.name in item or each.default is MISSING
             }
             return cls(**{**values, "state": JobState(values["state"])})
         except (KeyError, ValueError) as error:

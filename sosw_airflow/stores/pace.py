@@ -14,7 +14,7 @@ from collections.abc import Callable
 from sosw_airflow.jobs.pages import Page, PageLimits
 from sosw_airflow.stores.task_queue import Capacity
 
-__all__ = ["Pace", "PagePace", "page_limits_for"]
+__all__ = ["Pace", "PagePace", "page_limits_for", "units_per_second"]
 
 _FALL = 2 / 3  # where the capacity is not known
 _STEP_BACK = 0.9  # where it is known, and somebody else uses some of it
@@ -35,7 +35,7 @@ def page_limits_for(tasks: Capacity, *, most_rows: int) -> PageLimits:
     A page for the whole of a second would need all units of that second, and be refused if it came a moment early. A
     single row may still cost more; the reserve that DynamoDB keeps for bursts then has to serve.
     """
-    units = _units_per_second(tasks)
+    units = units_per_second(tasks)
     return PageLimits(most_rows, max(1, int(units / 2)) if units else 0)
 
 
@@ -116,7 +116,7 @@ class PagePace:
     def __init__(
         self, tasks: Capacity, jobs: Capacity, *, rows_per_second: float | None, clock: Callable[[], float]
     ) -> None:
-        self._units = Pace(_units_per_second(tasks), clock=clock)
+        self._units = Pace(units_per_second(tasks), clock=clock)
         self._pages = Pace(jobs.table / TRANSACTION if jobs.table else None, clock=clock)
         self._rows = Pace(rows_per_second, clock=clock)
         self._lock = threading.Lock()
@@ -144,7 +144,7 @@ class PagePace:
             self._units.slow_down()
 
 
-def _units_per_second(tasks: Capacity) -> float | None:
+def units_per_second(tasks: Capacity) -> float | None:
     """Plain write units of rows a second: a transaction takes the double from the table, and the index takes one."""
     rates = []
     if tasks.table:

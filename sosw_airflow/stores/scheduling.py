@@ -14,9 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date
 from enum import Enum
-from typing import Any, Literal
+from typing import Any
 
 from sosw_airflow.exceptions import (
     AccessDenied,
@@ -27,25 +26,22 @@ from sosw_airflow.exceptions import (
     JobRecordDamaged,
     describe_changes,
 )
-from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.greenfield import Placement, place_at_back, place_at_front
-from sosw_airflow.jobs.identity import JobIdentity, fingerprint, outline, task_id
+from sosw_airflow.jobs.identity import JobIdentity, task_id
 from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, MAX_PAGE_ROWS_WITH_META, PageCutter, PageLimits, cut_pages
-from sosw_airflow.jobs.periods import DataInterval
 from sosw_airflow.jobs.rows import LAMBDA_PAYLOAD_LIMIT, LineCodec
 from sosw_airflow.stores.job_record import RECORD_SECONDS, Header, JobRecords, JobState
 from sosw_airflow.stores.pace import PagePace, page_limits_for
 from sosw_airflow.stores.page_writer import MetaTable, PageWriter, Stopped
 from sosw_airflow.stores.progress import Progress
 from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone, queue_file_key
+from sosw_airflow.stores.requests import QueuePosition, Request, ScheduleRequest
 from sosw_airflow.stores.tables import TableNames
 from sosw_airflow.stores.task_queue import Capacity, TaskQueue, table_capacity
 
 __all__ = ["Deployment", "JobScheduler", "Outcome", "QueuePosition", "ScheduleRequest", "Scheduled"]
 
 log = logging.getLogger(__name__)
-
-QueuePosition = Literal["back", "front"]
 
 #: How often a plan that somebody removes is made again within one attempt.
 _PLANS = 3
@@ -72,20 +68,6 @@ class Deployment:
     now: Callable[[], float]
     max_rows_per_second: float | None = None
     lambda_payload_limit: int = LAMBDA_PAYLOAD_LIMIT
-
-
-@dataclass(frozen=True)
-class ScheduleRequest:
-    """One generation of a job.
-
-    :ivar reference_date: the day that the expansion was resolved against.
-    """
-
-    identity: JobIdentity
-    expansion: Expansion
-    reference_date: date
-    data_interval: DataInterval | None = None
-    queue_position: QueuePosition = "back"
 
 
 class Outcome(str, Enum):
@@ -136,7 +118,7 @@ class JobScheduler:
         self._records = JobRecords(at.dynamodb, at.tables.jobs_table, now=at.now)
         self._most_rows = MAX_PAGE_ROWS_WITH_META if at.tables.meta_table else MAX_PAGE_ROWS
 
-    def schedule(self, request: ScheduleRequest) -> Scheduled:
+    def schedule(self, request: Request) -> Scheduled:
         """Put every task of the job into the queue, or finish what an earlier attempt has begun.
 
         :raises JobConflict: another job was scheduled under this identity.
@@ -170,7 +152,7 @@ class JobScheduler:
                 return former
         return identity
 
-    def _plan(self, request: ScheduleRequest) -> Header:
+    def _plan(self, request: Request) -> Header:
         """Write the queue file. On any fault nothing is left behind."""
         at, identity = self.deployment, request.identity
         limits = page_limits_for(self._capacity(), most_rows=self._most_rows)
@@ -178,7 +160,7 @@ class JobScheduler:
         cutter = PageCutter(limits)
         progress = Progress(f"Planning job {identity.job_id}", None)
         with queue_file.writer() as plan:
-            for line in self._expand(request):
+            for line in request.lines(self._codec(request.identity.labourer_id)):
                 plan.write(line)
                 cutter.begins_page(len(line))
                 progress.add(1)
@@ -194,8 +176,8 @@ class JobScheduler:
             job_id=identity.job_id,
             state=JobState.PLANNED,
             labourer_id=identity.labourer_id,
-            fingerprint=self._fingerprint(request),
-            outline=json.dumps(_outline(request)),
+            fingerprint=request.fingerprint,
+            outline=json.dumps(request.outline()),
             tasks=tasks,
             pages=cutter.pages,
             page_rows=limits.rows,
@@ -214,15 +196,10 @@ class JobScheduler:
             created_at=now,
             updated_at=now,
             expires_at=now + RECORD_SECONDS,
+            repairs=identity.repairs,
         )
 
-    def _expand(self, request: ScheduleRequest) -> Iterator[str]:
-        codec = self._codec(request.identity.labourer_id)
-        whole = request.expansion.passed_whole
-        for index, task in enumerate(request.expansion):
-            yield codec.line(task, index, labourer_first=whole)
-
-    def _place(self, request: ScheduleRequest, tasks: int) -> Placement:
+    def _place(self, request: Request, tasks: int) -> Placement:
         at, labourer = self.deployment, request.identity.labourer_id
         queue = TaskQueue(at.dynamodb, at.tables.tasks_table, at.tables.index_greenfield, labourer, now=at.now)
         now = int(at.now())
@@ -230,11 +207,11 @@ class JobScheduler:
             return place_at_front(queue.oldest(), tasks, now=now, labourer_id=labourer)
         return place_at_back(queue.newest(), tasks, now=now, labourer_id=labourer)
 
-    def _restore_plan(self, request: ScheduleRequest, header: Header) -> None:
+    def _restore_plan(self, request: Request, header: Header) -> None:
         """Write the queue file of a planned job again, which somebody has removed. The job is known to be the same."""
         log.warning("The queue file of the job %s is gone; it is made again.", header.job_id)
         with self._planned_file(header).writer() as plan:
-            for line in self._expand(request):
+            for line in request.lines(self._codec(request.identity.labourer_id)):
                 plan.write(line)
             if plan.size != header.queue_bytes:
                 raise JobRecordDamaged(
@@ -244,15 +221,15 @@ class JobScheduler:
                 )
             plan.complete()
 
-    def _compare(self, request: ScheduleRequest, header: Header) -> None:
+    def _compare(self, request: Request, header: Header) -> None:
         """Refuse another job than the one that was planned under this id, and a cancelled one."""
-        if header.fingerprint != self._fingerprint(request):
-            changes = describe_changes(header.outline_parts(), _outline(request))
+        if header.fingerprint != request.fingerprint:
+            changes = describe_changes(header.outline_parts(), request.outline())
             raise JobConflict(job_id=header.job_id, changes=changes or ["a detail inside of the job"])
         if header.state is JobState.CANCELLED:
             raise JobCancelled(header.job_id)
 
-    def _finish(self, request: ScheduleRequest, header: Header, outcome: Outcome) -> Scheduled:
+    def _finish(self, request: Request, header: Header, outcome: Outcome) -> Scheduled:
         queue_file = self._planned_file(header)
         for _ in range(_PLANS):
             try:
@@ -278,7 +255,7 @@ class JobScheduler:
         log.info("The job %s is in the queue of %s: %s tasks.", header.job_id, header.labourer_id, f"{header.tasks:,}")
         return Scheduled(written, outcome)
 
-    def _write_pages(self, request: ScheduleRequest, header: Header, lines: Iterator[str]) -> None:
+    def _write_pages(self, request: Request, header: Header, lines: Iterator[str]) -> None:
         at = self.deployment
         committed = {page for page, _ in self._records.markers(header.job_id)}
         if len(committed) == header.pages:
@@ -333,10 +310,10 @@ class JobScheduler:
     def _codec(self, labourer_id: str) -> LineCodec:
         return LineCodec(labourer_id, lambda_payload_limit=self.deployment.lambda_payload_limit)
 
-    def _queue_file(self, request: ScheduleRequest) -> QueueFile:
+    def _queue_file(self, request: Request) -> QueueFile:
         at = self.deployment
         key = queue_file_key(at.s3_prefix, request.identity.job_id)
-        return QueueFile(at.s3, at.queue_bucket, key, fingerprint=self._fingerprint(request))
+        return QueueFile(at.s3, at.queue_bucket, key, fingerprint=request.fingerprint)
 
     def _planned_file(self, header: Header) -> QueueFile:
         # Where it was planned, also when the Connection names another bucket by now.
@@ -350,12 +327,3 @@ class JobScheduler:
     def _check_stop(self) -> None:
         if self.stop.is_set():
             raise Stopped
-
-    @staticmethod
-    def _fingerprint(request: ScheduleRequest) -> str:
-        expansion = request.expansion
-        return fingerprint(expansion.job, expansion.schema, request.reference_date, request.data_interval)
-
-
-def _outline(request: ScheduleRequest) -> dict[str, str]:
-    return outline(request.expansion.job, request.expansion.schema, request.reference_date)

@@ -19,6 +19,7 @@ from sosw_airflow.exceptions import (
 from sosw_airflow.jobs.rows import Row, row_item
 from sosw_airflow.stores.job_record import RECORD_SECONDS, JobRecords, JobState
 from sosw_airflow.stores.page_writer import Stopped
+from sosw_airflow.stores.requests import ScheduleRequest
 from sosw_airflow.stores.scheduling import Outcome
 from sosw_airflow.stores.tables import TableNames
 from tests.stores.conftest import JOB, LABOURER, NOW, TODAY, Installation, MakeInstallation, request_for
@@ -232,8 +233,8 @@ def test_a_plan_that_cannot_be_made_again(installation: Installation, monkeypatc
     plan(installation)
     installation.aws.s3.delete_object(Bucket=installation.aws.bucket, Key=KEY)
     scheduler = installation.scheduler()
-    lines = scheduler._expand
-    monkeypatch.setattr(scheduler, "_expand", lambda request: list(lines(request))[1:])
+    lines = ScheduleRequest.lines
+    monkeypatch.setattr(ScheduleRequest, "lines", lambda request, codec: list(lines(request, codec))[1:])
 
     with pytest.raises(JobRecordDamaged, match=f"{KEY} is gone, and the job expands to .* bytes now"):
         scheduler.schedule(request_for())
