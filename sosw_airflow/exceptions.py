@@ -23,14 +23,18 @@ __all__ = [
     "InvalidJobSchema",
     "JobCancelled",
     "JobConflict",
+    "JobFailed",
     "JobRecordDamaged",
     "JobStopped",
+    "JobTimedOut",
+    "JobUnfinished",
     "MissingBucket",
     "MissingTable",
     "NoProgress",
     "QueueFull",
     "SoswError",
     "TaskTooLarge",
+    "UnknownJob",
     "UnknownJobSchema",
     "UnknownLabourer",
 ]
@@ -178,6 +182,67 @@ class JobCancelled(SoswError):
         self.job_id = job_id
         super().__init__(
             f"The job {job_id} was cancelled and is never resumed. Clear the Airflow task to schedule it as a new one."
+        )
+
+
+class UnknownJob(SoswError):
+    """There is no job record of this id."""
+
+    def __init__(self, job_id: str, *, table: str) -> None:
+        self.job_id = job_id
+        super().__init__(
+            f"There is no job {job_id!r} in {table}. A job's id is the first 20 digits of its tasks' ids, and job_id "
+            f"in the XCom of the Airflow task that scheduled it. (Job records are kept for 180 days.)"
+        )
+
+
+class JobFailed(SoswError):
+    """The workers are done with the job, and more of its tasks failed than is tolerated."""
+
+    def __init__(
+        self, *, job_id: str, total: int, completed: int, failed: int, tolerated: str, examples: Sequence[str]
+    ) -> None:
+        self.job_id, self.total, self.completed, self.failed = job_id, total, completed, failed
+        self.examples = tuple(examples)
+        shown = "".join(f"\n  - {example}" for example in self.examples)
+        more = f"\n  - and {failed - len(self.examples):,} more" if failed > len(self.examples) else ""
+        super().__init__(
+            f"{failed:,} of {total:,} tasks of the job {job_id} failed ({completed:,} completed; tolerated: "
+            f"{tolerated}).\nFailed tasks:{shown}{more}\n"
+            f"To schedule the failed ones again:  sosw-airflow repair {job_id}  (or SoswRepairOperator, or clear this "
+            f"Airflow task where it has on_clear='failed')."
+        )
+
+
+class JobTimedOut(SoswError):
+    """The workers were not done with the job in time. Its tasks stay where they are."""
+
+    retryable = True  # a retry waits on, and schedules nothing again
+
+    def __init__(self, *, job_id: str, total: int | None, closed: int) -> None:
+        self.job_id = job_id
+        state = (
+            f"{closed:,} of {total:,} tasks are closed, the others stay in the queue or with the workers"
+            if total is not None
+            else "there is no record of such a job yet"
+        )
+        super().__init__(
+            f"The job {job_id} was not done in time: {state}. A retry of this Airflow task waits on and schedules "
+            f"nothing again. Raise timeout, or see what the workers do:  sosw-airflow status {job_id}"
+        )
+
+
+class JobUnfinished(SoswError):
+    """The failed tasks of a job are to be scheduled again, but some of its tasks are still queued or running."""
+
+    retryable = True  # the workers go on
+
+    def __init__(self, *, job_id: str, total: int, closed: int, failed: int) -> None:
+        self.job_id, self.total, self.closed, self.failed = job_id, total, closed, failed
+        super().__init__(
+            f"The job {job_id} is not over: {closed:,} of {total:,} tasks are closed, {failed:,} of them failed. A "
+            f"job is repaired once, so wait for its end; or leave the unfinished tasks alone and schedule again what "
+            f"has failed so far (unfinished='leave', on the command line --leave-unfinished)."
         )
 
 

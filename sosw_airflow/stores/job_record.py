@@ -9,6 +9,7 @@ another one.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields, replace
 from enum import Enum
@@ -116,16 +117,16 @@ class JobRecords:
     :param now: the present, in seconds since 1970.
     """
 
-    def __init__(self, dynamodb: Any, table: str, *, now: Callable[[], float]) -> None:
+    def __init__(self, dynamodb: Any, table: str, *, now: Callable[[], float] = time.time) -> None:
         self._dynamodb = dynamodb
         self.table = table
         self._now = now
 
-    def header(self, job_id: str) -> Header | None:
-        """The header, read consistently, or None."""
+    def header(self, job_id: str, *, consistent: bool = True) -> Header | None:
+        """The header, or None. Reading it inconsistently costs half."""
         with explained(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
             reply = self._dynamodb.get_item(
-                TableName=self.table, Key={"job_id": {"S": job_id}, "record": _HEADER}, ConsistentRead=True
+                TableName=self.table, Key={"job_id": {"S": job_id}, "record": _HEADER}, ConsistentRead=consistent
             )
         return Header.of(reply["Item"]) if "Item" in reply else None
 

@@ -98,6 +98,7 @@ class Scheduled:
             "first_task_id": task_id(header.job_id, 0),
             "last_task_id": task_id(header.job_id, header.tasks - 1),
             "state": header.state.value,
+            **({"repairs": header.repairs.split("#")[0]} if header.repairs else {}),
         }
 
 
@@ -105,6 +106,7 @@ class Scheduled:
 class JobScheduler:
     """Schedules jobs into one installation of sosw.
 
+    :ivar records: the job records of the installation.
     :ivar stop: set it, from a signal's handler or another thread, to end between two requests with `Stopped`.
     """
 
@@ -115,7 +117,7 @@ class JobScheduler:
 
     def __post_init__(self) -> None:
         at = self.deployment
-        self._records = JobRecords(at.dynamodb, at.tables.jobs_table, now=at.now)
+        self.records = JobRecords(at.dynamodb, at.tables.jobs_table, now=at.now)
         self._most_rows = MAX_PAGE_ROWS_WITH_META if at.tables.meta_table else MAX_PAGE_ROWS
 
     def schedule(self, request: Request) -> Scheduled:
@@ -127,11 +129,11 @@ class JobScheduler:
         :raises NoProgress, Stopped, AwsFault: the next attempt goes on from here.
         """
         job_id = request.identity.job_id
-        header = self._records.header(job_id)
+        header = self.records.header(job_id)
         outcome = Outcome.RESUMED
         if header is None:
             header = self._plan(request)
-            if self._records.create(header):
+            if self.records.create(header):
                 outcome = Outcome.SCHEDULED
             else:
                 header = self._winner(job_id)
@@ -147,7 +149,7 @@ class JobScheduler:
         """The newest generation of a job that was planned and not cancelled; the given one where there is none."""
         for generation in range(identity.generation, -1, -1):
             former = replace(identity, generation=generation)
-            header = self._records.header(former.job_id)
+            header = self.records.header(former.job_id)
             if header is not None and header.state is not JobState.CANCELLED:
                 return former
         return identity
@@ -248,7 +250,7 @@ class JobScheduler:
             )
         # First the file: a crash in between is mended by the next attempt, which finds all markers but no state.
         queue_file.delete()
-        written = self._records.change_state(header, JobState.WRITTEN, allowed=(JobState.PLANNED, JobState.WRITTEN))
+        written = self.records.change_state(header, JobState.WRITTEN, allowed=(JobState.PLANNED, JobState.WRITTEN))
         if written is None:
             self._winner(header.job_id)  # raises where the header is gone
             raise JobCancelled(header.job_id)
@@ -257,7 +259,7 @@ class JobScheduler:
 
     def _write_pages(self, request: Request, header: Header, lines: Iterator[str]) -> None:
         at = self.deployment
-        committed = {page for page, _ in self._records.markers(header.job_id)}
+        committed = {page for page, _ in self.records.markers(header.job_id)}
         if len(committed) == header.pages:
             return
         limits = PageLimits(header.page_rows, header.page_units)
@@ -268,7 +270,7 @@ class JobScheduler:
             header=header,
             codec=self._codec(header.labourer_id),
             tasks_table=at.tables.tasks_table,
-            records=self._records,
+            records=self.records,
             pace=pace,
             now=at.now,
             stop=self.stop,
@@ -284,16 +286,16 @@ class JobScheduler:
 
     def _winner(self, job_id: str) -> Header:
         """The header that another copy of this generation has put."""
-        header = self._records.header(job_id)
+        header = self.records.header(job_id)
         if header is None:
             raise JobRecordDamaged(
-                f"The header of the job {job_id} in {self._records.table} was there and is gone: somebody deletes job "
+                f"The header of the job {job_id} in {self.records.table} was there and is gone: somebody deletes job "
                 f"records. Retry the Airflow task."
             )
         return header
 
     def _all_committed(self, header: Header) -> bool:
-        return sum(1 for _ in self._records.markers(header.job_id)) == header.pages
+        return sum(1 for _ in self.records.markers(header.job_id)) == header.pages
 
     # -- small things that the above share -----------------------------------------------------------------------------
 

@@ -313,9 +313,9 @@ def test_another_copy_with_an_edited_job(installation: Installation) -> None:
 
     def overwrite_the_plan() -> None:
         late = installation.other_copy()
-        look, before_ours = late._records.header, iter([None])
+        look, before_ours = late.records.header, iter([None])
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(late._records, "header", lambda job_id: next(before_ours, look(job_id)))
+            patch.setattr(late.records, "header", lambda job_id: next(before_ours, look(job_id)))
             with pytest.raises(JobConflict):
                 late.schedule(request_for(edited))
 
@@ -498,7 +498,7 @@ def test_a_refused_job_leaves_nothing(
     installation = make_installation(**settings)
     scheduler = installation.scheduler()
     if refused is InvalidJob:
-        monkeypatch.setattr(scheduler, "_expand", lambda request: iter(()))
+        monkeypatch.setattr(ScheduleRequest, "lines", lambda request, codec: iter(()))
     if multipart:
         monkeypatch.setattr("sosw_airflow.stores.queue_file.PART_BYTES", 1)
 

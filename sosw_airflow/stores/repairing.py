@@ -1,0 +1,166 @@
+"""Schedules the failed tasks of a job again, as a job of its own that says whose repair it is.
+
+A job has one repair, whoever asks for it: its id follows from the repaired job's. So two people who repair the same
+job, or a retry in the middle, schedule each failed task once. What fails again is for the repair of the repair: the
+chain is followed to its end, and only the last one is repaired.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import count
+
+from sosw_airflow.exceptions import JobCancelled, JobConflict, JobRecordDamaged, JobUnfinished, UnknownJob
+from sosw_airflow.jobs.identity import JobIdentity
+from sosw_airflow.jobs.rows import LineCodec
+from sosw_airflow.stores.closed_tasks import ClosedTasks
+from sosw_airflow.stores.completion import JobWatch, Standing
+from sosw_airflow.stores.job_record import Header, JobRecords, JobState
+from sosw_airflow.stores.requests import QueuePosition
+from sosw_airflow.stores.scheduling import JobScheduler, Outcome, Scheduled
+
+__all__ = ["RepairRequest", "last_of_chain", "repair", "resume"]
+
+
+@dataclass(frozen=True)
+class RepairRequest:
+    """The failed tasks of a job, with the payloads that they had.
+
+    :ivar watch: of the repaired job.
+    :ivar fingerprint: tells which tasks they are.
+    """
+
+    identity: JobIdentity
+    watch: JobWatch
+    reference_date: date
+    fingerprint: str
+    queue_position: QueuePosition = "back"
+
+    def outline(self) -> dict[str, str]:
+        """What a conflict compares."""
+        return {"repairs": self.identity.repairs, "tasks": self.fingerprint[:12]}
+
+    def lines(self, codec: LineCodec) -> Iterator[str]:
+        """The failed tasks as lines of the queue file, in the order that they had in the repaired job.
+
+        :raises JobRecordDamaged: a failed task's row is gone, or cannot be read.
+        """
+        if self.watch.header is None:
+            self.watch.poll()
+        closed_tasks = ClosedTasks(self.watch.dynamodb, self.watch.tables, self.identity.labourer_id)
+        wanted = self.watch.failed()
+        index = 0
+        for index, row in enumerate(closed_tasks.rows(self.watch.failed()), start=1):
+            if row.task_id != next(wanted, None) or row.payload is None:
+                break
+            # An attribute of this name would be merged into the others once more (sosw rule D9).
+            task = {"payload": row.payload} if "payload" in row.payload else row.payload
+            yield codec.line(task, index - 1)
+        else:
+            if next(wanted, None) is None:
+                return
+        raise JobRecordDamaged(
+            f"The failed tasks of the job {self.watch.job_id} cannot be scheduled again: number {index + 1} of them "
+            f"has no row in {self.watch.tables.closed_tasks_table} any more, or one without a payload that can be read. "
+            f"Clear the Airflow task with on_clear='reschedule' to schedule the whole job."
+        )
+
+
+def last_of_chain(records: JobRecords, header: Header) -> Header:
+    """The repair of the repair ... of this job; the job itself where it was never repaired."""
+    while (following := _repair_of(records, header)[1]) is not None:
+        header = following
+    return header
+
+
+def resume(scheduler: JobScheduler, header: Header) -> Scheduled:
+    """Finish the writing of a repair that was planned, or find it as it is."""
+    watch = _watch(scheduler, header.repairs.split("#")[0])
+    identity = replace(_identity(header), repairs=header.repairs)
+    return scheduler.schedule(
+        RepairRequest(identity, watch, date.fromisoformat(header.reference_date), header.fingerprint)
+    )
+
+
+def repair(
+    scheduler: JobScheduler,
+    job_id: str,
+    *,
+    asked_by: JobIdentity | None = None,
+    queue_position: QueuePosition = "back",
+    unfinished: str = "refuse",
+) -> Scheduled:
+    """Schedule again what has failed of a job and of its former repairs, once.
+
+    :param asked_by: who asks; where the last repair was asked for by the same one, that is gone on with.
+    :param unfinished: what happens while some tasks are not closed yet: ``refuse``; ``leave`` them and repair what has
+        failed so far; ``wait``: go on with the job as it is.
+    :raises UnknownJob: there is no such job.
+    :raises JobCancelled: it was cancelled.
+    :raises JobUnfinished: it is not over.
+    :raises JobRecordDamaged: a failed task's row is gone.
+    :raises SoswError: as `JobScheduler.schedule`.
+    """
+    records = scheduler.records
+    header = records.header(job_id)
+    if header is None:
+        raise UnknownJob(job_id, table=records.table)
+    last = last_of_chain(records, header)
+    if last.state is JobState.CANCELLED:
+        raise JobCancelled(last.job_id)
+    if last.repairs and (last.state is JobState.PLANNED or _asked(last, asked_by)):
+        return resume(scheduler, last)
+    watch = _watch(scheduler, last.job_id)
+    standing = watch.poll()
+    if not standing.over and unfinished == "refuse":
+        raise JobUnfinished(job_id=last.job_id, total=standing.total, closed=standing.closed, failed=standing.failed)
+    if not standing.failed or (not standing.over and unfinished == "wait"):
+        return Scheduled(last, Outcome.FOUND)
+    repairs, _ = _repair_of(records, last)
+    identity = replace(asked_by or _identity(last), labourer_id=last.labourer_id, repairs=repairs)
+    request = RepairRequest(
+        identity, watch, date.fromisoformat(last.reference_date), _digest(last, watch, standing), queue_position
+    )
+    try:
+        return scheduler.schedule(request)
+    except JobConflict:
+        # Somebody else planned it in this moment, and has seen one failure more or less.
+        winner = records.header(identity.job_id)
+        if winner is None:
+            raise
+        return resume(scheduler, winner)
+
+
+def _repair_of(records: JobRecords, header: Header) -> tuple[str, Header | None]:
+    """What names the job's repair, and its header where it was planned; a cancelled one gives way to another."""
+    for attempt in count():
+        repairs = f"{header.job_id}#{attempt}" if attempt else header.job_id
+        found = records.header(replace(_identity(header), repairs=repairs).job_id)
+        if found is None or found.state is not JobState.CANCELLED:
+            return repairs, found
+    raise AssertionError  # for the type checker: count() has no end
+
+
+def _identity(header: Header) -> JobIdentity:
+    return JobIdentity(
+        header.dag_id, header.run_id, header.task_id, header.map_index, header.generation, header.labourer_id
+    )
+
+
+def _asked(header: Header, by: JobIdentity | None) -> bool:
+    return by is not None and replace(_identity(header), labourer_id="") == replace(by, labourer_id="", repairs="")
+
+
+def _watch(scheduler: JobScheduler, job_id: str) -> JobWatch:
+    return JobWatch(scheduler.deployment.dynamodb, scheduler.deployment.tables, job_id)
+
+
+def _digest(header: Header, watch: JobWatch, standing: Standing) -> str:
+    digest = hashlib.sha256(json.dumps(["repair", header.job_id, standing.failed]).encode())
+    for task in watch.failed():
+        digest.update(task.encode())
+    return digest.hexdigest()
