@@ -7,6 +7,8 @@
 | `AirflowFailException` | `airflow.exceptions`                 | `airflow.sdk.exceptions`; 3.0: as 2   |
 | `get_variable`         | `airflow.models.variable`            | `airflow.sdk`, at its first call      |
 | `find_connection`      | `BaseHook`, `AirflowNotFoundException` | the same                            |
+| `load_dag_bag`         | `airflow.models.dagbag`              | `airflow.dag_processing.dagbag`, 3.0: as 2 |
+| `template_macros`      | `airflow.macros`                     | `airflow.sdk.execution_time.macros`   |
 
 All but `BaseOperator` are imported at their first use: the operators' modules need no more, and are imported with each
 DAG file.
@@ -35,7 +37,17 @@ if TYPE_CHECKING:
 
     Context = Mapping[str, Any]
 
-__all__ = ["AirflowFailException", "BaseHook", "BaseOperator", "Context", "find_connection", "get_variable"]
+__all__ = [
+    "AirflowFailException",
+    "BaseHook",
+    "BaseOperator",
+    "Context",
+    "find_connection",
+    "get_variable",
+    "load_dag_bag",
+    "outside_of_tasks",
+    "template_macros",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -92,3 +104,30 @@ def find_connection(conn_id: str) -> Any | None:
     problem = f"cannot be read by Airflow from the environment variable {variable}: "
     problem += "it must be a URI, or a JSON object whose extra is a JSON object too"
     raise InvalidConfiguration([Fault(f"Connection {conn_id}", problem)])
+
+
+def outside_of_tasks() -> None:
+    """Let this process read the metadata database's Connections and Variables, as `airflow connections get` does.
+
+    Airflow 3 shows them to its tasks through its API server; a process that Airflow did not start has to say that it
+    is none. Airflow 2 asks nobody.
+    """
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+
+
+def load_dag_bag(folder: str | None) -> Any:
+    """The DAGs of a folder or a file; None for Airflow's own folder. It moved within Airflow 3."""
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:
+        from airflow.models.dagbag import DagBag  # type: ignore[no-redef]
+    return DagBag(folder)
+
+
+def template_macros() -> Any:
+    """What templates know as ``macros``."""
+    try:
+        from airflow.sdk.execution_time import macros
+    except ImportError:
+        from airflow import macros  # type: ignore[no-redef]
+    return macros

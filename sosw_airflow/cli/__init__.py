@@ -11,7 +11,10 @@ from importlib import import_module
 
 __all__ = ["main"]
 
-_COMMANDS = {"import-config": "sosw_airflow.cli.import_config"}
+_COMMANDS = {
+    "plan": "sosw_airflow.cli.plan",
+    "import-config": "sosw_airflow.cli.import_config",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
