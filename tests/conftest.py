@@ -16,7 +16,7 @@ import pytest
 from moto import mock_aws
 
 from sosw_airflow.stores.tables import TableNames, create_missing_tables
-from tests.one_at_a_time import one_at_a_time
+from sosw_airflow.testing.memory_aws import one_at_a_time
 
 pytest_plugins = ["tests.emulators.fixtures"]
 

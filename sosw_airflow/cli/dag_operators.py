@@ -138,7 +138,7 @@ def _context(dag: Any, operator: Any, today: date) -> dict[str, Any]:
     return {
         "dag": dag,
         "task": operator,
-        "params": {name: getattr(value, "value", value) for name, value in dict(dag.params).items()},
+        "params": {name: getattr(each, "value", each) for name, each in {**dag.params, **operator.params}.items()},
         "data_interval_start": start,
         "data_interval_end": end,
         "logical_date": logical_date,

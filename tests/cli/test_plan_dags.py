@@ -28,7 +28,8 @@ with DAG("shop", schedule="@daily", start_date=datetime(2026, 1, 1, tzinfo=timez
     SoswScheduleOperator(task_id="plain", labourer="worker", job=JOB)
     SoswScheduleOperator(
         task_id="templated",
-        labourer="{{ 'wor' ~ 'ker' }}",
+        labourer="{{ params.labourer }}",
+        params={"labourer": "worker"},
         job={**JOB, "words": ["{{ params.word }}"], "end": "{{ data_interval_end | ds }}", "period": "data_interval"},
     )
     SoswScheduleOperator(task_id="dated", labourer="worker", job=JOB, reference_date="{{ macros.ds_add(ds, -9) }}")
