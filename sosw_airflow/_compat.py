@@ -10,6 +10,11 @@
 | `load_dag_bag`         | `airflow.models.dagbag`              | `airflow.dag_processing.dagbag`, 3.0: as 2 |
 | `template_macros`      | `airflow.macros`                     | `airflow.sdk.execution_time.macros`   |
 
+| `AirflowSensorTimeout` | `airflow.exceptions`                 | `airflow.sdk.exceptions`; 3.0: as 2   |
+| `BaseOperatorLink`     | `airflow.models.baseoperatorlink`    | `airflow.sdk`                         |
+| `BaseSensorOperator`   | `airflow.sensors.base`               | `airflow.sdk`                         |
+| `pushed_xcom`          | `airflow.models.xcom`                | `airflow.sdk.execution_time.xcom`     |
+
 All but `BaseOperator` are imported at their first use: the operators' modules need no more, and are imported with each
 DAG file.
 
@@ -32,20 +37,28 @@ except ImportError:
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowFailException
+    from airflow.sdk import BaseHook, BaseOperatorLink, BaseSensorOperator
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
+    from airflow.triggers.base import BaseTrigger, TriggerEvent
 
     Context = Mapping[str, Any]
 
 __all__ = [
     "AirflowFailException",
+    "AirflowSensorTimeout",
     "BaseHook",
     "BaseOperator",
+    "BaseOperatorLink",
+    "BaseSensorOperator",
+    "BaseTrigger",
     "Context",
+    "TriggerEvent",
+    "default_deferrable",
     "find_connection",
     "get_variable",
     "load_dag_bag",
     "outside_of_tasks",
+    "pushed_xcom",
     "template_macros",
 ]
 
@@ -73,7 +86,67 @@ def _airflow_fail_exception() -> Any:
     return AirflowFailException
 
 
-_AT_FIRST_USE = {"BaseHook": _base_hook, "AirflowFailException": _airflow_fail_exception}
+def _airflow_sensor_timeout() -> Any:
+    try:
+        from airflow.sdk.exceptions import AirflowSensorTimeout
+    except ImportError:
+        from airflow.exceptions import AirflowSensorTimeout  # type: ignore[no-redef]
+    return AirflowSensorTimeout
+
+
+def _base_operator_link() -> Any:
+    try:
+        from airflow.sdk import BaseOperatorLink
+    except ImportError:
+        from airflow.models.baseoperatorlink import BaseOperatorLink  # type: ignore[no-redef,import-not-found]
+    return BaseOperatorLink
+
+
+def _base_sensor_operator() -> Any:
+    try:
+        from airflow.sdk import BaseSensorOperator
+    except ImportError:
+        from airflow.sensors.base import BaseSensorOperator  # type: ignore[no-redef,import-not-found]
+    return BaseSensorOperator
+
+
+def _base_trigger() -> Any:
+    from airflow.triggers.base import BaseTrigger
+
+    return BaseTrigger
+
+
+def _trigger_event() -> Any:
+    from airflow.triggers.base import TriggerEvent
+
+    return TriggerEvent
+
+
+_AT_FIRST_USE = {
+    "AirflowFailException": _airflow_fail_exception,
+    "AirflowSensorTimeout": _airflow_sensor_timeout,
+    "BaseHook": _base_hook,
+    "BaseOperatorLink": _base_operator_link,
+    "BaseSensorOperator": _base_sensor_operator,
+    "BaseTrigger": _base_trigger,
+    "TriggerEvent": _trigger_event,
+}
+
+
+def default_deferrable() -> bool:
+    """What ``[operators] default_deferrable`` says, the default of each operator that can be deferred."""
+    from airflow.configuration import conf
+
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def pushed_xcom(ti_key: Any, key: str) -> Any:
+    """The value of an XCom of an Airflow task instance, or None."""
+    try:
+        from airflow.sdk.execution_time.xcom import XCom
+    except ImportError:
+        from airflow.models.xcom import XCom  # type: ignore[no-redef]
+    return XCom.get_value(key=key, ti_key=ti_key)
 
 
 def get_variable(name: str) -> str | None:

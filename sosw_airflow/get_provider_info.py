@@ -22,6 +22,15 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": "sosw", "external-doc-url": "https://docs.sosw.app", "tags": ["aws", "serverless"]},
         ],
         "operators": [{"integration-name": "sosw", "python-modules": ["sosw_airflow.operators.sosw"]}],
+        "sensors": [{"integration-name": "sosw", "python-modules": ["sosw_airflow.sensors.sosw"]}],
+        "triggers": [{"integration-name": "sosw", "python-modules": ["sosw_airflow.triggers.sosw"]}],
+        # Airflow 2 shows a serialized DAG's links only where their classes are listed.
+        "extra-links": [
+            "sosw_airflow.links.sosw.QueueFileLink",
+            "sosw_airflow.links.sosw.TaskRowsLink",
+            "sosw_airflow.links.sosw.FunctionLink",
+            "sosw_airflow.links.sosw.FunctionLogsLink",
+        ],
         "hooks": [
             {
                 "integration-name": "sosw",

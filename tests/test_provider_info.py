@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 import sosw_airflow
-from sosw_airflow._compat import BaseHook, BaseOperator
+from sosw_airflow._compat import BaseHook, BaseOperator, BaseTrigger
 from sosw_airflow.get_provider_info import get_provider_info
 
 CONNECTION_TYPES = get_provider_info()["connection-types"]
@@ -54,9 +54,12 @@ def test_connection_type_names_its_hook(described: dict[str, str]) -> None:
     assert (hook.conn_type, hook.hook_name) == (described["connection-type"], described["hook-name"])
 
 
-@pytest.mark.parametrize(("kind", "base"), [("operators", BaseOperator), ("hooks", BaseHook)])
+@pytest.mark.parametrize(
+    ("kind", "base"),
+    [("operators", BaseOperator), ("sensors", BaseOperator), ("triggers", BaseTrigger), ("hooks", BaseHook)],
+)
 def test_every_module_is_listed(kind: str, base: type) -> None:
-    """Each module that defines an operator or a hook is listed, and nothing else is."""
+    """Each module that defines something to use is listed, and nothing else is."""
     package = importlib.import_module(f"sosw_airflow.{kind}")
     modules = [
         importlib.import_module(found.name) for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
@@ -66,6 +69,7 @@ def test_every_module_is_listed(kind: str, base: type) -> None:
         for module in modules
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__
+            if "Base" not in value.__name__
     }
     listed = {module for group in get_provider_info()[kind] for module in group["python-modules"]}
     assert listed == defining

@@ -118,6 +118,10 @@ class SoswHook(BaseHook):
 
     def deployment(self) -> Any:
         """The installation of sosw that the Connection describes, a `sosw_airflow.stores.scheduling.Deployment`."""
+        return self._deployment
+
+    @cached_property
+    def _deployment(self) -> Any:
         from sosw_airflow.stores.scheduling import Deployment
 
         settings = self.settings

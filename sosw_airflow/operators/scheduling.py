@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.dag_runs import data_interval_days, job_identity, reference_date
-from sosw_airflow.exceptions import ConflictingLabourers, Fault, InvalidConfiguration, JobStopped
+from sosw_airflow.exceptions import ConflictingLabourers, Fault, InvalidConfiguration
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.jobs.event import JobRequest, function_name, parse_event
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.schema import JobSchema
-from sosw_airflow.stores.cancelling import cancel_job
 from sosw_airflow.stores.documents import read_document
-from sosw_airflow.stores.page_writer import Stopped
-from sosw_airflow.stores.scheduling import JobScheduler, ScheduleRequest
+from sosw_airflow.stores.repairing import last_of_chain, repair, resume
+from sosw_airflow.stores.requests import ScheduleRequest
+from sosw_airflow.stores.scheduling import JobScheduler, Outcome, Scheduled
 
 if TYPE_CHECKING:
     from sosw_airflow._compat import Context
+    from sosw_airflow.config.registry import Labourer
+    from sosw_airflow.jobs.identity import JobIdentity
+    from sosw_airflow.operators.killing import Killing
 
 __all__ = ["Scheduling"]
 
 log = logging.getLogger(__name__)
+
+_ON_CLEAR = ("reschedule", "failed", "resume")
 
 
 @dataclass
 class Scheduling:
     """One attempt at a job, with the operator's arguments after their rendering; see there for their meaning.
 
-    :ivar killed: Airflow has asked to stop.
+    :ivar argument_faults: of the operator's other arguments.
+    :ivar announce: called with the labourer and the job's id before anything is written.
     """
 
     job: Any
@@ -39,58 +47,62 @@ class Scheduling:
     reference_date: Any
     queue_position: str
     on_clear: str
-    cancel_on_kill: bool
     hook: SoswHook
-    killed: bool = field(default=False, init=False)
-    _scheduler: JobScheduler | None = field(default=None, init=False)
+    killing: Killing
+    argument_faults: Sequence[Fault] = ()
+    announce: Callable[[Labourer, str], None] = lambda labourer, job_id: None  # noqa: ARG005
 
-    def run(self, context: Context) -> dict[str, str | int]:
-        """Check everything, then schedule. Returns the summary for the XCom."""
+    def run(self, context: Context) -> Scheduled:
+        """Check everything, then schedule."""
         self._check_choices()
         job = self._parse_job()
         labourer_id = self._labourer_id(job)
-        self.hook.labourer(labourer_id)
+        labourer = self.hook.labourer(labourer_id)
         today, interval = reference_date(context, self.reference_date), data_interval_days(context)
         expansion = Expansion(job, schema=self._schema(job), reference_date=today, data_interval=interval)
         for warning in expansion.warnings:
             log.warning("%s", warning)
-        self._scheduler = JobScheduler(self.hook.deployment())
-        identity = job_identity(context, labourer_id)
-        if self.on_clear == "resume":
-            identity = self._scheduler.latest_generation(identity)
+        scheduler = JobScheduler(self.hook.deployment(), stop=self.killing.stop)
+        own = job_identity(context, labourer_id)
+        identity = own if self.on_clear == "reschedule" else scheduler.latest_generation(own)
+        self.announce(labourer, identity.job_id)
         position: Any = self.queue_position
-        return self._schedule(ScheduleRequest(identity, expansion, today, interval, position), self._scheduler)
+        with self._guarding(identity.job_id, scheduler):
+            scheduled = scheduler.schedule(ScheduleRequest(identity, expansion, today, interval, position))
+        if self.on_clear == "reschedule" or scheduled.outcome is Outcome.SCHEDULED:
+            return scheduled
+        return self._after_repairs(scheduled, own, labourer, scheduler)
 
-    def kill(self) -> None:
-        """Stop between two requests. May be called from a signal's handler: `run` does the rest."""
-        self.killed = True
-        if self._scheduler is not None:
-            self._scheduler.stop.set()
+    def _after_repairs(
+        self, scheduled: Scheduled, own: JobIdentity, labourer: Labourer, scheduler: JobScheduler
+    ) -> Scheduled:
+        """The job may have been repaired since; with ``on_clear="failed"`` a new generation repairs it."""
+        guard = partial(self._guarding, scheduler=scheduler)
+        if self.on_clear == "failed" and scheduled.header.generation != own.generation:
+            position: Any = self.queue_position
+            scheduled = repair(
+                scheduler,
+                scheduled.header.job_id,
+                asked_by=own,
+                queue_position=position,
+                unfinished="wait",
+                guard=guard,
+            )
+        else:
+            last = last_of_chain(scheduler.records, scheduled.header)
+            if not last.repairs:
+                return scheduled
+            scheduled = resume(scheduler, last, guard)
+        self.announce(labourer, scheduled.header.job_id)
+        return scheduled
 
-    def _schedule(self, request: ScheduleRequest, scheduler: JobScheduler) -> dict[str, str | int]:
-        if self.killed:
-            scheduler.stop.set()
-        try:
-            return scheduler.schedule(request).summary()
-        except BaseException as reason:
-            # Airflow 2 raises from its signal's handler, wherever that strikes; Airflow 3 only calls `on_kill`.
-            job_id = request.identity.job_id
-            cancels = self.killed and self.cancel_on_kill
-            if cancels:
-                cancel_job(scheduler.deployment, job_id)
-            if isinstance(reason, Stopped):
-                raise JobStopped(job_id, cancelled=cancels) from None
-            raise
+    def _guarding(self, job_id: str, scheduler: JobScheduler) -> AbstractContextManager[None]:
+        return self.killing.guarding(scheduler.deployment, job_id)
 
     def _check_choices(self) -> None:
-        faults = [
-            Fault(name, f"must be {' or '.join(map(repr, known))}, not {value!r}")
-            for name, value, known in (
-                ("queue_position", self.queue_position, ("back", "front")),
-                ("on_clear", self.on_clear, ("reschedule", "resume")),
-            )
-            if value not in known
-        ]
+        faults = list(self.argument_faults)
+        if self.on_clear not in _ON_CLEAR:
+            faults.append(Fault("on_clear", f"must be {' or '.join(map(repr, _ON_CLEAR))}, not {self.on_clear!r}"))
         if faults:
             raise InvalidConfiguration(faults)
 

@@ -1,22 +1,21 @@
-"""The operator that puts a job into sosw's queue."""
+"""The operators that put a job into sosw's queue, and that put its failed tasks there again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from sosw_airflow._compat import BaseOperator
+from sosw_airflow.operators.base import SoswBaseOperator, failing_at_once
 
 # Airflow imports this module whenever it parses a DAG file: whatever only `execute` needs is imported there.
 if TYPE_CHECKING:
     from sosw_airflow._compat import Context
     from sosw_airflow.jobs.schema import JobSchema
-    from sosw_airflow.operators.scheduling import Scheduling
 
-__all__ = ["SoswScheduleOperator"]
+__all__ = ["SoswRepairOperator", "SoswScheduleOperator"]
 
 
-class SoswScheduleOperator(BaseOperator):
+class SoswScheduleOperator(SoswBaseOperator):
     """Expand a job into tasks and put each of them into sosw's queue, exactly once.
 
     An automatic retry goes on from where the former attempt stopped; clearing the Airflow task schedules the job anew.
@@ -30,17 +29,27 @@ class SoswScheduleOperator(BaseOperator):
         ``job_schema_name`` in the job comes first. (templated)
     :param reference_date: the day that periods such as ``last_2_days`` are seen from, as a date or its text; by default
         the day on which sosw's Scheduler would have run for this DAG run. (templated)
+    :param on_clear: what happens when the Airflow task is cleared, or its run is backfilled again: ``"reschedule"``
+        schedules all of its tasks again, as a clear promises; ``"failed"`` schedules only those that failed, once the
+        job is over, and goes on with it before; ``"resume"`` goes on with the same job, so that nothing is scheduled
+        again where it was written. (Automatic retries always resume.)
     :param sosw_conn_id: the Connection of type ``sosw``. (templated)
     :param queue_position: ``"back"``, or ``"front"``: before everything that waits for this labourer. (templated)
-    :param on_clear: what happens when the Airflow task is cleared, or its run is backfilled again: ``"reschedule"``
-        schedules all of its tasks again, as a clear promises; ``"resume"`` goes on with the same job, so that nothing
-        is scheduled again where it was written. (Automatic retries always resume.)
+    :param wait_for_completion: wait until each task is closed: completed, or failed for good.
+    :param deferrable: wait in the triggerer, which takes no worker slot; by default as ``[operators]
+        default_deferrable`` says.
+    :param poll_interval: seconds between two looks (or a timedelta).
+    :param timeout: seconds (or a timedelta) that one attempt waits at the most, None for no limit.
+    :param tolerated_failures: failed tasks with which the job still counts as done: a number, or a share such as
+        ``"5%"``.
     :param cancel_on_kill: what becomes of the tasks already in the queue when this Airflow task is killed or marked as
-        failed or successful while it runs: False leaves them, and a later attempt goes on; True cancels the job, which
-        removes the tasks that no worker has got, and a cancelled job is never resumed.
+        failed or successful while it runs (or, since Airflow 3.3, while it is deferred): False leaves them, and a later
+        attempt goes on; True cancels the job, which removes the tasks that no worker has got, and a cancelled job is
+        never resumed.
 
     Returns (as XCom) ``job_id``, ``labourer``, ``tasks``, ``pages``, ``queue_key``, ``reference_date``,
-    ``first_task_id``, ``last_task_id`` and ``state``; the same for every attempt of one generation.
+    ``first_task_id``, ``last_task_id`` and ``state``; the same for every attempt of one generation. After waiting also
+    ``completed`` and ``failed``.
     """
 
     template_fields: Sequence[str] = (
@@ -51,8 +60,6 @@ class SoswScheduleOperator(BaseOperator):
         "sosw_conn_id",
         "queue_position",
     )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"job": "json", "job_schema": "json"}
-    ui_color = "#e8f3ec"
 
     def __init__(
         self,
@@ -61,10 +68,7 @@ class SoswScheduleOperator(BaseOperator):
         labourer: str | None = None,
         job_schema: str | Mapping[str, Any] | JobSchema = "default",
         reference_date: Any = None,
-        sosw_conn_id: str = "sosw_default",
-        queue_position: str = "back",
         on_clear: str = "reschedule",
-        cancel_on_kill: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -72,42 +76,79 @@ class SoswScheduleOperator(BaseOperator):
         self.labourer = labourer
         self.job_schema = job_schema
         self.reference_date = reference_date
-        self.sosw_conn_id = sosw_conn_id
-        self.queue_position = queue_position
         self.on_clear = on_clear
-        self.cancel_on_kill = cancel_on_kill
-        self._scheduling: Scheduling | None = None
 
-    def execute(self, context: Context) -> dict[str, str | int]:
-        """Check the job, plan it, write it.
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Check the job, plan it, write it; then wait, if that is wanted.
 
         :raises SoswError: says what is wrong, where, and how to mend it. An error that a retry cannot mend fails the
             Airflow task at once.
         """
-        from sosw_airflow.exceptions import SoswError
         from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.operators.failing import without_retry
+        from sosw_airflow.operators.killing import Killing
         from sosw_airflow.operators.scheduling import Scheduling
 
-        self._scheduling = Scheduling(
-            job=self.job,
-            labourer=self.labourer,
-            job_schema=self.job_schema,
-            reference_date=self.reference_date,
-            queue_position=self.queue_position,
-            on_clear=self.on_clear,
-            cancel_on_kill=self.cancel_on_kill,
-            hook=SoswHook(self.sosw_conn_id),
-        )
-        try:
-            return self._scheduling.run(context)
-        except SoswError as error:
-            if error.retryable:
-                raise
-            failure = without_retry(error)
-        raise failure
+        with failing_at_once():
+            hook = SoswHook(self.sosw_conn_id)
+            self._killing = Killing(self.cancel_on_kill)
+            scheduling = Scheduling(
+                job=self.job,
+                labourer=self.labourer,
+                job_schema=self.job_schema,
+                reference_date=self.reference_date,
+                queue_position=self.queue_position,
+                on_clear=self.on_clear,
+                hook=hook,
+                killing=self._killing,
+                argument_faults=self._argument_faults(),
+                announce=lambda labourer, job_id: self._push_links(context, hook, labourer, job_id),
+            )
+            return self._finish(context, hook, scheduling.run(context).summary())
 
-    def on_kill(self) -> None:
-        """Stop between two requests; what happens to the tasks in the queue is up to ``cancel_on_kill``."""
-        if self._scheduling is not None:
-            self._scheduling.kill()
+
+class SoswRepairOperator(SoswBaseOperator):
+    """Put the failed tasks of a job into sosw's queue again, with the payloads that they had, exactly once.
+
+    They become a job of their own, which says whose repair it is. A job is repaired once, whoever asks; what fails
+    again is put there by the repair of the repair, so that repairing the first job over and over does what one expects.
+
+    :param job_id: of the job, or its summary (the XCom of the Airflow task that scheduled it). (templated)
+    :param unfinished: what happens while some tasks of the job are still queued or running: ``"refuse"`` fails this
+        attempt, ``"leave"`` schedules what has failed so far and leaves them alone (should they fail later, they are
+        not repaired by this any more).
+
+    The other parameters are those of `SoswScheduleOperator`. Returns (as XCom) the summary of the repair, with
+    ``repairs``, the id of the job whose tasks they were; where nothing has failed, the summary of the job itself.
+    """
+
+    template_fields: Sequence[str] = ("job_id", "sosw_conn_id", "queue_position")
+    ui_color = "#f6efe0"
+
+    def __init__(self, *, job_id: Any, unfinished: str = "refuse", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.unfinished = unfinished
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Find what has failed, plan it, write it; then wait, if that is wanted.
+
+        :raises SoswError: says what is wrong, where, and how to mend it.
+        """
+        from sosw_airflow.hooks.sosw import SoswHook
+        from sosw_airflow.operators.killing import Killing
+        from sosw_airflow.operators.repairing import Repairing
+
+        with failing_at_once():
+            hook = SoswHook(self.sosw_conn_id)
+            self._killing = Killing(self.cancel_on_kill)
+            repairing = Repairing(
+                job_id=self.job_id,
+                unfinished=self.unfinished,
+                queue_position=self.queue_position,
+                hook=hook,
+                killing=self._killing,
+                argument_faults=self._argument_faults(),
+            )
+            scheduled = repairing.run(context)
+            self._push_links(context, hook, hook.labourer(scheduled.header.labourer_id), scheduled.header.job_id)
+            return self._finish(context, hook, scheduled.summary())

@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Counts tasks and tells of it every few seconds. Used by one thread.
+    """Counts tasks and tells of it every few seconds. Used by one thread at a time.
 
     :param what: is being done, for the log.
     :param total: number of tasks, None where it is not known yet.
@@ -26,22 +26,24 @@ class Progress:
         self._before = done
         self._begun = self._told = self.moved_at = time.monotonic()
 
-    def add(self, tasks: int, *, throttled: int = 0) -> None:
+    def add(self, tasks: int, *, throttled: int = 0, failed: int = 0) -> None:
         """So many more tasks are done."""
         self.done += tasks
         self.moved_at = time.monotonic()
-        self.tell(throttled=throttled)
+        self.tell(throttled=throttled, failed=failed)
 
-    def tell(self, *, throttled: int = 0) -> None:
+    def tell(self, *, throttled: int = 0, failed: int = 0, at_once: bool = False) -> None:
         """Write a line if it is time."""
         now = time.monotonic()
-        if now - self._told < self._every:
+        if now - self._told < self._every and not at_once:
             return
         self._told = now
-        rate = (self.done - self._before) / (now - self._begun)
+        rate = (self.done - self._before) / max(now - self._begun, 0.001)
         parts = [f"{self.done:,} tasks" if self.total is None else self._of_total(rate), f"{rate:,.0f} tasks/s"]
         if throttled:
             parts.append(f"{throttled:,} requests throttled")
+        if failed:
+            parts.append(f"{failed:,} failed")
         log.info("%s: %s", self._what, ", ".join(parts))
 
     def _of_total(self, rate: float) -> str:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import count
+from typing import Any, Protocol
 
 from sosw_airflow.exceptions import JobCancelled, JobConflict, JobRecordDamaged, JobUnfinished, UnknownJob
 from sosw_airflow.jobs.identity import JobIdentity
@@ -23,7 +25,14 @@ from sosw_airflow.stores.job_record import Header, JobRecords, JobState
 from sosw_airflow.stores.requests import QueuePosition
 from sosw_airflow.stores.scheduling import JobScheduler, Outcome, Scheduled
 
-__all__ = ["RepairRequest", "last_of_chain", "repair", "resume"]
+__all__ = ["Guard", "RepairRequest", "last_of_chain", "repair", "resume"]
+
+
+class Guard(Protocol):
+    """Gives the context in which a job is written."""
+
+    def __call__(self, job_id: str, /) -> AbstractContextManager[Any]:
+        """The context for the job of this id."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +74,8 @@ class RepairRequest:
                 return
         raise JobRecordDamaged(
             f"The failed tasks of the job {self.watch.job_id} cannot be scheduled again: number {index + 1} of them "
-            f"has no row in {self.watch.tables.closed_tasks_table} any more, or one without a payload that can be read. "
-            f"Clear the Airflow task with on_clear='reschedule' to schedule the whole job."
+            f"has no row in {self.watch.tables.closed_tasks_table} any more, or one without a payload that can be "
+            f"read. Clear the Airflow task with on_clear='reschedule' to schedule the whole job."
         )
 
 
@@ -77,13 +86,13 @@ def last_of_chain(records: JobRecords, header: Header) -> Header:
     return header
 
 
-def resume(scheduler: JobScheduler, header: Header) -> Scheduled:
+def resume(scheduler: JobScheduler, header: Header, guard: Guard = nullcontext) -> Scheduled:
     """Finish the writing of a repair that was planned, or find it as it is."""
     watch = _watch(scheduler, header.repairs.split("#")[0])
     identity = replace(_identity(header), repairs=header.repairs)
-    return scheduler.schedule(
-        RepairRequest(identity, watch, date.fromisoformat(header.reference_date), header.fingerprint)
-    )
+    request = RepairRequest(identity, watch, date.fromisoformat(header.reference_date), header.fingerprint)
+    with guard(header.job_id):
+        return scheduler.schedule(request)
 
 
 def repair(
@@ -93,12 +102,14 @@ def repair(
     asked_by: JobIdentity | None = None,
     queue_position: QueuePosition = "back",
     unfinished: str = "refuse",
+    guard: Guard = nullcontext,
 ) -> Scheduled:
     """Schedule again what has failed of a job and of its former repairs, once.
 
     :param asked_by: who asks; where the last repair was asked for by the same one, that is gone on with.
     :param unfinished: what happens while some tasks are not closed yet: ``refuse``; ``leave`` them and repair what has
         failed so far; ``wait``: go on with the job as it is.
+    :param guard: called with the id of the job that is written, gives the context in which that is done.
     :raises UnknownJob: there is no such job.
     :raises JobCancelled: it was cancelled.
     :raises JobUnfinished: it is not over.
@@ -113,7 +124,7 @@ def repair(
     if last.state is JobState.CANCELLED:
         raise JobCancelled(last.job_id)
     if last.repairs and (last.state is JobState.PLANNED or _asked(last, asked_by)):
-        return resume(scheduler, last)
+        return resume(scheduler, last, guard)
     watch = _watch(scheduler, last.job_id)
     standing = watch.poll()
     if not standing.over and unfinished == "refuse":
@@ -126,13 +137,14 @@ def repair(
         identity, watch, date.fromisoformat(last.reference_date), _digest(last, watch, standing), queue_position
     )
     try:
-        return scheduler.schedule(request)
+        with guard(identity.job_id):
+            return scheduler.schedule(request)
     except JobConflict:
         # Somebody else planned it in this moment, and has seen one failure more or less.
         winner = records.header(identity.job_id)
         if winner is None:
             raise
-        return resume(scheduler, winner)
+        return resume(scheduler, winner, guard)
 
 
 def _repair_of(records: JobRecords, header: Header) -> tuple[str, Header | None]:

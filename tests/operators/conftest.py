@@ -66,6 +66,7 @@ def context() -> MakeContext:
                 map_index=map_index,
                 try_number=try_number,
                 max_tries=max_tries,
+                xcom_push=lambda key, value: None,
             ),
             "dag": SimpleNamespace(timezone=timezone.utc),
             "dag_run": SimpleNamespace(run_type="scheduled", logical_date=start, data_interval_end=day),

@@ -1,0 +1,81 @@
+"""Links from an Airflow task to what it works on in the AWS console.
+
+Their addresses are XComs. They are pushed before the work begins, so that the links are there while it goes on; the
+names of the XComs are those under which Airflow 3 looks for them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sosw_airflow._compat import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from sosw_airflow.config.registry import Labourer
+    from sosw_airflow.hooks.sosw import SoswHook
+
+__all__ = ["LINKS", "FunctionLink", "FunctionLogsLink", "QueueFileLink", "TaskRowsLink", "push_links"]
+
+
+class _PushedLink(BaseOperatorLink):
+    """A link whose address `push_links` has pushed."""
+
+    @property
+    def xcom_key(self) -> str:
+        """Name of the XCom with the address. Airflow 3 has the same by default, Airflow 2 knows no such name."""
+        return f"_link_{type(self).__name__}"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
+        """The address, empty where there is none."""
+        from sosw_airflow._compat import pushed_xcom
+
+        return pushed_xcom(ti_key, self.xcom_key) or ""
+
+
+class QueueFileLink(_PushedLink):
+    """The queue file, which is there while the job is written."""
+
+    name = "sosw queue file"
+
+
+class TaskRowsLink(_PushedLink):
+    """The labourer's rows in the table of tasks."""
+
+    name = "sosw tasks"
+
+
+class FunctionLink(_PushedLink):
+    """The labourer's Lambda function."""
+
+    name = "Labourer"
+
+
+class FunctionLogsLink(_PushedLink):
+    """The logs of the labourer's Lambda function."""
+
+    name = "Labourer's logs"
+
+
+LINKS = (QueueFileLink(), TaskRowsLink(), FunctionLink(), FunctionLogsLink())
+
+
+def push_links(ti: Any, hook: SoswHook, labourer: Labourer, job_id: str) -> None:
+    """Push the addresses. An emulator has no console, so it gets none."""
+    from sosw_airflow.links.console import Console
+    from sosw_airflow.stores.queue_file import queue_file_key
+
+    settings = hook.settings
+    if settings.endpoint_url and "amazonaws.com" not in settings.endpoint_url:
+        return
+    meta = hook.deployment().dynamodb.meta
+    here = Console(meta.region_name, meta.partition)
+    there = Console.of_arn(labourer.arn or "") or here
+    name = labourer.labourer_id
+    addresses = (
+        here.s3_object(settings.queue_bucket, queue_file_key(settings.s3_prefix, job_id)),
+        here.table_rows(settings.tasks_table, settings.index_greenfield, name),
+        there.function(name),
+        there.function_logs(name),
+    )
+    for link, address in zip(LINKS, addresses, strict=True):
+        ti.xcom_push(key=link.xcom_key, value=address)

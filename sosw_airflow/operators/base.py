@@ -1,0 +1,179 @@
+"""What the operators of this provider share: waiting for the workers, being killed, links, lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sosw_airflow._compat import BaseOperator, default_deferrable
+from sosw_airflow.links.sosw import LINKS
+
+# Airflow imports this module whenever it parses a DAG file: whatever only `execute` needs is imported there.
+if TYPE_CHECKING:
+    from sosw_airflow._compat import Context
+    from sosw_airflow.config.registry import Labourer
+    from sosw_airflow.exceptions import Fault
+    from sosw_airflow.hooks.sosw import SoswHook
+    from sosw_airflow.operators.killing import Killing
+    from sosw_airflow.stores.following import JobFollower
+
+__all__ = ["SoswBaseOperator", "failing_at_once"]
+
+
+@contextmanager
+def failing_at_once() -> Iterator[None]:
+    """Inside, an error that a retry cannot mend fails the Airflow task without spending its retries."""
+    from sosw_airflow.exceptions import SoswError
+    from sosw_airflow.operators.failing import without_retry
+
+    failure = None
+    try:
+        yield
+    except SoswError as error:
+        if error.retryable:
+            raise
+        failure = without_retry(error)
+    if failure is not None:
+        raise failure
+
+
+class SoswBaseOperator(BaseOperator):
+    """Works on a job, and waits for its end if that is wanted. The arguments are described at the operators."""
+
+    ui_color = "#e8f3ec"
+    operator_extra_links = LINKS
+    template_fields_renderers: ClassVar[dict[str, str]] = {"job": "json", "job_schema": "json"}
+
+    def __init__(
+        self,
+        *,
+        sosw_conn_id: str = "sosw_default",
+        queue_position: str = "back",
+        wait_for_completion: bool = False,
+        deferrable: bool = default_deferrable(),
+        poll_interval: float | timedelta = 60,
+        timeout: float | timedelta | None = None,
+        tolerated_failures: int | str = 0,
+        cancel_on_kill: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sosw_conn_id = sosw_conn_id
+        self.queue_position = queue_position
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.tolerated_failures = tolerated_failures
+        self.cancel_on_kill = cancel_on_kill
+        self._killing: Killing | None = None
+        self._lineage: dict[str, Any] | None = None
+
+    def execute_complete(
+        self,
+        context: Context,
+        event: dict[str, Any] | None = None,
+        summary: dict[str, Any] | None = None,
+        deadline: float | None = None,
+    ) -> dict[str, Any]:
+        """Go on after the deferral. The arguments are a contract: deferrals in flight survive an upgrade.
+
+        :param event: of `sosw_airflow.triggers.sosw.SoswJobTrigger`.
+        :raises SoswError: as when waiting without deferral.
+        """
+        from sosw_airflow.hooks.sosw import SoswHook
+        from sosw_airflow.operators.waiting import conclude, follower_of
+        from sosw_airflow.stores.following import Ending
+
+        with failing_at_once():
+            deployment = SoswHook(self.sosw_conn_id).deployment()
+            summary = dict(summary or {})
+            if not event or event.get("status") == "look":
+                # The trigger could not go on. Whatever it met is met here, and raised.
+                job_id = (event or summary)["job_id"]
+                follower = follower_of(deployment, job_id, deadline)
+                ending = follower.look()
+                if ending is None:
+                    self._defer(context, follower, summary)
+                    raise AssertionError  # _defer has raised
+            else:
+                ending = Ending.of(event)
+            self._lineage = summary
+            return {**summary, **conclude(deployment, ending, tolerated_failures=self.tolerated_failures)}
+
+    def on_kill(self) -> None:
+        """Stop between two requests; what happens to the tasks in the queue is up to ``cancel_on_kill``."""
+        if self._killing is not None:
+            self._killing.kill()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
+        """Tell OpenLineage what was produced: the labourer's queue, with the job."""
+        from sosw_airflow.operators.lineage import facets_of
+
+        return facets_of(self._lineage)
+
+    def _argument_faults(self) -> list[Fault]:
+        from sosw_airflow.exceptions import Fault, InvalidConfiguration
+        from sosw_airflow.jobs.tolerance import Tolerance
+        from sosw_airflow.operators.waiting import waiting_faults
+
+        faults = list(waiting_faults(poll_interval=self.poll_interval, timeout=self.timeout))
+        if self.queue_position not in ("back", "front"):
+            faults.append(Fault("queue_position", f"must be 'back' or 'front', not {self.queue_position!r}"))
+        try:
+            Tolerance.of(self.tolerated_failures)
+        except InvalidConfiguration as error:
+            faults += error.faults
+        return faults
+
+    def _finish(self, context: Context, hook: SoswHook, summary: dict[str, Any]) -> dict[str, Any]:
+        """Wait if that is wanted. Returns the summary for the XCom, or defers."""
+        from sosw_airflow.operators.killing import Killing
+        from sosw_airflow.operators.waiting import (
+            conclude,
+            deadline_after,
+            follower_of,
+            seconds,
+            wait_until_over,
+        )
+
+        self._lineage = summary
+        if not self.wait_for_completion:
+            return summary
+        deployment, job_id = hook.deployment(), summary["job_id"]
+        follower = follower_of(deployment, job_id, deadline_after(self.timeout))
+        killing = self._killing = self._killing or Killing(self.cancel_on_kill)
+        with killing.guarding(deployment, job_id):
+            ending = follower.look()
+            if ending is None and not self.deferrable:
+                ending = wait_until_over(follower, seconds(self.poll_interval), killing)
+        if ending is None:
+            self._defer(context, follower, summary)
+            raise AssertionError  # _defer has raised
+        return {**summary, **conclude(deployment, ending, tolerated_failures=self.tolerated_failures)}
+
+    def _defer(self, context: Context, follower: JobFollower, summary: dict[str, Any]) -> None:  # noqa: ARG002
+        from sosw_airflow.operators.waiting import seconds
+        from sosw_airflow.triggers.sosw import SoswJobTrigger
+
+        trigger = SoswJobTrigger(
+            sosw_conn_id=self.sosw_conn_id,
+            job_id=follower.watch.job_id,
+            poll_interval=seconds(self.poll_interval),
+            deadline=follower.deadline,
+            cancel_on_kill=self.cancel_on_kill,
+        )
+        self.defer(
+            trigger=trigger,
+            method_name="execute_complete",
+            kwargs={"summary": summary, "deadline": follower.deadline},
+        )
+
+    def _push_links(self, context: Context, hook: SoswHook, labourer: Labourer, job_id: str) -> None:
+        """Show the links from now on, not only when the Airflow task has ended."""
+        from sosw_airflow.links.sosw import push_links
+
+        if self.do_xcom_push:
+            push_links(context["ti"], hook, labourer, job_id)

@@ -1,0 +1,110 @@
+"""Waiting until the workers are done with a job, and saying how that ended."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sosw_airflow.exceptions import Fault, JobCancelled, JobFailed, JobTimedOut
+from sosw_airflow.jobs.tolerance import Tolerance
+from sosw_airflow.stores.closed_tasks import ClosedTasks
+from sosw_airflow.stores.completion import JobWatch
+from sosw_airflow.stores.following import Ending, JobFollower, Status
+from sosw_airflow.stores.job_record import JobRecords, JobState
+from sosw_airflow.stores.page_writer import Stopped
+
+if TYPE_CHECKING:
+    from sosw_airflow.operators.killing import Killing
+    from sosw_airflow.stores.scheduling import Deployment
+
+__all__ = ["conclude", "deadline_after", "follower_of", "seconds", "wait_until_over", "waiting_faults"]
+
+log = logging.getLogger(__name__)
+
+#: Characters of a failed task's payload that an error shows.
+_PAYLOAD_CHARACTERS = 300
+
+
+def seconds(duration: float | timedelta) -> float:
+    """A duration as a number of seconds."""
+    return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
+
+
+def deadline_after(timeout: float | timedelta | None) -> float | None:
+    """When a waiting that begins now is too long, in seconds since 1970."""
+    return None if timeout is None else time.time() + seconds(timeout)
+
+
+def waiting_faults(*, poll_interval: Any, timeout: Any) -> Iterator[Fault]:
+    """What is wrong with the arguments of a waiting."""
+    for name, value, optional in (("poll_interval", poll_interval, False), ("timeout", timeout, True)):
+        if value is None and optional:
+            continue
+        is_duration = isinstance(value, (int, float, timedelta)) and not isinstance(value, bool)
+        if not is_duration or not 0 < seconds(value) < float("inf"):
+            none = ", or None for no limit" if optional else ""
+            yield Fault(name, f"must be a positive number of seconds or a timedelta{none}, not {value!r}")
+
+
+def follower_of(deployment: Deployment, job_id: str, deadline: float | None) -> JobFollower:
+    """Somebody who looks at this job."""
+    return JobFollower(JobWatch(deployment.dynamodb, deployment.tables, job_id), deadline)
+
+
+def wait_until_over(follower: JobFollower, poll_interval: float, killing: Killing) -> Ending:
+    """Look and wait, in turn.
+
+    :raises Stopped: Airflow has asked to stop.
+    """
+    while (ending := follower.look()) is None:
+        if killing.stop.wait(poll_interval):
+            raise Stopped
+    return ending
+
+
+def conclude(deployment: Deployment, ending: Ending, *, tolerated_failures: object) -> dict[str, Any]:
+    """What the end of a waiting adds to the summary for the XCom: ``completed``, ``failed``, ``state``.
+
+    :raises JobFailed: more tasks failed than are tolerated.
+    :raises JobCancelled, JobTimedOut: it ended without an end.
+    """
+    standing = ending.standing
+    if ending.status is Status.TIMED_OUT:
+        total = standing.total if standing.state else None
+        raise JobTimedOut(job_id=standing.job_id, total=total, closed=standing.closed)
+    if standing.state is JobState.CANCELLED:
+        raise JobCancelled(standing.job_id)
+    tolerance = Tolerance.of(tolerated_failures)
+    if not tolerance.allows(standing.failed, standing.total):
+        raise JobFailed(
+            job_id=standing.job_id,
+            total=standing.total,
+            completed=standing.completed,
+            failed=standing.failed,
+            tolerated=str(tolerance),
+            examples=list(_examples(deployment, ending)),
+        )
+    log.info(
+        "The workers are done with the job %s: %s tasks completed, %s failed (tolerated: %s).",
+        standing.job_id,
+        f"{standing.completed:,}",
+        f"{standing.failed:,}",
+        tolerance,
+    )
+    return {"completed": standing.completed, "failed": standing.failed, "state": "closed"}
+
+
+def _examples(deployment: Deployment, ending: Ending) -> Iterator[str]:
+    header = JobRecords(deployment.dynamodb, deployment.tables.jobs_table).header(ending.standing.job_id)
+    if header is None:
+        yield from ending.failed_tasks
+        return
+    for row in ClosedTasks(deployment.dynamodb, deployment.tables, header.labourer_id).rows(ending.failed_tasks):
+        payload = "unreadable" if row.payload is None else json.dumps(row.payload)
+        if len(payload) > _PAYLOAD_CHARACTERS:
+            payload = f"{payload[:_PAYLOAD_CHARACTERS]}..."
+        yield f"{row.task_id} ({row.attempts} attempt{'' if row.attempts == 1 else 's'}): {payload}"

@@ -1,0 +1,114 @@
+"""The trigger that waits for the workers in Airflow's triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from sosw_airflow._compat import BaseTrigger, TriggerEvent
+
+if TYPE_CHECKING:
+    from sosw_airflow.stores.following import Ending, JobFollower
+
+__all__ = ["SoswJobTrigger"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds over which the first looks of triggers that start at once are spread.
+_SPREAD = 10.0
+
+
+class SoswJobTrigger(BaseTrigger):
+    """Looks at a job until it is over, or until it is too late.
+
+    The event has ``status``: ``over`` or ``timed_out``, with ``job_id``, ``state``, ``total``, ``completed``,
+    ``failed`` and ``failed_tasks`` (ids, ten at the most); or ``look``, with ``job_id``: something is wrong that the
+    Airflow task itself shall meet and raise.
+
+    Triggers are kept serialized while Airflow tasks are deferred. So the path of this class and the names of its
+    arguments stay; an argument that is added has a default, one that goes is still accepted.
+
+    :param poll_interval: seconds between two looks.
+    :param deadline: seconds since 1970, None for no limit.
+    :param cancel_on_kill: cancel the job when the deferred Airflow task is cleared or marked as failed or successful
+        (Airflow 3.3 and later tell of it).
+    """
+
+    def __init__(
+        self,
+        *,
+        sosw_conn_id: str,
+        job_id: str,
+        poll_interval: float = 60.0,
+        deadline: float | None = None,
+        cancel_on_kill: bool = False,
+        **unknown: Any,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        if unknown:
+            log.warning("Arguments of another version are ignored: %s.", ", ".join(sorted(unknown)))
+        self.sosw_conn_id = sosw_conn_id
+        self.job_id = job_id
+        self.poll_interval = poll_interval
+        self.deadline = deadline
+        self.cancel_on_kill = cancel_on_kill
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """The class's path and its arguments."""
+        return "sosw_airflow.triggers.sosw.SoswJobTrigger", {
+            "sosw_conn_id": self.sosw_conn_id,
+            "job_id": self.job_id,
+            "poll_interval": self.poll_interval,
+            "deadline": self.deadline,
+            "cancel_on_kill": self.cancel_on_kill,
+        }
+
+    async def run(self) -> AsyncIterator[Any]:
+        """Look, sleep, look."""
+        # The Airflow task has looked a moment ago. Each job has its own place in the interval, so that a thousand
+        # triggers which start together do not look together.
+        spread = int(self.job_id[:4] or "0", 16) / 0xFFFF
+        await asyncio.sleep(min(self.poll_interval, _SPREAD) * spread)
+        follower: JobFollower | None = None
+        while True:
+            try:
+                follower = await self._follower(follower)
+                from sosw_airflow.triggers.looking import in_thread
+
+                ending: Ending | None = await in_thread(follower.look)
+            except Exception as error:  # noqa: BLE001
+                # Raised here it would reach the user as "Trigger failure", and not as what it is.
+                log.warning("The job %s cannot be looked at any more: %s", self.job_id, error)
+                yield _event({"status": "look", "job_id": self.job_id})
+                return
+            if ending is not None:
+                yield _event(ending.event())
+                return
+            await asyncio.sleep(self.poll_interval)
+
+    async def on_kill(self) -> None:
+        """Cancel the job if that is wanted: somebody acted on the deferred Airflow task (Airflow 3.3 and later)."""
+        if not self.cancel_on_kill:
+            return
+        from sosw_airflow.stores.cancelling import cancel_job
+        from sosw_airflow.triggers.looking import deployment_of, in_thread
+
+        deployment = await deployment_of(self.sosw_conn_id)
+        await in_thread(lambda: cancel_job(deployment, self.job_id))
+
+    async def _follower(self, follower: JobFollower | None) -> JobFollower:
+        from sosw_airflow.stores.completion import JobWatch
+        from sosw_airflow.stores.following import JobFollower
+        from sosw_airflow.triggers.looking import deployment_of
+
+        deployment = await deployment_of(self.sosw_conn_id)
+        if follower is None:
+            return JobFollower(JobWatch(deployment.dynamodb, deployment.tables, self.job_id), self.deadline)
+        follower.watch.dynamodb = deployment.dynamodb
+        return follower
+
+
+def _event(payload: dict[str, Any]) -> TriggerEvent:
+    return TriggerEvent(payload)  # type: ignore[no-untyped-call]
