@@ -64,17 +64,17 @@ test-kills: $(READY) $(READY_MINISTACK) ## the large run of the crash tests: 200
 	SOSW_TEST_KILLS=$(KILLS) .venv/bin/python -m pytest tests/crashes/test_kills.py -s $(PYTEST_ARGS)
 KILLS ?= 200
 
-test-airflow: $(READY) $(READY_2) ## schedules, backfills, clears in running Airflows, 3.3 and 2.11
+test-airflow: $(READY) $(READY_2) $(READY_MINISTACK) ## schedules, backfills, clears in running Airflows, 3.3 and 2.11
 	.venv/bin/python -m pytest tests/airflow_runs $(PYTEST_ARGS)
 	.venv-2.11/bin/python -m pytest tests/airflow_runs $(PYTEST_ARGS)
 
 test-fast: $(READY) ## the tests without the slow ones, on Airflow 3.3
 	.venv/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
-test-matrix: $(READY) ## each supported release of Airflow, one after the other, in .matrix/: about two minutes each [VERSIONS=3.0.6]
+test-matrix: $(READY) $(READY_MINISTACK) ## each supported release of Airflow, one after the other, in .matrix/: about two minutes each [VERSIONS=3.0.6]
 	.venv/bin/python -m tests.matrix --uv $(UV) $(VERSIONS)
 
-test-celery: $(UV_READY) ## mapped jobs on two Celery workers, one of them killed; needs redis-server and postgresql on the machine
+test-celery: $(UV_READY) $(READY_MINISTACK) ## mapped jobs on two Celery workers, one of them killed; needs redis-server and postgresql on the machine
 	$(UV) venv --quiet --clear --python '$(PYTHON)' .venv-celery
 	$(UV) pip install --quiet --python .venv-celery --group test --editable . hatchling 'apache-airflow==$(AIRFLOW_3)' \
 	  apache-airflow-providers-celery apache-airflow-providers-postgres 'celery<5.7' redis

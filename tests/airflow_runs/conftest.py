@@ -16,7 +16,7 @@ from tests.airflow_runs.dags import DAGS, FAULTY
 from tests.airflow_runs.deployment import Airflow
 from tests.airflow_runs.queue import Queue
 from tests.emulators.emulator import ACCESS_KEY, REGION, SECRET_KEY, Emulator
-from tests.emulators.moto_emulator import moto_server
+from tests.emulators.ministack_emulator import ministack_server
 from tests.faults.proxy import FaultProxy
 
 BUCKET = "sosw-queue"
@@ -38,8 +38,11 @@ def connections(endpoints: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An AWS with sosw's tables, for the whole session: nobody resets it under a running Airflow."""
-    with moto_server(tmp_path_factory.mktemp("embedded_aws") / "moto.log") as emulator:
+    """An AWS with sosw's tables, for the whole session: nobody resets it under a running Airflow.
+
+    ministack, since moto copies all tables at each transaction.
+    """
+    with ministack_server(tmp_path_factory.mktemp("embedded_aws") / "ministack.log") as emulator:
         create_missing_tables(emulator.client("dynamodb"))
         emulator.create_bucket(BUCKET)
         yield emulator

@@ -29,13 +29,19 @@ def _add(dag_id: str, *, faulty: bool = False, **arguments: Any) -> None:
     DAGS[f"{dag_id}.py"] = dag_file(dag_id, **arguments)
 
 
-_add("backfilled", days=(date(2026, 1, 1), date(2026, 4, 30)), catchup=False)
-_add("deleted", days=(date(2026, 1, 1), date(2026, 4, 30)), catchup=False)
+#: Nothing of it is scheduled.
+_SPRING: dict[str, Any] = {"days": (date(2026, 1, 1), date(2026, 4, 30)), "catchup": False}
+
+_add("backfilled", **_SPRING)
+_add("backfilled_resume", **_SPRING, on_clear="resume")
+_add("deleted", **_SPRING)
 _add("mapped", jobs=MAPPED)
+_add("mapped_resume", jobs=MAPPED[:3], on_clear="resume")
 for _choice in _CHOICES:
     _add(f"caught_up_{_choice}", days=(TEN_DAYS[0], TEN_DAYS[2]), on_clear=_choice)
     _add(f"killed_{_choice}", faulty=True, job=LARGE, retries=1, on_clear=_choice)
     _add(f"cleared_running_{_choice}", faulty=True, job=LARGE, on_clear=_choice)
+    _add(f"failing_{_choice}", **_SPRING, faulty=True, job=LARGE, on_clear=_choice)
     _add(f"edited_{_choice}", job=f"s3://sosw-queue/jobs/edited_{_choice}.json", on_clear=_choice)
     _between = f"edited_in_between_{_choice}"
     _add(_between, faulty=True, job=f"s3://sosw-queue/jobs/{_between}.json", retries=3, on_clear=_choice)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from tests.airflow_runs.versions import Clearer, due, ready, services, settings
+from tests.airflow_runs.versions import User, due, ready, services, settings
 from tests.emulators.server_process import free_port
 
 if TYPE_CHECKING:
@@ -94,16 +94,20 @@ class Airflow:
             **settings(self._port),
             **environment,
         }
-        self.clear = Clearer(self._port, self.environment, self._log("clear"))
+        self.user = User(self._port, self.environment, self._log("user"))
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         try:
-            self._set_up()
+            self._write_dags()
+            self.command("db", "migrate")
+            # While the API server starts: the first tasks need it, but nothing is unpaused before it answers.
             for name, arguments in services(self._port).items():
+                if name == "scheduler":
+                    self._import_dags()
                 self._start(name, arguments)
-                self.wait_until(lambda: ready(self._port), "the API server answers")
+            self.wait_until(lambda: ready(self._port), "the API server answers")
         except BaseException:
             self.stop()
             raise
@@ -116,7 +120,7 @@ class Airflow:
 
     def stop(self) -> None:
         """End all of its processes, those of running Airflow tasks as well. Safe to call twice."""
-        self.clear.close()
+        self.user.close()
         for process in reversed(self._processes.values()):
             if process.stdin is not None:
                 with contextlib.suppress(OSError):
@@ -124,12 +128,13 @@ class Airflow:
         for process in self._processes.values():
             process.wait(90)
 
-    def _set_up(self) -> None:
+    def _write_dags(self) -> None:
         folder = self.home / "dags"
         folder.mkdir(parents=True)
         for name, text in self._dags.items():
             (folder / name).write_text(text)
-        self.command("db", "migrate")
+
+    def _import_dags(self) -> None:
         self.command("dags", "reserialize")
         missing = {name.removesuffix(".py") for name in self._dags} - {row[0] for row in self._rows("dag", "dag_id")}
         if missing:
@@ -196,6 +201,16 @@ class Airflow:
             yield
         finally:
             scheduler.resume()
+
+    def first_attempt_ended(self, run: Run) -> None:
+        """Wait for it, after a clear of an Airflow task that ran."""
+        self.wait_until(
+            lambda: all(
+                ti.try_number == 2 or ti.state not in ("running", "restarting") for ti in self.instances(run.dag_id)
+            ),
+            f"the first attempt of {run.dag_id} has ended",
+            lambda: self.instances(run.dag_id),
+        )
 
     def _suspend(self, scheduler: psutil.Process) -> bool:
         scheduler.suspend()

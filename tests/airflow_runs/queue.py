@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,9 +50,16 @@ class Queue:
 
     def payloads(self, job: str) -> list[dict[str, Any]]:
         """The payloads of a job, in order. Its ids are those of the indexes from 0, without a gap."""
-        rows = [row for row in self.rows() if job_of(row["task_id"]["S"]) == job]
-        assert [row["task_id"]["S"] for row in rows] == [task_id(job, index) for index in range(len(rows))]
-        return [json.loads(row["payload"]["S"]) for row in rows]
+        return self.payloads_of([job])[0]
+
+    def payloads_of(self, jobs: Sequence[str]) -> list[list[dict[str, Any]]]:
+        """The same for each of these jobs."""
+        rows: dict[str, list[dict[str, Any]]] = {job: [] for job in jobs}
+        for row in self.rows():
+            rows.get(job_of(row["task_id"]["S"]), []).append(row)
+        for job, found in rows.items():
+            assert [row["task_id"]["S"] for row in found] == [task_id(job, index) for index in range(len(found))]
+        return [[json.loads(row["payload"]["S"]) for row in rows[job]] for job in jobs]
 
     def files(self) -> list[str]:
         """The ids of the jobs whose queue file is there."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.airflow_runs.dag_files import job
+from tests.airflow_runs.dag_files import FIRST, job
 from tests.airflow_runs.dags import LARGE
 from tests.airflow_runs.deployment import Airflow, Run
 from tests.airflow_runs.queue import Queue, job_id, upstream_payloads
@@ -31,7 +31,7 @@ def put_job(queue: Queue, dag_id: str, document: dict[str, Any]) -> None:
 def clear_and_wait(airflow: Airflow, run: Run, state: str) -> None:
     """Clear the run's Airflow task, and wait until it has this state after one more attempt."""
     (before,) = airflow.instances(run.dag_id)
-    airflow.clear(run.dag_id, run.run_id, "schedule")
+    airflow.user.clear(run.dag_id, run.run_id, "schedule")
 
     def done() -> bool:
         (ti,) = airflow.instances(run.dag_id)
@@ -90,6 +90,7 @@ def test_a_job_is_edited_before_its_retry_then_cleared(
         assert {3: 300} == generations(queue, run)
     else:
         assert {3: written, 5: 300} == generations(queue, run)
+        assert job_id(run, 3) in queue.files()  # with the whole plan, for whoever wants to look
 
 
 def test_a_cancelled_job_is_cleared(choice: str, airflow: Airflow, queue: Queue, proxies: Proxies, pids: Path) -> None:
@@ -100,32 +101,32 @@ def test_a_cancelled_job_is_cleared(choice: str, airflow: Airflow, queue: Queue,
     airflow.unpause(dag_id)
     airflow.wait_until(gate.arrived.is_set, "its pages are under way", lambda: airflow.instances(dag_id))
     (run,) = airflow.runs(dag_id)
-    airflow.clear(dag_id, run.run_id, "schedule")
-    airflow.wait_until((pids / f"{dag_id}.asked").exists, "Airflow has asked the first attempt to stop")
-    gate.open()
+    try:
+        airflow.user.clear(dag_id, run.run_id, "schedule")
+        airflow.wait_until((pids / f"{dag_id}.asked").exists, "Airflow has asked the first attempt to stop")
+    finally:
+        gate.open()
     (run,) = airflow.finished(dag_id)
     assert {1: 300} == generations(queue, run)
 
 
-@pytest.fixture
-def backfill_one(airflow: Airflow) -> Callable[[], Run]:
-    """Backfill one day of a DAG; the run, when it is over."""
-    from tests.airflow_runs.dags import TEN_DAYS
-    from tests.airflow_runs.test_backfills import run_backfill
+def test_a_deleted_run_is_made_again(airflow: Airflow, queue: Queue) -> None:
+    """Under the same run id nothing is put in again until it is cleared; under another it is another run."""
 
-    def run() -> Run:
-        run_backfill(airflow, dag_id="deleted", days=TEN_DAYS[:1])
+    def make(run_id: str) -> Run:
+        airflow.user.trigger("deleted", run_id, FIRST)
         return airflow.finished("deleted")[0]
 
-    return run
-
-
-def test_a_deleted_run_is_made_again(backfill_one: Callable[[], Run], airflow: Airflow, queue: Queue) -> None:
-    """Under the same run id it is the same generation: nothing is put in again."""
-    first = backfill_one()
+    airflow.unpause("deleted")
+    first = make("by_hand")
     before = queue.rows()
     airflow.delete_run(first)
-    assert [] == airflow.runs("deleted")
-    assert first.run_id == backfill_one().run_id
-    assert {0: 8} == generations(queue, first)
+    again = make("by_hand")
     assert before == queue.rows()
+    assert upstream_payloads(job(), replace(again, due=FIRST)) == queue.payloads(job_id(again, 0))
+    clear_and_wait(airflow, again, "success")
+    assert {0: 8, 1: 8} == generations(queue, again)
+
+    airflow.delete_run(again)
+    assert {0: 8} == generations(queue, make("by_another_hand"))
+    assert {0: 8, 1: 8} == generations(queue, again)

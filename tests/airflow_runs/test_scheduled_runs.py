@@ -22,7 +22,7 @@ Proxies = dict[str, FaultProxy]
 def run_again(airflow: Airflow, run: Run) -> Run:
     """Clear the run's Airflow task and wait for its second attempt; the run as it is then."""
     before = {ti.run_id: ti.try_number for ti in airflow.instances(run.dag_id)}
-    airflow.clear(run.dag_id, run.run_id, "schedule")
+    airflow.user.clear(run.dag_id, run.run_id, "schedule")
     airflow.wait_until(
         lambda: any(
             (run.run_id, "success") == (ti.run_id, ti.state) and ti.try_number > before[ti.run_id]
@@ -51,7 +51,7 @@ def test_catchup_gives_each_day_its_rows(three_days: list[Run], queue: Queue) ->
     """Scheduled months late, each run has what upstream would have made on its day."""
     assert TEN_DAYS[:3] == [run.due for run in three_days]
     expected = [upstream_payloads(job(), run) for run in three_days]
-    assert expected == [queue.payloads(job_id(run, 0)) for run in three_days]
+    assert expected == queue.payloads_of([job_id(run, 0) for run in three_days])
 
 
 def test_a_clear_after_success(three_days: list[Run], choice: str, airflow: Airflow, queue: Queue) -> None:
@@ -87,14 +87,8 @@ def test_a_clear_while_it_runs(choice: str, airflow: Airflow, queue: Queue, prox
     airflow.wait_until(gate.arrived.is_set, "its third page is under way", lambda: airflow.instances(dag_id))
     (run,) = airflow.runs(dag_id)
     try:
-        airflow.clear(dag_id, run.run_id, "schedule")
-        airflow.wait_until(
-            lambda: all(
-                ti.try_number == 2 or ti.state not in ("running", "restarting") for ti in airflow.instances(dag_id)
-            ),
-            "the first attempt has ended",
-            lambda: airflow.instances(dag_id),
-        )
+        airflow.user.clear(dag_id, run.run_id, "schedule")
+        airflow.first_attempt_ended(run)
     finally:
         gate.open()
     (run,) = airflow.finished(dag_id)

@@ -7,7 +7,7 @@
 | a backfill      | `dags backfill`, runs in the command     | `backfill create`, run by the scheduler     |
 | the same again  | finished runs are left alone             | `--reprocess-behavior none`                 |
 | anew            | `--reset-dagruns`                        | `--reprocess-behavior completed`            |
-| a clear         | a process that has Airflow imported      | the API server, as the UI does it           |
+| a user          | a process that has Airflow imported      | the API server, as the UI does it           |
 | a daily run for | the day after its logical date           | its logical date                            |
 """
 
@@ -19,7 +19,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -27,9 +27,6 @@ from typing import IO, Any
 
 VERSION = tuple(int(part) for part in version("apache-airflow").split(".")[:2])
 AIRFLOW_2 = VERSION < (3, 0)
-
-#: `clear(dag_id, run_id, task_id, map_index)`; a map index of None is the whole Airflow task.
-Clear = Callable[[str, str, str, "int | None"], None]
 
 
 def settings(port: int) -> dict[str, str]:
@@ -71,19 +68,22 @@ def ready(port: int) -> bool:
     if AIRFLOW_2:
         return True
     try:
-        return bool(_ask(port, "GET", "/api/v2/version"))
+        return bool(_request(port, "GET", "/api/v2/version", None, {}))
     except (urllib.error.URLError, OSError):
         return False
 
 
-def backfill(dag_id: str, first: date, last: date, *, anew: bool = False) -> list[str]:
-    """The `airflow` command for the runs that are due on these days, the last one included."""
+def backfill(dag_id: str, first: date, last: date, *, reprocess: str = "none") -> list[str]:
+    """The `airflow` command for the runs that are due on these days, the last one included.
+
+    reprocess: which runs that exist are run again: `none`, `completed`, `failed` (Airflow 3 only).
+    """
     if AIRFLOW_2:
         begin, end = (str(day - timedelta(days=1)) for day in (first, last))
-        return ["dags", "backfill", dag_id, "-s", begin, "-e", end, *(["--reset-dagruns", "--yes"] if anew else [])]
-    behaviour = "completed" if anew else "none"
+        options = {"none": [], "completed": ["--reset-dagruns", "--yes"]}[reprocess]
+        return ["dags", "backfill", dag_id, "-s", begin, "-e", end, *options]
     dates = ["--from-date", str(first), "--to-date", str(last)]
-    return ["backfill", "create", "--dag-id", dag_id, *dates, "--reprocess-behavior", behaviour]
+    return ["backfill", "create", "--dag-id", dag_id, *dates, "--reprocess-behavior", reprocess]
 
 
 def due(logical_date: date) -> date:
@@ -96,8 +96,8 @@ def start_date(first_due: date) -> date:
     return first_due - timedelta(days=1) if AIRFLOW_2 else first_due
 
 
-class Clearer:
-    """Clears Airflow tasks, as a user of the UI does."""
+class User:
+    """Does what a user does in the UI."""
 
     def __init__(self, port: int, environment: Mapping[str, str], log: Path) -> None:
         self._port = port
@@ -105,10 +105,10 @@ class Clearer:
         self._log = log
         self._process: subprocess.Popen[str] | None = None
 
-    def __call__(self, dag_id: str, run_id: str, task_id: str, map_index: int | None = None) -> None:
+    def clear(self, dag_id: str, run_id: str, task_id: str, map_index: int | None = None) -> None:
         """Clear an Airflow task of a run, or one of its mapped instances."""
         if AIRFLOW_2:
-            self._by_process([dag_id, run_id, task_id, map_index])
+            self._by_process("clear", dag_id, run_id, task_id, map_index)
         else:
             body = {
                 "dry_run": False,
@@ -119,6 +119,32 @@ class Clearer:
             }
             _ask(self._port, "POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", body)
 
+    def trigger(self, dag_id: str, run_id: str, day: date) -> None:
+        """Make a run by hand, with this run id and logical date."""
+        if AIRFLOW_2:
+            self._by_process("trigger", dag_id, run_id, str(day))
+        else:
+            body = {"dag_run_id": run_id, "logical_date": f"{day}T00:00:00Z"}
+            _ask(self._port, "POST", f"/api/v2/dags/{dag_id}/dagRuns", body)
+
+    def backfill(self, dag_id: str, first: date, last: date, reprocess: str) -> None:
+        """Airflow 3: as the command does, one run at a time."""
+        days = {"from_date": f"{first}T00:00:00Z", "to_date": f"{last}T00:00:00Z"}
+        body = {"dag_id": dag_id, **days, "reprocess_behavior": reprocess, "max_active_runs": 1}
+        _ask(self._port, "POST", "/api/v2/backfills", body)
+
+    def end_backfills(self, dag_id: str) -> None:
+        """End the DAG's backfills, whose runs are over: up to half a minute before the scheduler would note it."""
+        if AIRFLOW_2:
+            return
+        for each in _ask(self._port, "GET", f"/api/v2/backfills?dag_id={dag_id}")["backfills"]:
+            if each["completed_at"] is None:
+                try:
+                    _ask(self._port, "PUT", f"/api/v2/backfills/{each['id']}/cancel")
+                except RuntimeError as error:
+                    if "already completed" not in str(error):
+                        raise
+
     def close(self) -> None:
         """End what it has started."""
         if self._process is not None:
@@ -127,10 +153,10 @@ class Clearer:
                     pipe.close()
             self._process.wait(30)
 
-    def _by_process(self, arguments: Sequence[Any]) -> None:
+    def _by_process(self, *command: Any) -> None:
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.airflow_runs.clear"],
+                [sys.executable, "-m", "tests.airflow_runs.user"],
                 cwd=Path(__file__).parents[2],
                 env=dict(self._environment),
                 stdin=subprocess.PIPE,
@@ -139,12 +165,12 @@ class Clearer:
                 text=True,
             )
         stdin, stdout = _pipes(self._process)
-        stdin.write(json.dumps(arguments) + "\n")
+        stdin.write(json.dumps(command) + "\n")
         stdin.flush()
         for line in stdout:
-            if line.startswith("cleared "):
+            if line.startswith("done "):
                 return
-        raise RuntimeError(f"the clear failed: {self._log}")
+        raise RuntimeError(f"it failed: {self._log}")
 
 
 def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
@@ -154,8 +180,8 @@ def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
 
 
 def _ask(port: int, method: str, path: str, body: Any = None) -> Any:
-    token = _request(port, "GET", "/auth/token", None, {}).get("access_token", "") if body is not None else ""
-    return _request(port, method, path, body, {"Authorization": f"Bearer {token}"} if token else {})
+    token = _request(port, "GET", "/auth/token", None, {})["access_token"]
+    return _request(port, method, path, body, {"Authorization": f"Bearer {token}"})
 
 
 def _request(port: int, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Any:

@@ -20,7 +20,7 @@ from tests.airflow_runs.dag_files import LABOURER, dag_file
 from tests.airflow_runs.deployment import Airflow
 from tests.airflow_runs.queue import Queue, job_id, upstream_payloads
 from tests.celery.servers import postgres, redis
-from tests.emulators.moto_emulator import moto_server
+from tests.emulators.ministack_emulator import ministack_server
 from tests.faults.faults import Delay
 from tests.faults.proxy import FaultProxy
 from tests.faults.rules import on
@@ -97,7 +97,7 @@ class AirflowOnCelery(Airflow):
 @pytest.fixture
 def queue_and_proxy(tmp_path: Path) -> Iterator[tuple[Queue, FaultProxy]]:
     """sosw's queue, and a slow way to it: a kill shall find work under way."""
-    with moto_server(tmp_path / "moto.log") as emulator, FaultProxy(emulator.endpoint_url) as proxy:
+    with ministack_server(tmp_path / "ministack.log") as emulator, FaultProxy(emulator.endpoint_url) as proxy:
         create_missing_tables(emulator.client("dynamodb"))
         emulator.create_bucket(BUCKET)
         proxy.add(on("TransactWriteItems"), Delay(request=3.0))
@@ -151,7 +151,7 @@ def test_one_of_two_workers_is_killed(airflow: AirflowOnCelery, queue_and_proxy:
     assert [("success", index) for index in range(30)] == [(each.state, each.map_index) for each in instances]
     assert {each.map_index for each in instances if each.try_number > 1} & lost
     jobs = [job_id(run, 3, map_index=index) for index in range(30)]
-    assert [upstream_payloads(each, run) for each in JOBS] == [queue.payloads(each) for each in jobs]
+    assert [upstream_payloads(each, run) for each in JOBS] == queue.payloads_of(jobs)
     assert Counter(dict.fromkeys(jobs, 250)) == queue.tasks()
 
 

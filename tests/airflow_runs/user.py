@@ -1,0 +1,35 @@
+"""Does in Airflow 2 what a user does in its UI: each line is a JSON list of the function's name and its arguments."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime, timezone
+
+from airflow.api.common.trigger_dag import trigger_dag
+from airflow.models.dagbag import DagBag
+from airflow.models.taskinstance import TaskInstance, clear_task_instances
+from airflow.utils.session import create_session
+
+
+def clear(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> None:
+    """Clear an Airflow task, or one of its mapped instances."""
+    with create_session() as session:
+        # First: it ends the transaction, and what was found before would be cleared for itself alone.
+        dag = DagBag(read_dags_from_db=True).get_dag(dag_id)
+        wanted = session.query(TaskInstance).filter_by(dag_id=dag_id, run_id=run_id, task_id=task_id)
+        if map_index is not None:
+            wanted = wanted.filter_by(map_index=map_index)
+        clear_task_instances(wanted.all(), session, dag=dag)
+
+
+def trigger(dag_id: str, run_id: str, day: str) -> None:
+    """Make a run by hand."""
+    trigger_dag(dag_id, run_id=run_id, execution_date=datetime.fromisoformat(day).replace(tzinfo=timezone.utc))
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        name, *arguments = json.loads(line)
+        {"clear": clear, "trigger": trigger}[name](*arguments)
+        print("done", name, flush=True)
