@@ -16,8 +16,8 @@ from moto import mock_aws
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.stores.scheduling import Deployment, JobScheduler, ScheduleRequest
 from sosw_airflow.stores.tables import SOSW_NAMES, create_missing_tables
-from tests.conftest import Aws
 from sosw_airflow.testing.memory_aws import one_at_a_time
+from tests.conftest import Aws
 from tests.stores.conftest import LABOURER, SCHEMA, TODAY, Installation, MakeInstallation, request_for
 from tests.stores.network_edge import Crash, answering, once
 from tests.upstream.components import Upstream, upstream
