@@ -5,7 +5,7 @@ The singular name is an alias of the plural one, for the attribute itself (D1) a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,12 +35,12 @@ class Attribute:
         """The name under which the job has the attribute, or None."""
         return self.plural if self.plural in job else self.name if self.name in job else None
 
-    def values_in(self, job: Mapping[str, Any]) -> list[Any]:
-        """The attribute's values as a list; an object or a scalar is a list of one, a falsy value is none."""
+    def values_in(self, job: Mapping[str, Any]) -> Sequence[Any]:
+        """The attribute's values, not to be changed; an object or a scalar is a list of one, a falsy value is none."""
         value = job.get(self.plural) or job.get(self.name)
         if not value:
             return []
-        return list(value) if isinstance(value, (list, tuple)) else [value]
+        return value if isinstance(value, (list, tuple)) else [value]
 
     def flags_of(self, job: Mapping[str, Any]) -> dict[str, Any]:
         """The flags of a node, for any level."""

@@ -9,6 +9,7 @@ from typing import Any
 from sosw_airflow.exceptions import SHOWN, Fault
 from sosw_airflow.jobs.attributes import Attribute
 from sosw_airflow.jobs.json_values import Path, dotted, json_faults
+from sosw_airflow.jobs.list_types import ListTypes, are_flat
 
 __all__ = ["ROW_NAMES", "excerpt", "is_listed", "row_faults", "structure_faults", "untrue_text"]
 
@@ -20,18 +21,24 @@ _UNTRUE = frozenset({"false", "no", "off", "0", "none", "null"})
 
 
 def structure_faults(
-    job: dict[str, Any], attributes: Sequence[Attribute], level: int, path: Path, found: list[str]
+    job: dict[str, Any],
+    attributes: Sequence[Attribute],
+    level: int,
+    path: Path,
+    found: list[str],
+    *,
+    types: ListTypes | None = None,
 ) -> Iterator[Fault]:
-    """Both spellings at once (D2), sizes of batches that are none (D6), flags that are text, at every level."""
-    for each in attributes:
-        for name in each.sizes:
-            if name in job and each.size_of(job[name]) is None:
-                yield Fault(dotted((*path, name)), f"must be a whole number, 1 or more, not {excerpt(job[name])}")
-        for name in each.flags:
-            if name in job and len(found) < SHOWN:
-                found.extend(untrue_text((*path, name), job[name]))
+    """Both spellings at once (D2), sizes of batches that are none (D6), flags that are text, at every level.
+
+    :param found: gets the warnings.
+    :param types: of the lists of the job.
+    """
+    if attributes and not attributes[0].all_flags.isdisjoint(job):
+        yield from _flag_faults(job, attributes, path, found)
     if level == len(attributes):
         return
+    types = types or ListTypes()
     attribute = attributes[level]
     if attribute.name in job and attribute.plural in job:
         yield Fault(
@@ -40,12 +47,15 @@ def structure_faults(
         )
         return
     spelling = attribute.spelling_in(job)
-    for position, value in enumerate(attribute.values_in(job)):
+    values = attribute.values_in(job)
+    if are_flat(types.of(values)):
+        return
+    for position, value in enumerate(values):
         if isinstance(value, dict) and spelling is not None:
             here = (*path, spelling, position) if is_listed(job[spelling]) else (*path, spelling)
             for key, below in value.items():
                 if isinstance(below, dict):
-                    yield from structure_faults(below, attributes, level + 1, (*here, key), found)
+                    yield from structure_faults(below, attributes, level + 1, (*here, key), found, types=types)
 
 
 def row_faults(job: Mapping[str, Any], path: Path) -> Iterator[Fault]:
@@ -80,3 +90,13 @@ def excerpt(value: object) -> str:
     """The value for a message, short."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _flag_faults(job: dict[str, Any], attributes: Sequence[Attribute], path: Path, found: list[str]) -> Iterator[Fault]:
+    for each in attributes:
+        for name in each.sizes:
+            if name in job and each.size_of(job[name]) is None:
+                yield Fault(dotted((*path, name)), f"must be a whole number, 1 or more, not {excerpt(job[name])}")
+        for name in each.flags:
+            if name in job and len(found) < SHOWN:
+                found.extend(untrue_text((*path, name), job[name]))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sosw_airflow.exceptions import Fault
+from sosw_airflow.jobs.list_types import ListTypes, PlainText
 
 __all__ = ["Path", "as_json", "dotted", "json_faults"]
 
@@ -15,7 +16,7 @@ Path = tuple[str | int, ...]
 
 #: Deeper than any business job; it also ends the walk through a document that contains itself.
 _DEEPEST = 100
-_PLAIN = frozenset({str, int, bool, type(None)})
+_PLAIN = frozenset({str, PlainText, int, bool, type(None)})
 _PLAIN_OR_FLOAT = _PLAIN | {float}
 
 
@@ -27,12 +28,16 @@ def dotted(path: Path) -> str:
     return text
 
 
-def json_faults(value: object, path: Path = ()) -> Iterator[Fault]:
-    """Every value of the document that JSON cannot hold, with its path."""
+def json_faults(value: object, path: Path = (), *, types: ListTypes | None = None) -> Iterator[Fault]:
+    """Every value of the document that JSON cannot hold, with its path.
+
+    :param types: is told the types in the lists that are looked through.
+    """
+    types = types or ListTypes()
     if isinstance(value, dict):
-        yield from _container_faults(value, value.values(), path)
+        yield from _container_faults(value, value.values(), path, types)
     elif isinstance(value, (list, tuple)):
-        yield from _container_faults(None, value, path)
+        yield from _container_faults(None, value, path, types)
     elif isinstance(value, float):
         if not math.isfinite(value):
             yield Fault(dotted(path), f"is {value}, which JSON does not know: leave it out, or use null")
@@ -59,7 +64,7 @@ def as_json(value: Any, depth: int = 0) -> Any:
     return value if value is None or (isinstance(value, (str, int, float)) and finite) else str(value)
 
 
-def _container_faults(mapping: dict[Any, Any] | None, values: Any, path: Path) -> Iterator[Fault]:
+def _container_faults(mapping: dict[Any, Any] | None, values: Any, path: Path, types: ListTypes) -> Iterator[Fault]:
     if len(path) >= _DEEPEST:
         yield Fault(dotted(path[:4]) + "...", f"is nested more than {_DEEPEST} levels deep, or contains itself")
         return
@@ -69,9 +74,9 @@ def _container_faults(mapping: dict[Any, Any] | None, values: Any, path: Path) -
                 subject = "" if path else "the document "
                 problem = f"{subject}has the key {key!r}; keys must be text in JSON: write {str(key)!r}"
                 yield Fault(dotted(path), problem)
-    kinds = set(map(type, values))
+    kinds = types.of(values) if mapping is None else set(map(type, values))
     # Long flat lists are the usual case: decide them without a step of Python for each value.
     if kinds <= _PLAIN or (kinds <= _PLAIN_OR_FLOAT and all(math.isfinite(v) for v in values if type(v) is float)):
         return
     for key, value in enumerate(values) if mapping is None else mapping.items():
-        yield from json_faults(value, (*path, key if isinstance(key, int) else str(key)))
+        yield from json_faults(value, (*path, key if isinstance(key, int) else str(key)), types=types)

@@ -149,7 +149,7 @@ def _custom(period: str, function: str | PeriodFunction, reference_date: date) -
     if isinstance(gave, str) or not isinstance(gave, Iterable):
         raise InvalidPeriod(f"{period!r}: the custom period function gave {gave!r}; it must give a list of dates")
     days = tuple(str(day) for day in gave)
-    wrong = [day for day in days if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", day)]
+    wrong = [day for day in days if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day)]
     if wrong or not days:
         what = f"gave {wrong[0]!r}" if wrong else "gave no dates"
         raise InvalidPeriod(f"{period!r}: the custom period function {what}; it must give dates or YYYY-MM-DD")

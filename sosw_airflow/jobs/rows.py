@@ -63,12 +63,15 @@ class LineCodec:
 
     A line ends with the labourer, so that a payload is cut out of it without parsing; a line that ends otherwise is
     parsed, so that any line of upstream's can be read.
+
+    :ivar tail: what a line ends with, after the attributes of its task.
+    :ivar longest_line: characters that a line may have; where ``payload`` is text, it may have to be shorter.
     """
 
     def __init__(self, labourer_id: str, *, lambda_payload_limit: int = LAMBDA_PAYLOAD_LIMIT) -> None:
         self.labourer_id = labourer_id
-        self._tail = f'"labourer_id": {_encode(labourer_id)}}}'
-        self._separated_tail = f", {self._tail}"
+        self._only_tail = f'"labourer_id": {_encode(labourer_id)}}}'
+        self.tail = f", {self._only_tail}"
         beside = len(labourer_id.encode())
         limits = (
             (DYNAMODB_ITEM_LIMIT - _ROW_OVERHEAD - beside, DYNAMODB_ITEM_LIMIT, "the limit of a DynamoDB item"),
@@ -79,6 +82,7 @@ class LineCodec:
             ),
         )
         self._room, self._limit, self._limit_name = min(limits)
+        self.longest_line = self._room + len(self.tail)
 
     def line(self, task: Mapping[str, Any], index: int, *, labourer_first: bool = False) -> str:
         """The line of a task, without the newline. It is ASCII, so its length is its size.
@@ -91,18 +95,18 @@ class LineCodec:
             text = _encode({"labourer_id": self.labourer_id, **task})
         else:
             text = _encode(task)
-            text = f"{text[:-1]}{self._separated_tail}" if task else f"{{{self._tail}"
+            text = f"{text[:-1]}{self.tail}" if task else f"{{{self._only_tail}"
         size = len(text)
         if isinstance(task.get("payload"), str):  # merged as JSON it may be longer than as text
-            size = max(size, len(self.payload(text)) + len(self._separated_tail))
-        if size - len(self._separated_tail) > self._room:
-            self._refuse(task, index, size - len(self._separated_tail) + self._limit - self._room)
+            size = max(size, len(self.payload(text)) + len(self.tail))
+        if size > self.longest_line:
+            self._refuse(task, index, size - len(self.tail) + self._limit - self._room)
         return text
 
     def payload(self, line: str) -> str:
         """The JSON text of the payload in a line, as upstream puts it into a row (sosw rules 8, D9)."""
-        if line.endswith(self._separated_tail) and '"payload"' not in line:
-            return f"{line[: -len(self._separated_tail)]}}}"
+        if line.endswith(self.tail) and '"payload"' not in line:
+            return f"{line[: -len(self.tail)]}}}"
         task = json.loads(line)
         task.pop("labourer_id", None)
         given = task.pop("payload", {})

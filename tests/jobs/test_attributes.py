@@ -47,9 +47,9 @@ def test_an_attribute_is_found_under_both_spellings(job: dict[str, Any], expecte
         ({}, []),
     ],
 )
-def test_values_are_a_list(job: dict[str, Any], expected: list[Any]) -> None:
+def test_values_are_a_sequence(job: dict[str, Any], expected: list[Any]) -> None:
     """One value is a list of one; nothing, and what counts as false, is none."""
-    assert expected == SECTION.values_in(job)
+    assert expected == list(SECTION.values_in(job))
 
 
 def test_flags_of_all_levels_are_inherited() -> None:

@@ -1,0 +1,164 @@
+"""From a checked job to the lines of its queue file, many lines at a time.
+
+Tasks of a run differ in one attribute, so its lines are the values' texts with the same text between them: one join for
+a hundred tasks. Days that are isolated have the same lines but for their date: the lines of the first one serve as the
+pattern of the others. No task is made as an object unless it has something special about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from sosw_airflow.jobs.expansion import Expansion
+from sosw_airflow.jobs.json_texts import Attributes, joined, listed, quoted
+from sosw_airflow.jobs.rows import LineCodec
+from sosw_airflow.jobs.walk import Leaf
+
+__all__ = ["Block", "blocks_of", "blocks_of_lines"]
+
+#: Tasks that are joined at once. More would only save little, and make the estimate of the longest line worse.
+_RUN = 100
+
+#: Characters of a block, about: enough to spread what it costs, and few enough to stay in the processor's cache.
+_BLOCK = 64 * 1024
+
+#: Characters of patterns that are kept for the days after the first; the rest is made anew for each day.
+_PATTERNS = 8 * 1024 * 1024
+
+#: Stands for the day in a pattern. JSON text has no control characters, so it can be nothing else.
+_DAY = "\0"
+
+
+@dataclass(slots=True)
+class Block:
+    """Consecutive lines of a queue file.
+
+    :ivar text: of the lines, with newlines between them and none at the end. It is ASCII.
+    :ivar tasks: the number of lines.
+    :ivar longest: no line is longer, in characters.
+    """
+
+    text: str
+    tasks: int
+    longest: int
+
+    def lines(self) -> list[str]:
+        """Each line on its own."""
+        return self.text.split("\n")
+
+    def measure(self) -> None:
+        """Make ``longest`` exact."""
+        self.longest = max(map(len, self.lines()))
+
+
+def blocks_of(expansion: Expansion, codec: LineCodec) -> Iterator[Block]:
+    """The lines of all tasks of a job, in order: `LineCodec.line` of each.
+
+    :raises TaskTooLarge: a task would not fit into a DynamoDB item or a Lambda invocation.
+    """
+    days = expansion.isolated_days
+    if len(days) > 1:
+        yield from _blocks_of_days(expansion, days, codec)
+    else:
+        yield from _packed(_Runs(codec, whole=expansion.passed_whole).of(expansion.leaves()))
+
+
+def blocks_of_lines(lines: Iterable[str]) -> Iterator[Block]:
+    """The same for lines that are there."""
+    return _packed(Block(line, 1, len(line)) for line in lines)
+
+
+def _blocks_of_days(expansion: Expansion, days: Sequence[str], codec: LineCodec) -> Iterator[Block]:
+    any_day = [days[0]]  # the list itself stands for the dates of any day, what is in it serves for measuring
+
+    def patterns() -> Iterator[Block]:
+        attributes = Attributes(raw=(any_day, f'["{_DAY}"]'))
+        return _packed(_Runs(codec, attributes=attributes).of(expansion.leaves_of_a_day(any_day)))
+
+    kept: list[Block] = []
+    room = _PATTERNS
+    for number, day in enumerate(days):
+        # The first day fills what is kept, and if that was enough, the others need no more than it.
+        for pattern in kept if number and room > 0 else patterns():
+            if not number and room > 0:
+                room -= len(pattern.text)
+                kept.append(pattern)
+            yield Block(pattern.text.replace(_DAY, day), pattern.tasks, pattern.longest + len(day))
+
+
+def _packed(runs: Iterable[Block]) -> Iterator[Block]:
+    """Short runs together, so that nothing has to be done for each of them."""
+    texts: list[str] = []
+    size = tasks = longest = 0
+    for run in runs:
+        texts.append(run.text)
+        size += len(run.text)
+        tasks += run.tasks
+        longest = max(longest, run.longest)
+        if size >= _BLOCK:
+            yield Block("\n".join(texts), tasks, longest)
+            texts = []
+            size = tasks = longest = 0
+    if texts:
+        yield Block("\n".join(texts), tasks, longest)
+
+
+class _Runs:
+    """Makes the lines of leaves.
+
+    :param whole: the leaf is a job that is passed on as it is.
+    :param attributes: with a placeholder, if the lines are to be patterns.
+    """
+
+    def __init__(self, codec: LineCodec, *, whole: bool = False, attributes: Attributes | None = None) -> None:
+        self._codec = codec
+        self._whole = whole
+        self._attributes = attributes or Attributes()
+        self._tasks = 0
+
+    def of(self, leaves: Iterable[Leaf]) -> Iterator[Block]:
+        """The runs of all leaves, which are those of one job from its beginning."""
+        for leaf in leaves:
+            base = leaf.base
+            if self._whole or not base or leaf.attribute in base or isinstance(base.get("payload"), str):
+                yield from self._one_by_one(leaf)
+                continue
+            for run, start in self._joined(leaf):
+                if run.longest <= self._codec.longest_line:
+                    self._tasks += run.tasks
+                    yield run
+                else:  # maybe too long
+                    values = leaf.values[start : start + run.tasks * leaf.size]
+                    yield from self._one_by_one(replace(leaf, values=values))
+
+    def _joined(self, leaf: Leaf) -> Iterator[tuple[Block, int]]:
+        """The lines of a leaf, and which of its values is the first one in them."""
+        head, tail = f"{{{self._attributes.text(leaf.base)}", self._codec.tail
+        if leaf.attribute is None:
+            line = f"{head}{tail}"
+            yield Block(line, 1, len(line)), 0
+            return
+        head = f"{head}, {quoted(leaf.attribute)}: "
+        values, types, size = leaf.values, leaf.types, leaf.size
+        if size > 1:
+            for start in range(0, len(values), size):
+                line = f"{head}{listed(values[start : start + size], types)}{tail}"
+                yield Block(line, 1, len(line)), start
+            return
+        head, tail = f"{head}[", f"]{tail}"
+        between = f"{tail}\n{head}"
+        for start in range(0, len(values), _RUN):
+            part = values[start : start + _RUN]
+            text = f"{head}{joined(part, types, between)}{tail}"
+            # As if one line had the texts of all these values.
+            yield Block(text, len(part), len(text) - (len(part) - 1) * len(between)), start
+
+    def _one_by_one(self, leaf: Leaf) -> Iterator[Block]:
+        """The same for tasks that need a closer look."""
+        for task in leaf.tasks():
+            line = self._codec.line(task, self._tasks, labourer_first=self._whole)
+            if not self._whole and task:
+                line = f"{{{self._attributes.text(task)}{self._codec.tail}"
+            self._tasks += 1
+            yield Block(line, 1, len(line))

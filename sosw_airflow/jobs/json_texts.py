@@ -1,0 +1,78 @@
+"""JSON text of many values at a time, to the character what `json.dumps` makes of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii
+from typing import Any
+
+from sosw_airflow.jobs.list_types import PlainText
+
+__all__ = ["Attributes", "encode", "joined", "listed", "quoted"]
+
+#: The text of one value.
+encode = json.JSONEncoder().encode
+
+#: The text of a string.
+quoted = encode_basestring_ascii
+
+_PLAIN: frozenset[type] = frozenset({PlainText})
+_TEXTS: frozenset[type] = frozenset({str, PlainText})
+_INTEGERS: frozenset[type] = frozenset({int})
+_NUMBERS: frozenset[type] = frozenset({int, float})
+
+#: Values for which `_format` keeps what it has made.
+_MANY = 1000
+
+
+def joined(values: Sequence[Any], types: frozenset[type], between: str) -> str:
+    """The texts of values, joined by ``between``.
+
+    :param types: of the values (see `types_of`). Floats are finite.
+    """
+    if types == _PLAIN:
+        quoted_between = f'"{between}"'
+        return f'"{quoted_between.join(values)}"'
+    if types <= _TEXTS:
+        return between.join(map(quoted, values))
+    if types <= _NUMBERS:
+        return between.join(map(repr, values))
+    return between.join(map(encode, values))
+
+
+def listed(values: list[Any], types: frozenset[type]) -> str:
+    """The text of a list of values; ``types`` as for `joined`."""
+    if types == _INTEGERS and len(values) <= _MANY:
+        return _format(len(values)) % tuple(values)  # a third quicker than to make a text of each
+    return f"[{joined(values, types, ', ')}]" if types == _PLAIN else encode(values)
+
+
+@lru_cache(maxsize=16)
+def _format(values: int) -> str:
+    return f"[{', '.join(['%d'] * values)}]"
+
+
+class Attributes:
+    """Texts of the attributes of tasks. What consecutive tasks share is encoded once.
+
+    :param raw: an object that stands for a text which is not known yet, and what is put in its place.
+    """
+
+    def __init__(self, raw: tuple[Any, str] | None = None) -> None:
+        self._known: dict[str, tuple[Any, str]] = {}
+        self._placeholder: Any
+        self._placeholder, self._raw_text = raw or (self, "")
+
+    def text(self, attributes: Mapping[str, Any]) -> str:
+        """The text of an object without its braces."""
+        parts = []
+        for name, value in attributes.items():
+            known = self._known.get(name)
+            # The same object as in the task before, which is still held here: so nobody else can be at its address.
+            if known is None or known[0] is not value:
+                text = self._raw_text if value is self._placeholder else encode(value)
+                known = self._known[name] = (value, f"{quoted(name)}: {text}")
+            parts.append(known[1])
+        return ", ".join(parts)
