@@ -27,8 +27,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from sosw_airflow.exceptions import Fault, InvalidConfiguration
-
 try:
     from airflow.sdk import BaseOperator
 except ImportError:
@@ -174,6 +172,8 @@ def find_connection(conn_id: str) -> Any | None:
         variable = f"AIRFLOW_CONN_{conn_id.upper()}"
         if not os.environ.get(variable):
             return None
+    from sosw_airflow.exceptions import Fault, InvalidConfiguration
+
     problem = f"cannot be read by Airflow from the environment variable {variable}: "
     problem += "it must be a URI, or a JSON object whose extra is a JSON object too"
     raise InvalidConfiguration([Fault(f"Connection {conn_id}", problem)])

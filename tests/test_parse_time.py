@@ -51,6 +51,11 @@ from airflow import DAG
 from airflow.models import Connection, Variable
 from sosw_airflow._compat import BaseHook
 
+try:
+    from airflow.sdk import Variable as OfTasks
+except ImportError:
+    OfTasks = Variable
+
 
 def forbidden(what):
     def refuse(*arguments, **names):
@@ -66,6 +71,7 @@ with (
     patch("sqlite3.dbapi2.connect", forbidden("a database")),
     patch("sqlalchemy.engine.Engine.connect", forbidden("a database")),
     patch.object(Variable, "get", forbidden("a Variable")),
+    patch.object(OfTasks, "get", forbidden("a Variable")),
     patch.object(BaseHook, "get_connection", forbidden("a Connection")),
 ):
     dag = runpy.run_path(sys.argv[1])["dag"]
