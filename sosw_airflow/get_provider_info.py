@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sosw_airflow.connection_forms import LABOURER_FORM, SOSW_FORM
+
 __all__ = ["get_provider_info"]
 
 
@@ -42,11 +44,13 @@ def get_provider_info() -> dict[str, Any]:
                 "connection-type": "sosw",
                 "hook-class-name": "sosw_airflow.hooks.sosw.SoswHook",
                 "hook-name": "sosw",
+                **SOSW_FORM,
             },
             {
                 "connection-type": "sosw_labourer",
                 "hook-class-name": "sosw_airflow.hooks.labourer.SoswLabourerHook",
                 "hook-name": "sosw labourer",
+                **LABOURER_FORM,
             },
         ],
     }

@@ -43,7 +43,7 @@ class Labourer:
     @property
     def arn(self) -> str | None:
         """The function's ARN, where it is configured."""
-        return self.settings.get("arn")
+        return self.settings.get("arn") or None  # a form gives an empty text
 
 
 def labourers_from(text: str | None) -> dict[str, Labourer]:

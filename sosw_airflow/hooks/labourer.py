@@ -6,6 +6,7 @@ from typing import Any
 
 from sosw_airflow._compat import BaseHook, find_connection
 from sosw_airflow.config.registry import LABOURER_CONN_TYPE, Labourer
+from sosw_airflow.connection_forms import LABOURER_FORM, form_behaviour, form_widgets
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
 from sosw_airflow.hooks.extras import extras_of
 
@@ -36,10 +37,11 @@ class SoswLabourerHook(BaseHook):
         return Labourer(self.labourer_conn_id, extras_of(connection, self.labourer_conn_id))
 
     @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The form's fields, for Airflow before 3.2; newer ones read them from the provider info."""
+        return form_widgets(LABOURER_FORM)
+
+    @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Only the extras count."""
-        return {
-            "hidden_fields": ["host", "port", "login", "password", "schema"],
-            "relabeling": {"extra": "Settings (JSON)"},
-            "placeholders": {"extra": '{"arn": "arn:aws:lambda:...", "max_simultaneous_invocations": 10}'},
-        }
+        """Which of Airflow's own fields are shown, and how."""
+        return form_behaviour(LABOURER_FORM)

@@ -16,6 +16,7 @@ from sosw_airflow.config.registry import (
     labourers_from,
 )
 from sosw_airflow.config.settings import SoswSettings
+from sosw_airflow.connection_forms import SOSW_FORM, form_behaviour, form_widgets
 from sosw_airflow.exceptions import Fault, InvalidConfiguration, SoswError, UnknownLabourer
 from sosw_airflow.hooks.extras import extras_of
 from sosw_airflow.jobs.schema import JobSchema
@@ -148,10 +149,11 @@ class SoswHook(BaseHook):
         return (False, " ".join(problems)) if problems else (True, "The tables, the index and the bucket are there.")
 
     @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The form's fields, for Airflow before 3.2; newer ones read them from the provider info."""
+        return form_widgets(SOSW_FORM)
+
+    @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Only the extras count."""
-        return {
-            "hidden_fields": ["host", "port", "login", "password", "schema"],
-            "relabeling": {"extra": "Settings (JSON)"},
-            "placeholders": {"extra": '{"queue_bucket": "my-sosw-bucket", "aws_conn_id": "aws_default"}'},
-        }
+        """Which of Airflow's own fields are shown, and how."""
+        return form_behaviour(SOSW_FORM)
