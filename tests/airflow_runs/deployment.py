@@ -30,6 +30,17 @@ PATIENCE = 300.0
 COMMAND_SECONDS = 300.0
 
 
+#: Imported by the scheduler, whose forks run the Airflow tasks: else each of them imports boto3 and its provider anew.
+PRELOAD = """
+import sys
+
+if "scheduler" in sys.argv:
+    import boto3
+    import airflow.providers.amazon.aws.hooks.base_aws
+    import sosw_airflow.stores.scheduling
+"""
+
+
 class AirflowTrouble(AssertionError):
     """A command failed, or what was waited for did not come. The message has the end of the logs."""
 
@@ -133,6 +144,9 @@ class Airflow:
         folder.mkdir(parents=True)
         for name, text in self._dags.items():
             (folder / name).write_text(text)
+
+        (self.home / "config").mkdir()
+        (self.home / "config" / "airflow_local_settings.py").write_text(PRELOAD)
 
     def _import_dags(self) -> None:
         self.command("dags", "reserialize")
