@@ -47,6 +47,13 @@ class Block:
         """Each line on its own."""
         return self.text.split("\n")
 
+    def size_of_last(self, tasks: int) -> int:
+        """Characters of so many lines at the end, without newlines."""
+        if tasks == self.tasks:
+            return len(self.text) - tasks + 1
+        before = self.text.rsplit("\n", tasks)[0]
+        return len(self.text) - len(before) - tasks
+
     def measure(self) -> None:
         """Make ``longest`` exact."""
         self.longest = max(map(len, self.lines()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from sosw_airflow.jobs.blocks import Block
 from sosw_airflow.jobs.rows import row_size_of_line
 
 __all__ = ["MAX_PAGE_ROWS", "MAX_PAGE_ROWS_WITH_META", "Page", "PageCutter", "PageLimits", "cut_pages", "write_units"]
@@ -59,16 +60,42 @@ def write_units(line_bytes: int) -> int:
 
 
 class PageCutter:
-    """Decides, line by line, where a page ends; it keeps numbers only.
+    """Decides where a page ends; it keeps numbers only.
 
     :ivar pages: pages begun so far.
-    :ivar units: write units of the present page.
+    :ivar units: write units of the present page; kept by `begins_page` alone.
     """
 
     def __init__(self, limits: PageLimits) -> None:
         self._limits = limits
         self._most_units = limits.units or _MAX_PAGE_BYTES
         self._rows = self._bytes = self.units = self.pages = 0
+
+    def take(self, block: Block) -> None:
+        """Take many lines at once; the pages are those of `begins_page` for each of them."""
+        if not self._only_rows_count(block):
+            block.measure()
+            if not self._only_rows_count(block):
+                for line in block.lines():
+                    self.begins_page(len(line))
+                return
+        full = self._limits.rows
+        if self.pages == 0:
+            self._rows = full  # as if a page had just ended
+        begun, last = divmod(self._rows + block.tasks - 1, full)
+        self._rows = last + 1
+        if begun:
+            self.pages += begun
+            self._bytes = self.units = 0
+        added = min(self._rows, block.tasks)  # lines of the block in what is now the present page
+        self._bytes += block.size_of_last(added) + added * row_size_of_line(0)
+
+    def _only_rows_count(self, block: Block) -> bool:
+        """Whether pages cannot end for another reason than their number of rows while this block is taken."""
+        rows, largest = self._limits.rows, row_size_of_line(block.longest)
+        return not self._limits.units and max(rows * largest, self._bytes + (rows - self._rows) * largest) <= (
+            _MAX_PAGE_BYTES
+        )
 
     def begins_page(self, line_bytes: int) -> bool:
         """Take the next line; True where it is the first of a page."""

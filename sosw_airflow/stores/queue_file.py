@@ -155,11 +155,11 @@ class QueueFileWriter:
                 if kind is None:
                     raise
 
-    def write(self, line: str) -> None:
-        """Add a line (ASCII, without its end)."""
-        self._buffer += line.encode("ascii")
+    def write(self, lines: str) -> None:
+        """Add a line, or several with newlines between them (ASCII, without the end of the last one)."""
+        self._buffer += lines.encode("ascii")
         self._buffer += b"\n"
-        self.size += len(line) + 1
+        self.size += len(lines) + 1
         if len(self._buffer) >= PART_BYTES:
             self._send_part()
 

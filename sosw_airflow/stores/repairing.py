@@ -17,6 +17,7 @@ from itertools import count
 from typing import Any, Protocol
 
 from sosw_airflow.exceptions import JobCancelled, JobConflict, JobRecordDamaged, JobUnfinished, UnknownJob
+from sosw_airflow.jobs.blocks import Block, blocks_of_lines
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.stores.closed_tasks import ClosedTasks
@@ -53,11 +54,14 @@ class RepairRequest:
         """What a conflict compares."""
         return {"repairs": self.identity.repairs, "tasks": self.fingerprint[:12]}
 
-    def lines(self, codec: LineCodec) -> Iterator[str]:
+    def blocks(self, codec: LineCodec) -> Iterator[Block]:
         """The failed tasks as lines of the queue file, in the order that they had in the repaired job.
 
         :raises JobRecordDamaged: a failed task's row is gone, or cannot be read.
         """
+        return blocks_of_lines(self._lines(codec))
+
+    def _lines(self, codec: LineCodec) -> Iterator[str]:
         if self.watch.header is None:
             self.watch.poll()
         closed_tasks = ClosedTasks(self.watch.dynamodb, self.watch.tables, self.identity.labourer_id)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal, Protocol
 
+from sosw_airflow.jobs.blocks import Block, blocks_of
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.identity import JobIdentity, fingerprint, outline
 from sosw_airflow.jobs.periods import DataInterval
@@ -39,8 +40,8 @@ class Request(Protocol):
     def outline(self) -> dict[str, str]:
         """A short text for each part of what the tasks follow from, to say later what has changed."""
 
-    def lines(self, codec: LineCodec) -> Iterator[str]:
-        """The tasks as lines of the queue file, without newlines."""
+    def blocks(self, codec: LineCodec) -> Iterator[Block]:
+        """The tasks as lines of the queue file."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,6 @@ class ScheduleRequest:
         """A short text for each part of the job."""
         return outline(self.expansion.job, self.expansion.schema, self.reference_date)
 
-    def lines(self, codec: LineCodec) -> Iterator[str]:
+    def blocks(self, codec: LineCodec) -> Iterator[Block]:
         """The tasks as lines of the queue file."""
-        whole = self.expansion.passed_whole
-        for index, task in enumerate(self.expansion):
-            yield codec.line(task, index, labourer_first=whole)
+        return blocks_of(self.expansion, codec)

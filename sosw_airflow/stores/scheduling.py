@@ -162,10 +162,10 @@ class JobScheduler:
         cutter = PageCutter(limits)
         progress = Progress(f"Planning job {identity.job_id}", None)
         with queue_file.writer() as plan:
-            for line in request.lines(self._codec(request.identity.labourer_id)):
-                plan.write(line)
-                cutter.begins_page(len(line))
-                progress.add(1)
+            for block in request.blocks(self._codec(identity.labourer_id)):
+                plan.write(block.text)
+                cutter.take(block)
+                progress.add(block.tasks)
                 self._check_stop()
             tasks = progress.done
             if not tasks:
@@ -213,8 +213,8 @@ class JobScheduler:
         """Write the queue file of a planned job again, which somebody has removed. The job is known to be the same."""
         log.warning("The queue file of the job %s is gone; it is made again.", header.job_id)
         with self._planned_file(header).writer() as plan:
-            for line in request.lines(self._codec(request.identity.labourer_id)):
-                plan.write(line)
+            for block in request.blocks(self._codec(header.labourer_id)):
+                plan.write(block.text)
             if plan.size != header.queue_bytes:
                 raise JobRecordDamaged(
                     f"The queue file s3://{header.queue_bucket}/{header.queue_key} is gone, and the job expands to "

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sosw_airflow.jobs.blocks import Block
 from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, PageCutter, PageLimits, cut_pages, write_units
 from sosw_airflow.jobs.rows import row_size_of_line
 
@@ -105,3 +106,30 @@ def test_pages_come_one_at_a_time() -> None:
     pages = cut_pages(counted(), PageLimits(rows=10))  # type: ignore[arg-type]
     assert [0, 1, 2] == [page.number for page in itertools.islice(pages, 3)]
     assert 31 == read
+
+
+@given(st.lists(st.tuples(lengths, st.booleans()), max_size=12), limits)
+def test_many_lines_at_once(parts: list[tuple[list[int], bool]], limits: PageLimits) -> None:
+    """Blocks, alone and between single lines, are cut into the same pages; their longest line may be a guess."""
+    cutter, line_by_line = PageCutter(limits), PageCutter(limits)
+    for sizes, guessed in parts:
+        expected = [line_by_line.begins_page(size) for size in sizes]
+        if sizes:
+            cutter.take(Block("\n".join(lines_of(sizes)), len(sizes), max(sizes) + 5000 * guessed))
+        assert line_by_line.pages == cutter.pages
+        assert line_by_line.begins_page(100) == cutter.begins_page(100), expected
+
+
+def test_blocks_of_small_lines_are_counted() -> None:
+    """As many pages as single lines would make, whatever the blocks."""
+    for size in (1, 98, 99, 100, 1000):
+        cutter = PageCutter(PageLimits())
+        for _ in range(3):
+            cutter.take(Block("\n".join(["x" * 100] * size), size, 100))
+        assert -(-3 * size // MAX_PAGE_ROWS) == cutter.pages
+
+
+@pytest.mark.parametrize(("tasks", "size"), [(0, 0), (1, 3), (2, 5), (3, 6)])
+def test_the_size_of_the_last_lines(tasks: int, size: int) -> None:
+    """Without newlines."""
+    assert size == Block("a\nbb\nccc", 3, 3).size_of_last(tasks)

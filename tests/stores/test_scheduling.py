@@ -16,6 +16,7 @@ from sosw_airflow.exceptions import (
     QueueFull,
     TaskTooLarge,
 )
+from sosw_airflow.jobs.blocks import blocks_of_lines
 from sosw_airflow.jobs.rows import Row, row_item
 from sosw_airflow.stores.job_record import RECORD_SECONDS, JobRecords, JobState
 from sosw_airflow.stores.page_writer import Stopped
@@ -233,8 +234,7 @@ def test_a_plan_that_cannot_be_made_again(installation: Installation, monkeypatc
     plan(installation)
     installation.aws.s3.delete_object(Bucket=installation.aws.bucket, Key=KEY)
     scheduler = installation.scheduler()
-    lines = ScheduleRequest.lines
-    monkeypatch.setattr(ScheduleRequest, "lines", lambda request, codec: list(lines(request, codec))[1:])
+    monkeypatch.setattr(ScheduleRequest, "blocks", lambda request, codec: blocks_of_lines(["{}"]))
 
     with pytest.raises(JobRecordDamaged, match=f"{KEY} is gone, and the job expands to .* bytes now"):
         scheduler.schedule(request_for())
@@ -498,7 +498,7 @@ def test_a_refused_job_leaves_nothing(
     installation = make_installation(**settings)
     scheduler = installation.scheduler()
     if refused is InvalidJob:
-        monkeypatch.setattr(ScheduleRequest, "lines", lambda request, codec: iter(()))
+        monkeypatch.setattr(ScheduleRequest, "blocks", lambda request, codec: iter(()))
     if multipart:
         monkeypatch.setattr("sosw_airflow.stores.queue_file.PART_BYTES", 1)
 
@@ -516,6 +516,8 @@ def test_a_refused_job_leaves_nothing(
 
 def test_a_plan_in_several_parts(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long plan is uploaded in parts and read in ranges, neither of which changes the tasks."""
+    monkeypatch.setattr("sosw_airflow.jobs.blocks._RUN", 1)
+    monkeypatch.setattr("sosw_airflow.jobs.blocks._BLOCK", 1)
     monkeypatch.setattr("sosw_airflow.stores.queue_file.PART_BYTES", 150)
     monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
     monkeypatch.setattr("sosw_airflow.stores.queue_file.READ_BYTES", 37)
