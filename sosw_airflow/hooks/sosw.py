@@ -139,14 +139,25 @@ class SoswHook(BaseHook):
         )
 
     def test_connection(self) -> tuple[bool, str]:
-        """Say whether the tables and the bucket exist: Airflow's "Test" button."""
-        from sosw_airflow.stores.checks import missing_parts
+        """Look at each table, index and the bucket: Airflow's "Test" button. Says what is wrong first, and its mend."""
+        from sosw_airflow.stores.checks import examine
+        from sosw_airflow.stores.findings import Level
 
         try:
-            problems = missing_parts(self.deployment())
+            findings = list(examine(self.examined()))
         except SoswError as error:
             return False, str(error)
-        return (False, " ".join(problems)) if problems else (True, "The tables, the index and the bucket are there.")
+        worst_first = sorted(findings, key=lambda each: (Level.ERROR, Level.WARNING, Level.OK).index(each.level))
+        marks = {Level.ERROR: "WRONG: ", Level.WARNING: "Note: ", Level.OK: ""}
+        text = "\n".join(f"{marks[each.level]}{each}" for each in worst_first)
+        return not any(each.level is Level.ERROR for each in findings), text
+
+    def examined(self) -> Any:
+        """The deployment with clients that give up soon, for looking at one that may not work."""
+        from dataclasses import replace
+
+        dynamodb = self.client("dynamodb", attempts=2)
+        return replace(self.deployment(), dynamodb=dynamodb, dynamodb_once=dynamodb, s3=self.client("s3", attempts=2))
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:

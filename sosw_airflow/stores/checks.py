@@ -1,58 +1,185 @@
-"""Looks whether what a Connection names is there."""
+"""Looks whether the tables, indexes and the bucket that a Connection names are there, and as they must be."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
 
-from sosw_airflow.exceptions import SoswError
-from sosw_airflow.stores.aws_errors import explained
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sosw_airflow.exceptions import AccessDenied, MissingBucket, MissingTable, SoswError
+from sosw_airflow.stores.aws_errors import explain, explained
+from sosw_airflow.stores.findings import Finding, Level, error, ok, warning
 from sosw_airflow.stores.job_record import JobRecords
-from sosw_airflow.stores.task_queue import TaskQueue, table_capacity
+from sosw_airflow.stores.table_checks import compare_table
+from sosw_airflow.stores.tables import TableDefinition, table_definitions
+from sosw_airflow.stores.task_queue import TaskQueue
 
 if TYPE_CHECKING:
     from sosw_airflow.stores.scheduling import Deployment
 
-__all__ = ["missing_parts"]
+__all__ = ["examine"]
 
 #: A labourer, or a job, of which there is nothing.
 _NOBODY = "-"
 
+#: The extra of the Connection that names each table, in the order of `table_definitions`, and that of its index.
+_SETTINGS = (
+    ("tasks_table", "index_greenfield"),
+    ("closed_tasks_table", "closed_tasks_index"),
+    ("retry_tasks_table", ""),
+    ("jobs_table", ""),
+    ("meta_table", ""),
+)
 
-def missing_parts(deployment: Deployment) -> list[str]:
-    """A sentence for each table, index or bucket that is not there or cannot be reached."""
-    checks = [_look_at_tasks, _look_at_jobs, _look_at_bucket]
-    if deployment.tables.meta_table is not None:
-        checks.append(_look_at_meta)
-    problems = []
-    for check in checks:
-        try:
-            check(deployment)
-        except SoswError as error:  # noqa: PERF203 - a few checks
-            problems.append(str(error))
-    return problems
-
-
-# Each looks in two ways: the description says best what is missing, but an identity need not be allowed to read it, and
-# then what the scheduling itself asks has to show whether the table is there.
+#: Seconds that this machine's clock may differ from AWS's. AWS refuses requests from 5 minutes on (S3: 15).
+_SKEW = 30
+_WORST_SKEW = 240
 
 
-def _look_at_tasks(deployment: Deployment) -> None:
-    table, index = deployment.tables.tasks_table, deployment.tables.index_greenfield
-    table_capacity(deployment.dynamodb, table, setting="tasks_table", index=index)
-    TaskQueue(deployment.dynamodb, table, index, _NOBODY, now=deployment.now).newest()
+def examine(deployment: Deployment) -> Iterator[Finding]:
+    """Every table, index and the bucket, one after the other; one finding alone where AWS cannot be reached at all."""
+    descriptions = []
+    for definition, settings in zip(table_definitions(deployment.tables), _SETTINGS, strict=False):
+        reply = _describe(deployment, definition, settings[0])
+        if isinstance(reply, Finding):
+            yield reply
+            if reply.check in ("endpoint", "credentials"):
+                return
+        else:
+            yield from compare_table(definition, settings, reply["Table"])
+            if definition.ttl_attribute:
+                yield from _time_to_live(deployment, definition)
+        descriptions.append(reply)
+    if all(isinstance(each, Finding) and each.check == "missing" for each in descriptions):
+        yield _wrong_region(deployment)
+    yield from _clock(deployment, [each for each in descriptions if not isinstance(each, Finding)])
+    yield from _bucket(deployment)
 
 
-def _look_at_jobs(deployment: Deployment) -> None:
-    table = deployment.tables.jobs_table
-    table_capacity(deployment.dynamodb, table, setting="jobs_table")
-    JobRecords(deployment.dynamodb, table, now=deployment.now).header(_NOBODY)
+def _describe(deployment: Deployment, definition: TableDefinition, setting: str) -> dict[str, Any] | Finding:
+    """The table as DynamoDB describes it, or why it cannot be described."""
+    try:
+        with explained(action="dynamodb:DescribeTable", resource=definition.name, setting=setting):
+            return dict(deployment.dynamodb.describe_table(TableName=definition.name))
+    except MissingTable:
+        return _missing_table(deployment, definition, setting)
+    except AccessDenied as denied:
+        unreadable = _without_description(deployment, setting)
+        mend = "Allow it, so that the pace can follow the table's capacity, or leave it."
+        return unreadable or warning("table", definition.name, f"cannot be described. {denied}", mend)
+    except SoswError as failed:
+        if _is_unreachable(failed):
+            return _unreachable(deployment, failed)
+        return error("table", definition.name, str(failed), "")
 
 
-def _look_at_meta(deployment: Deployment) -> None:
-    table_capacity(deployment.dynamodb, str(deployment.tables.meta_table), setting="meta_table")
+# -- tables ------------------------------------------------------------------------------------------------------------
 
 
-def _look_at_bucket(deployment: Deployment) -> None:
+def _missing_table(deployment: Deployment, definition: TableDefinition, setting: str) -> Finding:
+    level = Level.WARNING if setting == "retry_tasks_table" else Level.ERROR  # only sosw itself uses that one
+    mend = (
+        f"Create it (sosw-airflow init, or docs/tables.md), or correct {setting!r} or 'region_name' in the extras of "
+        f"the sosw Connection."
+    )
+    return Finding(level, "missing", definition.name, f"does not exist in {_region(deployment)}.", mend)
+
+
+def _without_description(deployment: Deployment, setting: str) -> Finding | None:
+    """What the scheduling itself reads has to show whether a table is there that may not be described."""
+    tables = deployment.tables
+    try:
+        if setting == "tasks_table":
+            TaskQueue(
+                deployment.dynamodb, tables.tasks_table, tables.index_greenfield, _NOBODY, now=deployment.now
+            ).newest()
+        elif setting == "jobs_table":
+            JobRecords(deployment.dynamodb, tables.jobs_table, now=deployment.now).header(_NOBODY)
+    except AccessDenied as denied:
+        # Neither describing nor reading: most likely nothing is allowed at all, or the credentials are wrong.
+        return error(
+            "credentials", "credentials", str(denied), "Look at aws_conn_id, its keys or role, and its policy."
+        )
+    except SoswError as failed:
+        return error("table", getattr(tables, setting), str(failed), "")
+    return None
+
+
+def _time_to_live(deployment: Deployment, definition: TableDefinition) -> Iterator[Finding]:
+    try:
+        with explained(action="dynamodb:DescribeTimeToLive", resource=definition.name):
+            reply = deployment.dynamodb.describe_time_to_live(TableName=definition.name)
+    except SoswError:
+        return  # nothing depends on it but the size of the table
+    told = reply.get("TimeToLiveDescription", {})
+    if told.get("TimeToLiveStatus") in ("ENABLED", "ENABLING") and (
+        told.get("AttributeName", definition.ttl_attribute) == definition.ttl_attribute
+    ):
+        yield ok("ttl", definition.name, f"removes old records by itself ({definition.ttl_attribute}).")
+        return
+    command = (
+        f"aws dynamodb update-time-to-live --table-name {definition.name} "
+        f"--time-to-live-specification Enabled=true,AttributeName={definition.ttl_attribute}"
+    )
+    yield warning("ttl", definition.name, "has no time to live, so that old records stay for ever.", f"Run: {command}")
+
+
+# -- everything else ---------------------------------------------------------------------------------------------------
+
+
+def _region(deployment: Deployment) -> str:
+    return str(deployment.dynamodb.meta.region_name)
+
+
+def _is_unreachable(failed: SoswError) -> bool:
+    cause = failed.__cause__
+    return isinstance(cause, BotoCoreError) and not isinstance(cause, ClientError)
+
+
+def _unreachable(deployment: Deployment, failed: SoswError) -> Finding:
+    address = deployment.dynamodb.meta.endpoint_url
+    mend = "Correct 'endpoint_url' or 'region_name' in the extras of the sosw Connection, or let this machine reach it."
+    return error("endpoint", str(address), f"cannot be reached: {failed.__cause__}.", mend)
+
+
+def _wrong_region(deployment: Deployment) -> Finding:
+    mend = "Correct 'region_name' in the extras of the sosw Connection, or look at the account of aws_conn_id."
+    return error("region", _region(deployment), "has none of the tables: it is the wrong region or account.", mend)
+
+
+def _clock(deployment: Deployment, replies: list[dict[str, Any]]) -> Iterator[Finding]:
+    dates = [each.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date") for each in replies]
+    if not dates or not dates[-1]:
+        return
+    try:
+        theirs = parsedate_to_datetime(dates[-1]).astimezone(timezone.utc).timestamp()
+    except (TypeError, ValueError):
+        return
+    skew = deployment.now() - theirs
+    if abs(skew) <= _SKEW:
+        yield ok("clock", "clock", "agrees with AWS's.")
+        return
+    text = f"is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} AWS's."
+    mend = "Synchronise this machine's clock (NTP): AWS refuses requests from 5 minutes on."
+    yield Finding(Level.ERROR if abs(skew) > _WORST_SKEW else Level.WARNING, "clock", "clock", text, mend)
+
+
+def _bucket(deployment: Deployment) -> Iterator[Finding]:
     bucket = deployment.queue_bucket
-    with explained(action="s3:ListBucket", resource=bucket, setting="queue_bucket", bucket=True):
+    try:
         deployment.s3.head_bucket(Bucket=bucket)
+    except (ClientError, BotoCoreError) as failed:
+        what = explain(failed, action="s3:ListBucket", resource=bucket, setting="queue_bucket", bucket=True)
+        if isinstance(what, MissingBucket):
+            mend = "Create it, or correct 'queue_bucket' in the extras of the sosw Connection."
+            yield error("bucket", bucket, "does not exist.", mend)
+        elif isinstance(what, AccessDenied):
+            mend = "Allow s3:ListBucket to have it checked, or correct 'queue_bucket': it may be somebody else's."
+            yield warning("bucket", bucket, "may not be looked at.", mend)
+        else:
+            yield error("bucket", bucket, str(what), "Correct 'queue_bucket' or 'region_name'.")
+    else:
+        yield ok("bucket", bucket, "is there.")
