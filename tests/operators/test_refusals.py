@@ -197,7 +197,9 @@ def test_an_unknown_queue_position(schedule: Schedule, context: MakeContext, tut
 
 def test_an_unknown_choice_on_clear(schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]) -> None:
     """The choices that exist are named."""
-    with pytest.raises(errors.InvalidConfiguration, match="on_clear: must be 'reschedule' or 'failed' or 'resume', not 'again'"):
+    with pytest.raises(
+        errors.InvalidConfiguration, match="on_clear: must be 'reschedule' or 'failed' or 'resume', not 'again'"
+    ):
         schedule(tutorial_job, on_clear="again").execute(context())
 
 
