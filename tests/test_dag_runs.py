@@ -388,6 +388,7 @@ def test_identity() -> None:
         "map_index": 7,
         "generation": 3,
         "labourer_id": "worker",
+        "repairs": "",
     }
 
 
