@@ -24,7 +24,7 @@ _RUN = 100
 _BLOCK = 64 * 1024
 
 #: Characters of patterns that are kept for the days after the first; the rest is made anew for each day.
-_PATTERNS = 8 * 1024 * 1024
+_PATTERNS = 16 * 1024 * 1024
 
 #: Stands for the day in a pattern. JSON text has no control characters, so it can be nothing else.
 _DAY = "\0"

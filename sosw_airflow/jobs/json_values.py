@@ -17,6 +17,7 @@ Path = tuple[str | int, ...]
 #: Deeper than any business job; it also ends the walk through a document that contains itself.
 _DEEPEST = 100
 _PLAIN = frozenset({str, PlainText, int, bool, type(None)})
+_TEXT = {str}
 _PLAIN_OR_FLOAT = _PLAIN | {float}
 
 
@@ -68,7 +69,7 @@ def _container_faults(mapping: dict[Any, Any] | None, values: Any, path: Path, t
     if len(path) >= _DEEPEST:
         yield Fault(dotted(path[:4]) + "...", f"is nested more than {_DEEPEST} levels deep, or contains itself")
         return
-    if mapping is not None:
+    if mapping is not None and set(map(type, mapping)) != _TEXT:
         for key in mapping:
             if not isinstance(key, str):
                 subject = "" if path else "the document "

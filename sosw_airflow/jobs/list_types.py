@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["ListTypes", "PlainText", "are_flat", "are_objects", "types_of"]
 
 #: Values from which on it is quicker to remember what was found than to look again.
-_LONG = 50
+_LONG = 10
 
 #: Texts that are joined at once, so that no copy of a whole list comes to be.
 _TOGETHER = 1000
@@ -26,6 +26,7 @@ class PlainText(str):
 
 _PLAIN: frozenset[type] = frozenset({PlainText})
 _TEXT: frozenset[type] = frozenset({str})
+_USUAL: frozenset[type] = frozenset({str, PlainText, int, float, bool})
 
 
 class ListTypes:
@@ -63,7 +64,7 @@ def types_of(values: Sequence[Any]) -> frozenset[type]:
 
 def are_flat(types: frozenset[type]) -> bool:
     """Whether values of these types are text, numbers, true or false."""
-    return all(issubclass(each, (str, int, float)) for each in types)
+    return types <= _USUAL or all(issubclass(each, (str, int, float)) for each in types)
 
 
 def are_objects(types: frozenset[type]) -> bool:

@@ -18,9 +18,9 @@ __all__ = ["Leaf", "Walk"]
 _UNCHUNKED = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Leaf:
-    """Tasks that differ in one attribute only.
+    """Tasks that differ in one attribute only. Not to be changed.
 
     :ivar base: attributes that all of them have; not to be changed.
     :ivar attribute: the plural name of the attribute that varies, or None for the single task ``base``.
@@ -159,6 +159,8 @@ class Walk:
                 f"values is {excerpt(wrong)}",
             )
             return
+        leaf_size = self._size_of_leaves(level + 1, {**base, plural: [None]})
+        following = self._attributes[level + 1].plural if leaf_size else ""
         for position, value in enumerate(values):
             here = (*path, position) if listed else path
             if all(below is None for below in value.values()):
@@ -170,6 +172,8 @@ class Walk:
                 task = {**base, plural: [name]}
                 if below is None:
                     yield Leaf(task)
+                elif leaf_size and (listed_below := self._nothing_but_values(below, following)):
+                    yield Leaf(task, following, listed_below, leaf_size, self._types.of(listed_below))
                 elif not isinstance(below, dict):
                     self._fault(
                         (*here, name), f"must be an object or null where {plural} are chunked, not {excerpt(below)}"
@@ -180,6 +184,26 @@ class Walk:
                     if not self._checked:
                         self.faults.extend(row_faults(below, (*here, name)))
                     yield Leaf({**task, **below})
+
+    def _size_of_leaves(self, level: int, outer: dict[str, Any]) -> int:
+        """The size of batches where a node of this level has nothing but values; 0 where it is not to be chunked.
+
+        Most nodes are such, and need no look at all that a node may have.
+        """
+        if level == len(self._attributes):
+            return 0
+        attribute = self._attributes[level]
+        if attribute.plural in ROW_NAMES or attribute.plural in attribute.all_flags:
+            return 0
+        asked = any(outer.get(flag) for flag in attribute.flags_at_top)
+        return (attribute.batch_size({}, outer) or 1) if asked else 0
+
+    def _nothing_but_values(self, node: object, plural: str) -> list[Any] | None:
+        """The values of a node that has one flat list and nothing else; None for any other."""
+        if not isinstance(node, dict) or len(node) != 1:
+            return None
+        values = node.get(plural)
+        return values if values and isinstance(values, list) and are_flat(self._types.of(values)) else None
 
     def _fault(self, path: Path, problem: str) -> None:
         self.faults.append(Fault(dotted(path), problem))
