@@ -6,6 +6,8 @@ PYTHON ?= python3
 DATE ?= 2026-03-02
 # The releases of Airflow that test-matrix tries; empty: all of them.
 VERSIONS ?=
+# The benchmarks that `make bench` runs; empty: all of them.
+BENCH ?=
 # More arguments for pytest, for example: make test-fast PYTEST_ARGS="-k periods -x"
 PYTEST_ARGS ?=
 
@@ -46,7 +48,7 @@ demo-stop: ## end the demo's embedded AWS (its rows end with it)
 	@if [ -x .venv/bin/python ]; then .venv/bin/python -m demo stop; else echo "No demo here."; fi
 
 ##@ Develop
-.PHONY: test test-3.3 test-2.11 test-airflow test-fast test-matrix test-celery test-kills lint format build constraints ministack clean
+.PHONY: test test-3.3 test-2.11 test-airflow test-fast test-matrix test-celery test-kills bench lint format build constraints ministack clean
 test: test-3.3 test-2.11 ## all tests: everything on Airflow 3.3, then what depends on Airflow on 2.11
 
 test-3.3: $(READY) $(READY_2) $(READY_MINISTACK)
@@ -80,6 +82,10 @@ test-celery: $(UV_READY) $(READY_MINISTACK) ## mapped jobs on two Celery workers
 	  apache-airflow-providers-celery apache-airflow-providers-postgres 'celery<5.7' redis
 	.venv-celery/bin/python -m pytest tests/celery $(PYTEST_ARGS)
 # The newest provider for Celery does not know Celery 5.7 yet.
+
+bench: $(READY) $(READY_MINISTACK) ## how fast it is, beside sosw and other floors: tables, and JSON in build/benchmarks [BENCH="expansion plan"]
+	$(UV) pip install --quiet --python .venv --target build/benchmarks/packages --group bench
+	PYTHONPATH=build/benchmarks/packages .venv/bin/python -m benchmarks all $(if $(BENCH),--only $(BENCH))
 
 lint: $(READY) ## ruff, mypy, import boundaries
 	.venv/bin/ruff check .

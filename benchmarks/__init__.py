@@ -1,9 +1,20 @@
 """Figures that anyone can repeat: ``python -m benchmarks NAME``. See README.md beside this file."""
 
+#: What ``python -m benchmarks all`` runs, with these arguments.
+ALL: dict[str, list[str]] = {
+    "expansion": [],
+    "growth": [],
+    "plan": [],
+    "parse_time": [],
+    "writer": ["--parts", "sosw", "floor", "resume", "--sosw-tasks", "1000", "--resume-tasks", "1000000"],
+}
+
 #: Name on the command line → module. Each module has ``ABOUT`` (one line), ``add_arguments(parser)``, and
 #: ``run(arguments)``, which gives a `benchmarks.report.Report`.
 BENCHMARKS = {
     "expansion": "benchmarks.expansion",
+    "growth": "benchmarks.growth",
+    "plan": "benchmarks.plan",
     "parse_time": "benchmarks.parse_time",
     "writer": "benchmarks.writer",
 }

@@ -1,74 +1,42 @@
-"""From a job to the lines of its queue file: speed and memory, beside the real sosw in the same run.
+"""From a job to the bytes of its queue file: speed and memory, beside the real sosw and beside bare serialisation.
 
 Every measurement has a fresh process. Memory counts from the moment at which the job exists, so the job itself is not
-in it. ``expand`` are the tasks alone, ``lines`` the tasks with their lines of the queue file.
+in it. What is compared is processor time, since all of it is work of one thread.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from datetime import date
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from itertools import islice
 from typing import Any
 
 from benchmarks.fresh_process import Figures, measured, medians, peak_growth
+from benchmarks.jobs import JOBS, LABOURER, REFERENCE_DATE, SCHEMA
 from benchmarks.report import Report
 from benchmarks.upstream_expansion import upstream_lines, upstream_scheduler, upstream_tasks
 
-__all__ = ["ABOUT", "JOBS", "add_arguments", "run"]
+__all__ = ["ABOUT", "JOBS", "MEMORY_LIMIT", "add_arguments", "measure_ours", "run"]
 
-ABOUT = "expanding a job of a million tasks: memory, tasks a second, ratio to sosw"
-
-LABOURER = "worker"
-REFERENCE_DATE = date(2026, 11, 23)
-SCHEMA = ("section", "store", "product")
+ABOUT = "expanding jobs into the lines of their queue files: ratios to sosw, to json.dumps and to orjson"
 
 #: What the memory of one million tasks has to stay below, in MB.
 MEMORY_LIMIT = 50
 
-
-def flat(tasks: int) -> dict[str, Any]:
-    """One long list, each of its values a task."""
-    return {"isolate_sections": True, "sections": list(range(tasks))}
-
-
-def nested(tasks: int) -> dict[str, Any]:
-    """Three levels, as wide as each other; each product of each store a task."""
-    side = max(round(tasks ** (1 / 3)), 1)
-    return {"isolate_products": True, "sections": _shops(side, side, side)}
+#: The jobs of the table, and how many tasks (values, for batches) they have.
+_USUAL = {"days": 100_000, "day": 100_000, "flat": 1_000_000, "words": 1_000_000, "batches": 1_000_000}
+_USUAL["word_batches"] = 1_000_000
 
 
-def days(tasks: int) -> dict[str, Any]:
-    """Ten days of sections, stores and products: the usual job."""
-    rest = max(round((tasks / 1000) ** 0.5), 1)
-    return {
-        "period": "last_10_days",
-        "isolate_days": True,
-        "isolate_products": True,
-        "sections": _shops(rest, 10, rest * 10),
-    }
-
-
-def batches(tasks: int) -> dict[str, Any]:
-    """One long list, a hundred of its values a task: as many values as the other jobs have tasks."""
-    return {"max_sections_per_batch": 100, "sections": list(range(tasks))}
-
-
-JOBS = {"flat": flat, "nested": nested, "days": days, "batches": batches}
-
-
-def _shops(sections: int, stores: int, products: int) -> dict[str, Any]:
-    return {
-        f"section_{section}": {
-            "stores": {f"store_{store}": {"products": list(range(products))} for store in range(stores)}
-        }
-        for section in range(sections)
-    }
-
-
-def measure_ours(job: str, tasks: int, lines: bool) -> Figures:
-    """One expansion by sosw_airflow. Runs in a process of its own."""
-    from sosw_airflow.jobs import Expansion
+def measure_ours(job: str, tasks: int, file: bool = False) -> Figures:
+    """One expansion by sosw_airflow, the checks of the job included, to bytes or into a file."""
+    from sosw_airflow.jobs.blocks import blocks_of
+    from sosw_airflow.jobs.expansion import Expansion
     from sosw_airflow.jobs.rows import LineCodec
 
     document = JOBS[job](tasks)
@@ -76,87 +44,136 @@ def measure_ours(job: str, tasks: int, lines: bool) -> Figures:
     def work() -> Figures:
         count = size = 0
         expansion = Expansion(document, schema={"chunkable_attrs": SCHEMA}, reference_date=REFERENCE_DATE)
-        if lines:
-            codec = LineCodec(LABOURER)
-            for count, task in enumerate(expansion, 1):
-                size += len(codec.line(task, count)) + 1
-        else:
-            for count, _ in enumerate(expansion, 1):  # noqa: B007 - counted
-                pass
+        with tempfile.TemporaryFile() as queue_file:
+            for block in blocks_of(expansion, LineCodec(LABOURER)):
+                lines = block.text.encode("ascii")
+                count += block.tasks
+                size += len(lines) + 1
+                if file:
+                    queue_file.write(lines)
+                    queue_file.write(b"\n")
         return {"tasks": count, "bytes": size}
 
     return peak_growth(work)
 
 
-def measure_upstream(job: str, tasks: int, lines: bool) -> Figures:
-    """The same by sosw. Runs in a process of its own."""
+def measure_upstream(job: str, tasks: int) -> Figures:
+    """The same by sosw: its chunking, and its file."""
     scheduler = upstream_scheduler(SCHEMA, REFERENCE_DATE)
     document = JOBS[job](tasks)
 
     def work() -> Figures:
         rows = upstream_tasks(scheduler, document, LABOURER)
-        size = sum(len(line) + 1 for line in upstream_lines(rows)) if lines else 0
-        return {"tasks": len(rows), "bytes": size}
+        with tempfile.TemporaryFile("w") as queue_file:
+            for line in upstream_lines(rows):
+                queue_file.write(f"{line}\n")
+            return {"tasks": len(rows), "bytes": queue_file.tell()}
 
     return peak_growth(work)
 
 
+def measure_floor(job: str, tasks: int, library: str) -> Figures:
+    """Nothing but the serialisation of finished rows, by ``json`` or ``orjson``; no checks, no expansion, no file."""
+    if library == "orjson":
+        import orjson
+
+        dumps: Callable[[Any], Any] = orjson.dumps
+    else:
+        dumps = json.dumps
+    rows = _finished_rows(JOBS[job](tasks))
+
+    def work() -> Figures:
+        seconds = 0.0
+        count = 0
+        while part := list(islice(rows, 1000)):  # a few at a time, so that they do not crowd the memory
+            count += len(part)
+            begun = time.process_time()
+            for row in part:
+                dumps(row)
+            seconds += time.process_time() - begun
+        return {"tasks": count, "processor_seconds": seconds}
+
+    return peak_growth(work)
+
+
+def _finished_rows(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    from sosw_airflow.jobs.expansion import Expansion
+
+    expansion = Expansion(document, schema={"chunkable_attrs": SCHEMA}, reference_date=REFERENCE_DATE)
+    return ({**task, "labourer_id": LABOURER} for task in expansion)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How many tasks, how often, which jobs."""
-    parser.add_argument("--tasks", type=int, default=1_000_000, help="tasks of a job, about (default: %(default)s)")
+    parser.add_argument("--tasks", type=int, help="tasks of every job, about (default: 100,000 or a million)")
     parser.add_argument("--repeat", type=int, default=3, help="measurements of each, for the median (default: 3)")
-    parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS), help="default: all")
-    parser.add_argument("--without-upstream", action="store_true", help="only sosw_airflow: seconds, not minutes")
+    parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(_USUAL), help=f"default: {' '.join(_USUAL)}")
+    parser.add_argument("--without-upstream", action="store_true", help="not beside sosw: seconds, not minutes")
 
 
 def run(arguments: argparse.Namespace) -> Report:
-    """Measure every job, ours and upstream's in turns."""
+    """Measure every job, all sides in turns."""
+    with_orjson = find_spec("orjson") is not None
     report = Report(
         name="expansion",
-        title=f"Expansion of jobs, medians of {arguments.repeat}",
+        title=f"From jobs to the bytes of their queue files, medians of {arguments.repeat}",
         columns=[
             ("job", "job"),
             ("tasks", "tasks"),
-            ("peak MB", "lines_peak_mb"),
-            ("expand tasks/s", "expand_rate"),
-            ("x sosw", "expand_ratio"),
-            ("lines tasks/s", "lines_rate"),
-            ("x sosw", "lines_ratio"),
-            ("sosw's peak MB", "upstream_lines_peak_mb"),
+            ("tasks/s", "rate"),
+            ("µs/task", "task_us"),
+            ("x sosw", "times_sosw"),
+            ("of json.dumps", "of_json"),
+            ("of orjson", "of_orjson"),
+            ("peak MB", "peak_mb"),
+            ("sosw's peak MB", "upstream_peak_mb"),
         ],
         notes=(
-            f"peak MB: how far the process grows beyond the job while lines are made; the limit is {MEMORY_LIMIT} MB.",
-            "expand: tasks alone; lines: tasks and their lines of the queue file. Checking the job is part of both.",
-            "x sosw: how many times as fast as construct_job_data of sosw, for lines with its json.dumps.",
+            "Checking the job is part of the figures. Processor time.",
+            "x sosw: how many times as fast as sosw's construct_job_data with its json.dumps, either into a file.",
+            "of json.dumps, of orjson: our time as a part of what that library takes to serialise finished rows.",
+            *(() if with_orjson else ("orjson is not installed: `make bench` installs it.",)),
+            f"peak MB: how far the process grows beyond the job; the limit is {MEMORY_LIMIT} MB for a million tasks.",
         ),
     )
     for job in arguments.jobs:
-        report.rows.append(_row(job, arguments))
+        report.rows.append(_row(job, arguments, with_orjson=with_orjson))
     return report
 
 
-def _row(job: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    sides = ["ours"] if arguments.without_upstream else ["ours", "upstream"]
-    row: dict[str, Any] = {"job": job}
-    for kind in ("expand", "lines"):
-        runs: dict[str, list[Figures]] = {side: [] for side in sides}
-        for number in range(arguments.repeat):
-            for side in sides:
-                sys.stderr.write(f"{job}, {kind}, {side}, {number + 1} of {arguments.repeat}\n")
-                figures = measured(
-                    f"benchmarks.expansion:measure_{side}", job=job, tasks=arguments.tasks, lines=kind == "lines"
-                )
-                runs[side].append(figures)
-        ours = medians(runs["ours"])
-        row["tasks"] = int(ours["tasks"])
-        row[f"{kind}_seconds"] = ours["seconds"]
-        row[f"{kind}_rate"] = ours["tasks"] / ours["seconds"]
-        row[f"{kind}_peak_mb"] = ours["peak_mb"]
-        if "upstream" in runs:
-            upstream = medians(runs["upstream"])
-            if (upstream["tasks"], upstream["bytes"]) != (ours["tasks"], ours["bytes"]):
-                raise AssertionError(f"{job}: sosw and sosw_airflow do not make the same: {upstream} and {ours}")
-            row[f"upstream_{kind}_seconds"] = upstream["seconds"]
-            row[f"upstream_{kind}_peak_mb"] = upstream["peak_mb"]
-            row[f"{kind}_ratio"] = upstream["seconds"] / ours["seconds"]
+def _row(job: str, arguments: argparse.Namespace, *, with_orjson: bool) -> dict[str, Any]:
+    tasks = arguments.tasks or _USUAL.get(job, 1_000_000)
+    sides: dict[str, tuple[str, dict[str, Any]]] = {
+        "ours": ("measure_ours", {}),
+        "json": ("measure_floor", {"library": "json"}),
+    }
+    if with_orjson:
+        sides["orjson"] = ("measure_floor", {"library": "orjson"})
+    if not arguments.without_upstream:
+        sides["ours_file"] = ("measure_ours", {"file": True})
+        sides["upstream"] = ("measure_upstream", {})
+    runs: dict[str, list[Figures]] = {side: [] for side in sides}
+    for number in range(arguments.repeat):
+        for side, (function, settings) in sides.items():
+            sys.stderr.write(f"{job}, {side}, {number + 1} of {arguments.repeat}\n")
+            runs[side].append(measured(f"benchmarks.expansion:{function}", job=job, tasks=tasks, **settings))
+    found = {side: medians(each) for side, each in runs.items()}
+    ours = found["ours"]
+    seconds = ours["processor_seconds"]
+    row: dict[str, Any] = {
+        "job": job,
+        "tasks": int(ours["tasks"]),
+        "rate": ours["tasks"] / seconds,
+        "task_us": seconds * 1e6 / ours["tasks"],
+        "of_json": seconds / found["json"]["processor_seconds"],
+        "of_orjson": seconds / found["orjson"]["processor_seconds"] if with_orjson else None,
+        "peak_mb": ours["peak_mb"],
+        "runs": runs,
+    }
+    if "upstream" in found:
+        upstream, file = found["upstream"], found["ours_file"]
+        if (upstream["tasks"], upstream["bytes"]) != (file["tasks"], file["bytes"]):
+            raise AssertionError(f"{job}: sosw and sosw_airflow do not make the same: {upstream} and {file}")
+        row["times_sosw"] = upstream["processor_seconds"] / file["processor_seconds"]
+        row["upstream_peak_mb"] = upstream["peak_mb"]
     return row

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 import sosw_airflow
 
-__all__ = ["Report", "write_json", "write_table"]
+__all__ = ["Report", "write_json", "write_markdown", "write_table"]
 
 
 @dataclass
@@ -47,6 +47,17 @@ def write_table(report: Report, out: TextIO) -> None:
         out.write("  ".join([first, *others]).rstrip() + "\n")
     out.write("\n")
     out.writelines(f"{note}\n" for note in report.notes)
+
+
+def write_markdown(report: Report, out: TextIO) -> None:
+    """The same for a document."""
+    out.write(f"**{report.title}** ({_machine_line()})\n\n")
+    out.write(f"| {' | '.join(header for header, _ in report.columns)} |\n")
+    out.write(f"| --- |{' ---: |' * (len(report.columns) - 1)}\n")
+    out.writelines(f"| {' | '.join(_cell(row.get(name)) for _, name in report.columns)} |\n" for row in report.rows)
+    out.write("\n")
+    out.writelines(f"- {note}\n" for note in report.notes)
+    out.write("\n")
 
 
 def write_json(report: Report, path: Path) -> None:

@@ -1,0 +1,92 @@
+"""An S3 that counts what it gets and keeps nothing: for plans that no emulator would hold in memory.
+
+Run as a program it prints its port and serves until its standard input ends.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+__all__ = ["counted", "s3_sink"]
+
+_ROOT = Path(__file__).resolve().parent.parent
+_XML = '<?xml version="1.0" encoding="UTF-8"?><{0} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{1}</{0}>'
+_ABOUT_OBJECT = "<Bucket>bucket</Bucket><Key>key</Key>"
+
+
+@contextmanager
+def s3_sink() -> Iterator[str]:
+    """The URL of a sink in a process of its own."""
+    command = [sys.executable, "-m", __name__]
+    with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdin is not None  # noqa: S101 - both are pipes
+        assert process.stdout is not None  # noqa: S101
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.stdin.close()
+
+
+def counted(url: str) -> dict[str, int]:
+    """The bytes and lines since the last call."""
+    with urlopen(f"{url}/counted") as reply:  # noqa: S310 - the sink
+        found: dict[str, int] = json.load(reply)
+        return found
+
+
+class _Sink(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    bytes = 0
+    lines = 0
+
+    def do_GET(self) -> None:
+        """What has come since the last time."""
+        self._answer(json.dumps({"bytes": _Sink.bytes, "lines": _Sink.lines}))
+        _Sink.bytes = _Sink.lines = 0
+
+    def do_PUT(self) -> None:
+        """An object, or a part of one. Only the signed body is counted, so requests must not be chunked."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        _Sink.bytes += len(body)
+        _Sink.lines += body.count(b"\n")
+        self._answer("")
+
+    def do_POST(self) -> None:
+        """The beginning or the end of a multipart upload."""
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if re.search(r"[?&]uploads", self.path):
+            self._answer(_XML.format("InitiateMultipartUploadResult", f"{_ABOUT_OBJECT}<UploadId>1</UploadId>"))
+        else:
+            self._answer(_XML.format("CompleteMultipartUploadResult", f"{_ABOUT_OBJECT}<ETag>1</ETag>"))
+
+    def _answer(self, text: str) -> None:
+        self.send_response(200)
+        self.send_header("ETag", '"1"')
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the base class
+        """Nothing."""
+
+
+def _main() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Sink)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sys.stdout.write(f"{server.server_port}\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    _main()
