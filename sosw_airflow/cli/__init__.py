@@ -13,6 +13,10 @@ __all__ = ["main"]
 
 _COMMANDS = {
     "plan": "sosw_airflow.cli.plan",
+    "doctor": "sosw_airflow.cli.doctor",
+    "status": "sosw_airflow.cli.status",
+    "cancel": "sosw_airflow.cli.cancel",
+    "repair": "sosw_airflow.cli.repair",
     "import-config": "sosw_airflow.cli.import_config",
 }
 

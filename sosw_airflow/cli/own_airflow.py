@@ -7,15 +7,22 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from importlib.util import find_spec
 
 from sosw_airflow.config.registry import LABOURER_CONN_TYPE
 
-__all__ = ["is_labourer_connection", "own_airflow", "read_variable"]
+__all__ = ["NoAirflowError", "is_labourer_connection", "own_airflow", "read_variable"]
+
+
+class NoAirflowError(Exception):
+    """There is no Airflow in this environment."""
 
 
 @contextmanager
 def own_airflow() -> Iterator[None]:
     """Use Airflow inside: it may read its metadata database, and what it and DAG files print goes to stderr."""
+    if find_spec("airflow") is None:
+        raise NoAirflowError("there is no Airflow in this environment, whose Connections and Variables could be read")
     former = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -132,11 +131,12 @@ class _Variables:
 
     @staticmethod
     def _variable(name: str, option: str) -> str | None:
-        if find_spec("airflow") is None:
-            raise UsageError(f"there is no Airflow here whose Variable {name} could be read: give {option}")
-        from sosw_airflow.cli.own_airflow import read_variable
+        from sosw_airflow.cli.own_airflow import NoAirflowError, read_variable
 
-        return read_variable(name)
+        try:
+            return read_variable(name)
+        except NoAirflowError:
+            raise UsageError(f"there is no Airflow here whose Variable {name} could be read: give {option}") from None
 
 
 def _labourer(request: JobRequest, given: str | None, variables: _Variables) -> tuple[str, str | None]:

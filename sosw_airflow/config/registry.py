@@ -16,6 +16,7 @@ __all__ = [
     "SCHEMAS_VARIABLE",
     "Labourer",
     "job_schema_from",
+    "job_schemas_from",
     "labourers_from",
 ]
 
@@ -78,6 +79,24 @@ def job_schema_from(text: str | None, name: str) -> JobSchema:
         raise InvalidJobSchema(
             Fault(f"{prefix}.{fault.path}" if fault.path else prefix, fault.problem) for fault in error.faults
         ) from None
+
+
+def job_schemas_from(text: str | None) -> dict[str, JobSchema]:
+    """All variants, from the text of the Variable; none without it.
+
+    :raises InvalidConfiguration: the text is not as it must be.
+    :raises InvalidJobSchema: names the faults of all variants.
+    """
+    schemas: dict[str, JobSchema] = {}
+    faults: list[Fault] = []
+    for name in _document(text, SCHEMAS_VARIABLE, '{variant: {"chunkable_attrs": [...]}}'):
+        try:
+            schemas[name] = job_schema_from(text, name)
+        except InvalidJobSchema as error:  # noqa: PERF203 - a few variants
+            faults += error.faults
+    if faults:
+        raise InvalidJobSchema(faults)
+    return schemas
 
 
 def _document(text: str | None, variable: str, form: str) -> dict[str, Any]:

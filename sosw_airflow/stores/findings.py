@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
-from sosw_airflow.exceptions import SoswError
+from sosw_airflow.exceptions import AccessDenied, SoswError
 
 __all__ = ["Finding", "Level", "error", "ok", "reported", "warning"]
 
@@ -60,8 +60,11 @@ def error(check: str, subject: str, text: str, mend: str) -> Finding:
 
 
 def reported(check: str, subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The findings of a check; what stops it becomes one of them."""
+    """The findings of a check that scheduling does not depend on; what stops it becomes one of them."""
     try:
         yield from look()
+    except AccessDenied as denied:
+        mend = f"Allow {denied.action} to have this checked; scheduling does without."
+        yield warning(check, subject, f"could not be looked at: AWS denies {denied.action}.", mend)
     except SoswError as stopped:
-        yield Finding(Level.ERROR, check, subject, str(stopped))
+        yield error(check, subject, str(stopped), "")

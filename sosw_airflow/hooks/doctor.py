@@ -1,0 +1,102 @@
+"""An end-to-end examination of a deployment: from the Connection to what has been left behind. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from sosw_airflow._compat import get_variable
+from sosw_airflow.config.registry import (
+    LABOURERS_VARIABLE,
+    SCHEMAS_VARIABLE,
+    Labourer,
+    job_schemas_from,
+    labourers_from,
+)
+from sosw_airflow.exceptions import InvalidConfiguration, InvalidJobSchema
+from sosw_airflow.hooks.sosw import SoswHook
+from sosw_airflow.stores.findings import Finding, Level, error, ok, reported, warning
+
+__all__ = ["examine_deployment"]
+
+
+def examine_deployment(hook: SoswHook) -> Iterator[Finding]:
+    """Everything that can be looked at; what cannot be looked at is a finding of its own."""
+    subject = f"Connection {hook.sosw_conn_id}"
+    try:
+        settings = hook.settings
+    except InvalidConfiguration as faulty:
+        for fault in faulty.faults:
+            mend = "" if "airflow connections add" in fault.problem else "Edit the Connection."
+            yield error("connection", fault.path, f"{fault.problem}.", mend)
+        connected = False
+    else:
+        yield ok(
+            "connection", subject, f"is right: bucket {settings.queue_bucket}, tables from {settings.tasks_table}."
+        )
+        connected = True
+    labourers: dict[str, Labourer] = {}
+    yield from _variables(labourers)
+    if connected:
+        yield from _aws(hook, labourers)
+
+
+def _variables(labourers: dict[str, Labourer]) -> Iterator[Finding]:
+    """Look at both Variables; the labourers that are found go into the mapping."""
+    try:
+        labourers.update(labourers_from(get_variable(LABOURERS_VARIABLE)))
+    except InvalidConfiguration as faulty:
+        yield from _faults("labourers", faulty, LABOURERS_VARIABLE)
+    else:
+        subject = f"Variable {LABOURERS_VARIABLE}"
+        if labourers:
+            yield ok("labourers", subject, f"registers {len(labourers)}: {', '.join(sorted(labourers)[:10])}.")
+        else:
+            mend = "Register your Lambda functions there, unless each is a Connection of type sosw_labourer."
+            yield warning("labourers", subject, "registers no labourer.", mend)
+    try:
+        schemas = job_schemas_from(get_variable(SCHEMAS_VARIABLE))
+    except (InvalidConfiguration, InvalidJobSchema) as faulty:
+        yield from _faults("job_schemas", faulty, SCHEMAS_VARIABLE)
+    else:
+        subject = f"Variable {SCHEMAS_VARIABLE}"
+        if schemas:
+            yield ok("job_schemas", subject, f"has {len(schemas)}: {', '.join(sorted(schemas)[:10])}.")
+        else:
+            mend = "Add them, unless each operator has its own job_schema."
+            yield warning("job_schemas", subject, "has no job schema.", mend)
+
+
+def _faults(check: str, faulty: InvalidConfiguration | InvalidJobSchema, variable: str) -> Iterator[Finding]:
+    for fault in faulty.faults:
+        mend = f"Correct it: airflow variables get {variable} shows it."
+        yield error(check, fault.path or f"Variable {variable}", f"{fault.problem}.", mend)
+
+
+def _aws(hook: SoswHook, labourers: Mapping[str, Labourer]) -> Iterator[Finding]:
+    from sosw_airflow.stores import leftovers
+    from sosw_airflow.stores.checks import examine
+    from sosw_airflow.stores.labourer_functions import look_for_functions
+    from sosw_airflow.stores.permission_checks import try_permissions
+
+    deployment = hook.examined()
+    broken = set()
+    for each in examine(deployment):
+        yield each
+        if each.check in ("endpoint", "credentials"):
+            return
+        if each.level is Level.ERROR:
+            broken.add(each.subject)
+    yield from try_permissions(deployment)
+    functions = {labourer_id: labourer.arn or labourer_id for labourer_id, labourer in labourers.items()}
+    yield from look_for_functions(hook.client("lambda", attempts=2), functions)
+    tables = deployment.tables
+    if not broken.intersection({tables.jobs_table}):
+        yield from reported("planned", tables.jobs_table, lambda: leftovers.look_for_planned_jobs(deployment))
+    if not broken.intersection({tables.tasks_table, f"{tables.tasks_table}/{tables.index_greenfield}"}):
+        for labourer_id in labourers:
+            look = partial(leftovers.look_into_queue, deployment, labourer_id)
+            yield from reported("queue", tables.tasks_table, look)
+    if not broken.intersection({deployment.queue_bucket}):
+        yield from reported("queue_file", deployment.queue_bucket, lambda: leftovers.look_for_queue_files(deployment))
+        yield from reported("upload", deployment.queue_bucket, lambda: leftovers.look_for_uploads(deployment))

@@ -1,0 +1,44 @@
+"""Whether the Lambda functions of the labourers are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sosw_airflow.exceptions import AccessDenied
+from sosw_airflow.stores.aws_errors import error_code, explain
+from sosw_airflow.stores.findings import Finding, error, ok, warning
+
+__all__ = ["look_for_functions"]
+
+
+def look_for_functions(lambda_client: Any, functions: Mapping[str, str]) -> Iterator[Finding]:
+    """One finding for each labourer.
+
+    :param functions: name or ARN of each labourer's function, by the labourer's id.
+    """
+    for labourer_id, function in functions.items():
+        subject = f"labourer {labourer_id}"
+        try:
+            lambda_client.get_function_configuration(FunctionName=function)
+        except (ClientError, BotoCoreError) as failed:
+            yield _fault(failed, subject, function)
+        else:
+            yield ok("function", subject, "its function is there.")
+
+
+def _fault(failed: ClientError | BotoCoreError, subject: str, function: str) -> Finding:
+    if error_code(failed) == "ResourceNotFoundException":
+        mend = (
+            "Deploy the function, or correct the labourer's id or 'arn' in the Variable sosw_labourers: sosw's "
+            "Orchestrator could not invoke its tasks."
+        )
+        return error("function", subject, f"there is no Lambda function {function}.", mend)
+    problem = explain(failed, action="lambda:GetFunctionConfiguration", resource=function)
+    if isinstance(problem, AccessDenied):
+        mend = "Allow lambda:GetFunctionConfiguration to have it checked; scheduling does without."
+        return warning("function", subject, f"its function {function} may not be looked at.", mend)
+    mend = "Correct 'arn' in the Variable sosw_labourers."
+    return error("function", subject, f"its function {function} cannot be looked at: {failed}.", mend)
