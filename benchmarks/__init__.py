@@ -6,6 +6,7 @@ ALL: dict[str, list[str]] = {
     "growth": [],
     "plan": [],
     "parse_time": [],
+    "provider_scale": [],
     "writer": ["--parts", "sosw", "floor", "resume", "--sosw-tasks", "1000", "--resume-tasks", "1000000"],
 }
 
@@ -16,5 +17,6 @@ BENCHMARKS = {
     "growth": "benchmarks.growth",
     "plan": "benchmarks.plan",
     "parse_time": "benchmarks.parse_time",
+    "provider_scale": "benchmarks.provider_scale",
     "writer": "benchmarks.writer",
 }
