@@ -14,6 +14,8 @@ __all__ = ["main"]
 _COMMANDS = {
     "plan": "sosw_airflow.cli.plan",
     "doctor": "sosw_airflow.cli.doctor",
+    "init": "sosw_airflow.cli.init",
+    "jobs": "sosw_airflow.cli.jobs",
     "status": "sosw_airflow.cli.status",
     "cancel": "sosw_airflow.cli.cancel",
     "repair": "sosw_airflow.cli.repair",

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
+from sosw_airflow.exceptions import Fault, InvalidConfiguration
 from sosw_airflow.jobs.periods import DataInterval, is_relative
 from sosw_airflow.jobs.schema import JobSchema
 
-__all__ = ["JobIdentity", "fingerprint", "job_of", "outline", "task_id", "task_index"]
+__all__ = ["JobIdentity", "fingerprint", "job_of", "outline", "parse_job_id", "task_id", "task_index"]
 
 _JOB_DIGITS = 20
 _INDEX_DIGITS = 12
@@ -65,6 +67,18 @@ def task_index(task: str) -> int:
 def job_of(task: str) -> str:
     """The id of the job that a task belongs to."""
     return task[:_JOB_DIGITS]
+
+
+def parse_job_id(given: object) -> str:
+    """The id of a job, from itself, from the id of one of its tasks, or from a job's summary.
+
+    :raises InvalidConfiguration: it is none of these.
+    """
+    value = given.get("job_id") if isinstance(given, Mapping) else given
+    if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{20}([0-9a-f]{12})?", value.strip()):
+        return job_of(value.strip())
+    problem = f"must be the id of a job ({_JOB_DIGITS} hexadecimal digits) or its summary from an XCom, not {given!r}"
+    raise InvalidConfiguration([Fault("job_id", problem)])
 
 
 def fingerprint(

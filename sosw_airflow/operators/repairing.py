@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.dag_runs import job_identity
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
+from sosw_airflow.jobs.identity import parse_job_id
 from sosw_airflow.stores.repairing import repair
 from sosw_airflow.stores.scheduling import JobScheduler, Scheduled
 
@@ -17,19 +17,7 @@ if TYPE_CHECKING:
     from sosw_airflow.hooks.sosw import SoswHook
     from sosw_airflow.operators.killing import Killing
 
-__all__ = ["Repairing", "job_id_of"]
-
-
-def job_id_of(given: object) -> str:
-    """The id in an argument: itself, a job's summary, or the id of one of its tasks.
-
-    :raises InvalidConfiguration: it is none of these.
-    """
-    value = given.get("job_id") if isinstance(given, Mapping) else given
-    if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{20}([0-9a-f]{12})?", value.strip()):
-        return value.strip()[:20]
-    problem = "must be the id of a job (20 hexadecimal digits) or its summary from an XCom, not "
-    raise InvalidConfiguration([Fault("job_id", f"{problem}{given!r}")])
+__all__ = ["Repairing"]
 
 
 @dataclass
@@ -49,7 +37,7 @@ class Repairing:
         if self.unfinished not in ("refuse", "leave"):
             faults.append(Fault("unfinished", f"must be 'refuse' or 'leave', not {self.unfinished!r}"))
         try:
-            job_id = job_id_of(self.job_id)
+            job_id = parse_job_id(self.job_id)
         except InvalidConfiguration as error:
             faults += error.faults
         if faults:

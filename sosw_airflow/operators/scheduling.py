@@ -89,7 +89,7 @@ class Scheduling:
                 guard=guard,
             )
         else:
-            last = last_of_chain(scheduler.records, scheduled.header)
+            last = last_of_chain(scheduler.records, scheduled.header.job_id)
             if not last.repairs:
                 return scheduled
             scheduled = resume(scheduler, last, guard)

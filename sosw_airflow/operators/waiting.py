@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterator
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.exceptions import Fault, JobCancelled, JobFailed, JobTimedOut
 from sosw_airflow.jobs.tolerance import Tolerance
-from sosw_airflow.stores.closed_tasks import ClosedTasks
+from sosw_airflow.stores.closed_tasks import describe_failures
 from sosw_airflow.stores.completion import JobWatch
 from sosw_airflow.stores.following import Ending, JobFollower, Status
-from sosw_airflow.stores.job_record import JobRecords, JobState
+from sosw_airflow.stores.job_record import JobState
 from sosw_airflow.stores.page_writer import Stopped
 
 if TYPE_CHECKING:
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["conclude", "deadline_after", "follower_of", "seconds", "wait_until_over", "waiting_faults"]
 
 log = logging.getLogger(__name__)
-
-#: Characters of a failed task's payload that an error shows.
-_PAYLOAD_CHARACTERS = 300
 
 
 def seconds(duration: float | timedelta) -> float:
@@ -86,7 +82,7 @@ def conclude(deployment: Deployment, ending: Ending, *, tolerated_failures: obje
             completed=standing.completed,
             failed=standing.failed,
             tolerated=str(tolerance),
-            examples=list(_examples(deployment, ending)),
+            examples=describe_failures(deployment.dynamodb, deployment.tables, ending.failed_tasks),
         )
     log.info(
         "The workers are done with the job %s: %s tasks completed, %s failed (tolerated: %s).",
@@ -96,15 +92,3 @@ def conclude(deployment: Deployment, ending: Ending, *, tolerated_failures: obje
         tolerance,
     )
     return {"completed": standing.completed, "failed": standing.failed, "state": "closed"}
-
-
-def _examples(deployment: Deployment, ending: Ending) -> Iterator[str]:
-    header = JobRecords(deployment.dynamodb, deployment.tables.jobs_table).header(ending.standing.job_id)
-    if header is None:
-        yield from ending.failed_tasks
-        return
-    for row in ClosedTasks(deployment.dynamodb, deployment.tables, header.labourer_id).rows(ending.failed_tasks):
-        payload = "unreadable" if row.payload is None else json.dumps(row.payload)
-        if len(payload) > _PAYLOAD_CHARACTERS:
-            payload = f"{payload[:_PAYLOAD_CHARACTERS]}..."
-        yield f"{row.task_id} ({row.attempts} attempt{'' if row.attempts == 1 else 's'}): {payload}"

@@ -73,15 +73,15 @@ class SoswJobSensor(BaseSensorOperator):
     def poke(self, context: Context) -> bool:  # noqa: ARG002 - Airflow's signature
         """Look once."""
         from sosw_airflow.hooks.sosw import SoswHook
+        from sosw_airflow.jobs.identity import parse_job_id
         from sosw_airflow.jobs.tolerance import Tolerance
-        from sosw_airflow.operators.repairing import job_id_of
         from sosw_airflow.operators.waiting import follower_of
 
         with failing_at_once():
             Tolerance.of(self.tolerated_failures)
             if self._follower is None:
                 deployment = SoswHook(self.sosw_conn_id).deployment()
-                self._follower = follower_of(deployment, job_id_of(self.job_id), None)
+                self._follower = follower_of(deployment, parse_job_id(self.job_id), None)
             ending = self._follower.look()
             if ending is None:
                 return False
@@ -119,12 +119,12 @@ class SoswJobSensor(BaseSensorOperator):
         return {"job_id": ending.standing.job_id, "tasks": ending.standing.total, **counts}
 
     def _defer(self, deadline: float | None) -> None:
-        from sosw_airflow.operators.repairing import job_id_of
+        from sosw_airflow.jobs.identity import parse_job_id
         from sosw_airflow.triggers.sosw import SoswJobTrigger
 
         trigger = SoswJobTrigger(
             sosw_conn_id=self.sosw_conn_id,
-            job_id=job_id_of(self.job_id),
+            job_id=parse_job_id(self.job_id),
             poll_interval=float(self.poke_interval),
             deadline=deadline,
         )

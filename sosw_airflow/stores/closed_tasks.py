@@ -14,7 +14,7 @@ from sosw_airflow.exceptions import JobRecordDamaged
 from sosw_airflow.stores.aws_errors import explained, member
 from sosw_airflow.stores.tables import TableNames
 
-__all__ = ["ClosedTask", "ClosedTasks", "Closing", "End"]
+__all__ = ["ClosedTask", "ClosedTasks", "Closing", "End", "describe_failures"]
 
 #: Rows of one query of the index: about 200 kB, so 25 read units. A whole page of 1 MB would stall a small table.
 _QUERY_ROWS = 1000
@@ -24,6 +24,9 @@ _BATCH_KEYS = 100
 
 #: How often keys that a batch has left out are asked for again; botocore waits and repeats where nothing is answered.
 _BATCH_ATTEMPTS = 8
+
+#: Characters of a payload that a message shows.
+_SHOWN_CHARACTERS = 300
 
 
 class End(str, Enum):
@@ -51,6 +54,13 @@ class ClosedTask:
     end: End
     attempts: int
     payload: dict[str, Any] | None
+
+    def __str__(self) -> str:
+        """For a message: id, attempts, and the beginning of the payload."""
+        payload = "its payload cannot be read" if self.payload is None else json.dumps(self.payload)
+        if len(payload) > _SHOWN_CHARACTERS:
+            payload = f"{payload[:_SHOWN_CHARACTERS]}..."
+        return f"{self.task_id} ({self.attempts} attempt{'' if self.attempts == 1 else 's'}): {payload}"
 
 
 class ClosedTasks:
@@ -112,6 +122,11 @@ class ClosedTasks:
                 return found
             keys = left["Keys"]
         raise _unanswered(self._table)
+
+
+def describe_failures(dynamodb: Any, tables: TableNames, task_ids: Iterable[str]) -> list[str]:
+    """A line for each of these closed tasks."""
+    return [str(row) for row in ClosedTasks(dynamodb, tables, labourer_id="").rows(task_ids)]
 
 
 def _unanswered(table: str) -> Exception:

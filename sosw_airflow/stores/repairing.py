@@ -26,7 +26,7 @@ from sosw_airflow.stores.job_record import Header, JobRecords, JobState
 from sosw_airflow.stores.requests import QueuePosition
 from sosw_airflow.stores.scheduling import JobScheduler, Outcome, Scheduled
 
-__all__ = ["Guard", "RepairRequest", "last_of_chain", "repair", "resume"]
+__all__ = ["Guard", "RepairRequest", "chain_of", "last_of_chain", "repair", "resume"]
 
 
 class Guard(Protocol):
@@ -83,11 +83,26 @@ class RepairRequest:
         )
 
 
-def last_of_chain(records: JobRecords, header: Header) -> Header:
-    """The repair of the repair ... of this job; the job itself where it was never repaired."""
-    while (following := _repair_of(records, header)[1]) is not None:
-        header = following
-    return header
+def chain_of(records: JobRecords, job_id: str) -> Iterator[Header]:
+    """The job, its repair, the repair of that, and so on.
+
+    :raises UnknownJob: there is no such job.
+    """
+    header = records.header(job_id)
+    if header is None:
+        raise UnknownJob(job_id, table=records.table)
+    while header is not None:
+        yield header
+        header = _repair_of(records, header)[1]
+
+
+def last_of_chain(records: JobRecords, job_id: str) -> Header:
+    """The last repair of this job; the job itself where it was never repaired.
+
+    :raises UnknownJob: there is no such job.
+    """
+    *_, last = chain_of(records, job_id)
+    return last
 
 
 def resume(scheduler: JobScheduler, header: Header, guard: Guard = nullcontext) -> Scheduled:
@@ -121,10 +136,7 @@ def repair(
     :raises SoswError: as `JobScheduler.schedule`.
     """
     records = scheduler.records
-    header = records.header(job_id)
-    if header is None:
-        raise UnknownJob(job_id, table=records.table)
-    last = last_of_chain(records, header)
+    last = last_of_chain(records, job_id)
     if last.state is JobState.CANCELLED:
         raise JobCancelled(last.job_id)
     if last.repairs and (last.state is JobState.PLANNED or _asked(last, asked_by)):

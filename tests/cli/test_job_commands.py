@@ -1,0 +1,142 @@
+"""`sosw-airflow status`, `cancel` and `repair`: the commands about one job."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+
+from sosw_airflow.cli import main
+from sosw_airflow.operators.sosw import SoswScheduleOperator
+from sosw_airflow.testing.kit import Sosw, sosw_in_memory
+
+JOB = {"words": ["a", "b", "c", "d", "e"], "isolate_words": True}
+
+
+@pytest.fixture
+def sosw(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An installation in memory."""
+    with sosw_in_memory() as installation:
+        installation.add_labourer("pull")
+        installation.add_schema("word")
+        yield installation
+
+
+@pytest.fixture
+def job_id(sosw: Sosw) -> str:
+    """A job of five tasks."""
+    operator = SoswScheduleOperator(task_id="schedule", labourer="pull", job=JOB)
+    return str(sosw.run(operator, date(2026, 3, 2))["job_id"])
+
+
+def end(sosw: Sosw, *failing: str) -> None:
+    """Let the workers be done with all that waits; tasks of these words fail."""
+    sosw.fail("pull", only=lambda payload: payload["words"][0] in failing) if failing else None
+    sosw.finish("pull")
+
+
+def words(sosw: Sosw) -> list[str]:
+    """What waits."""
+    return [payload["words"][0] for payload in sosw.tasks("pull")]
+
+
+def test_a_job_under_way(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where it comes from and how far it is."""
+    sosw.finish("pull", only=lambda payload: payload["words"] == ["a"])
+
+    assert main(["status", job_id]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"Job {job_id} for pull: written\n")
+    assert "tasks:     5: 1 completed, 0 failed, 4 queued, running or waiting for a retry" in text
+
+
+def test_a_job_with_failures_has_an_exit_code_of_its_own(
+    sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And the failed tasks are shown, with attempts and payload."""
+    end(sosw, "b", "d")
+
+    assert main(["status", job_id]) == 3
+    text = capsys.readouterr().out
+    assert f'{job_id}000000000001 (3 attempts): {{"isolate_words": true, "words": ["b"]}}' in text
+    assert f"{job_id}000000000003 (3 attempts)" in text
+
+
+def test_the_status_in_json(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """For scripts: the job and its repairs, each with its counts."""
+    end(sosw, "b", "d")
+    main(["repair", job_id, "--json"])
+    repair = json.loads(capsys.readouterr().out)
+    sosw.finish("pull")
+
+    assert main(["status", job_id, "--json"]) == 0
+    jobs = json.loads(capsys.readouterr().out)
+    assert [(job["job_id"], job["tasks"], job["completed"], job["failed"], job["state"]) for job in jobs] == [
+        (job_id, 5, 3, 2, "closed"),
+        (repair["job_id"], 2, 2, 0, "closed"),
+    ]
+
+
+def test_repair_schedules_the_failed_tasks(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Named by any of the job's tasks, as a log has it."""
+    end(sosw, "b", "d")
+
+    assert main(["repair", f"{job_id}000000000004"]) == 0
+    assert words(sosw) == ["b", "d"]
+    assert f"2 failed tasks of the job {job_id} are in the queue of pull again" in capsys.readouterr().out
+
+
+def test_repair_of_a_job_without_failures(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Says so."""
+    end(sosw)
+
+    assert main(["repair", job_id]) == 0
+    assert (words(sosw), "Nothing to repair" in capsys.readouterr().out) == ([], True)
+
+
+def test_repair_of_a_job_that_is_not_over(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Is refused; the mend that the message names works."""
+    sosw.fail("pull", only=lambda payload: payload["words"] == ["b"])
+
+    assert main(["repair", job_id]) == 1
+    assert "--leave-unfinished" in capsys.readouterr().err
+    assert main(["repair", job_id, "--leave-unfinished", "--front"]) == 0
+    assert words(sosw) == ["b", "a", "c", "d", "e"]
+
+
+def test_cancel_removes_what_no_worker_has_got(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """And counts what it cannot."""
+    sosw.finish("pull", only=lambda payload: payload["words"] == ["a"])
+
+    assert main(["cancel", job_id]) == 0
+    assert words(sosw) == []
+    assert "4 tasks were removed from the queue, 1 are with the workers or over" in capsys.readouterr().out
+
+
+def test_cancel_in_json(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """For scripts."""
+    assert main(["cancel", job_id, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"job_id": job_id, "removed": 5, "kept": 0, "never_written": 0}
+
+
+@pytest.mark.parametrize("command", ["status", "cancel", "repair"])
+def test_a_job_that_nobody_knows(sosw: Sosw, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message says where ids are found."""
+    assert main([command, "0" * 20]) == 1
+    assert "There is no job '00000000000000000000' in sosw_jobs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["status", "cancel", "repair"])
+def test_what_is_no_id(sosw: Sosw, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Refused without a request."""
+    assert main([command, "yesterday's"]) == 1
+    assert "must be the id of a job" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["status", "cancel", "repair"])
+def test_a_connection_that_does_not_exist(sosw: Sosw, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The mend is in the message."""
+    assert main([command, "0" * 20, "--conn-id", "nowhere"]) == 1
+    assert "Connection nowhere" in capsys.readouterr().err
