@@ -11,6 +11,7 @@
 | `template_macros`      | `airflow.macros`                     | `airflow.sdk.execution_time.macros`   |
 
 | `AirflowSensorTimeout` | `airflow.exceptions`                 | `airflow.sdk.exceptions`; 3.0: as 2   |
+| `asset_class`          | `airflow.datasets` (`Dataset`)       | `airflow.sdk` (`Asset`)               |
 | `BaseOperatorLink`     | `airflow.models.baseoperatorlink`    | `airflow.sdk`                         |
 | `BaseSensorOperator`   | `airflow.sensors.base`               | `airflow.sdk`                         |
 | `pushed_xcom`          | `airflow.models.xcom`                | `airflow.sdk.execution_time.xcom`     |
@@ -51,6 +52,7 @@ __all__ = [
     "BaseTrigger",
     "Context",
     "TriggerEvent",
+    "asset_class",
     "default_deferrable",
     "find_connection",
     "get_variable",
@@ -136,6 +138,15 @@ def default_deferrable() -> bool:
     from airflow.configuration import conf
 
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def asset_class() -> Any:
+    """`Asset`, which Airflow 2 calls `Dataset`."""
+    try:
+        from airflow.sdk import Asset
+    except ImportError:
+        from airflow.datasets import Dataset as Asset  # type: ignore[no-redef,import-not-found]
+    return Asset
 
 
 def pushed_xcom(ti_key: Any, key: str) -> Any:

@@ -26,6 +26,22 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [{"integration-name": "sosw", "python-modules": ["sosw_airflow.operators.sosw"]}],
         "sensors": [{"integration-name": "sosw", "python-modules": ["sosw_airflow.sensors.sosw"]}],
         "triggers": [{"integration-name": "sosw", "python-modules": ["sosw_airflow.triggers.sosw"]}],
+        "asset-uris": [
+            {
+                "schemes": ["sosw"],
+                "handler": "sosw_airflow.assets.sanitize_uri",
+                "factory": "sosw_airflow.assets.create_asset",
+                "to_openlineage_converter": "sosw_airflow.assets.to_openlineage",
+            },
+        ],
+        # The same for Airflow 2.
+        "dataset-uris": [
+            {
+                "schemes": ["sosw"],
+                "handler": "sosw_airflow.assets.sanitize_uri",
+                "factory": "sosw_airflow.assets.create_asset",
+            },
+        ],
         # Airflow 2 shows a serialized DAG's links only where their classes are listed.
         "extra-links": [
             "sosw_airflow.links.sosw.QueueFileLink",

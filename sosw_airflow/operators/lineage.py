@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["NAMESPACE", "facets_of"]
+__all__ = ["NAMESPACE", "dataset_of", "facets_of"]
 
 NAMESPACE = "sosw"
 
@@ -16,9 +16,15 @@ NAMESPACE = "sosw"
 def facets_of(summary: Mapping[str, Any] | None) -> Any:
     """The facets of a job's summary; of None, where nothing was scheduled, no datasets."""
     from airflow.providers.openlineage.extractors import OperatorLineage  # type: ignore[import-not-found]
-    from openlineage.client.event_v2 import Dataset  # type: ignore[import-not-found]
 
     if not summary:
         return OperatorLineage()
-    # The same name as the asset sosw://<labourer>. The job is no part of it: a dataset outlives the jobs.
-    return OperatorLineage(outputs=[Dataset(namespace=NAMESPACE, name=str(summary["labourer"]))])
+    # The job is no part of the dataset's name: a dataset outlives the jobs.
+    return OperatorLineage(outputs=[dataset_of(str(summary["labourer"]))])
+
+
+def dataset_of(labourer: str) -> Any:
+    """The queue of a labourer, the same as the asset ``sosw://<labourer>``."""
+    from openlineage.client.event_v2 import Dataset  # type: ignore[import-not-found]
+
+    return Dataset(namespace=NAMESPACE, name=labourer)

@@ -1,0 +1,38 @@
+"""Assets of the scheme ``sosw``: ``sosw://<labourer>`` is the queue of a labourer.
+
+An operator that names one as an outlet lets Airflow start other DAGs whenever a job was put there, or, where it waits,
+was done.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import SplitResult
+
+__all__ = ["create_asset", "sanitize_uri", "to_openlineage"]
+
+
+def sanitize_uri(uri: SplitResult) -> SplitResult:
+    """Check and normalise ``sosw://<labourer>``. Airflow calls this for each asset of the scheme.
+
+    :raises ValueError: the URI has no labourer, or something behind it.
+    """
+    if not uri.netloc or uri.path.strip("/") or uri.query:
+        raise ValueError(f"An asset of sosw is sosw://<labourer>, not {uri.geturl()}")
+    return uri._replace(path="", fragment="")
+
+
+def create_asset(*, labourer: str, extra: dict[str, Any] | None = None) -> Any:
+    """The asset of a labourer's queue: an `Asset`, on Airflow 2 a `Dataset`."""
+    from sosw_airflow._compat import asset_class
+
+    return asset_class()(uri=f"sosw://{labourer}", extra=extra)
+
+
+def to_openlineage(asset: Any, lineage_context: Any) -> Any:  # noqa: ARG001 - Airflow's signature
+    """The dataset that OpenLineage is told of; the same that the operators report."""
+    from urllib.parse import urlsplit
+
+    from sosw_airflow.operators.lineage import dataset_of
+
+    return dataset_of(urlsplit(asset.uri).netloc)
