@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import logging
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 from sosw_airflow.config.registry import LABOURER_CONN_TYPE
 
-__all__ = ["NoAirflowError", "is_labourer_connection", "own_airflow", "read_variable"]
+__all__ = ["NoAirflowError", "is_labourer_connection", "own_airflow", "read_variable", "silence"]
 
 
 class NoAirflowError(Exception):
@@ -20,17 +20,24 @@ class NoAirflowError(Exception):
 
 @contextmanager
 def own_airflow() -> Iterator[None]:
-    """Use Airflow inside: it may read its metadata database, and what it and DAG files print goes to stderr."""
+    """Use Airflow inside: it may read its metadata database, and what it and DAG files log or print is passed over."""
     if find_spec("airflow") is None:
         raise NoAirflowError("there is no Airflow in this environment, whose Connections and Variables could be read")
+    with silence(), redirect_stdout(io.StringIO()):
+        from sosw_airflow._compat import outside_of_tasks
+
+        outside_of_tasks()
+        yield
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Log and warn of nothing: what a command has to say it prints."""
     former = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from sosw_airflow._compat import outside_of_tasks
-
-            outside_of_tasks()
             yield
     finally:
         logging.disable(former)

@@ -21,26 +21,11 @@ from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.stores import leftovers
 from sosw_airflow.stores.scheduling import Deployment, JobScheduler, ScheduleRequest
 from sosw_airflow.stores.tables import TableNames, table_definitions
-from tests.conftest import BUCKET, REGION, Aws
+from tests.cli.conftest import Configure
+from tests.conftest import BUCKET, Aws
 
-Configure = Callable[..., None]
 Finding = dict[str, Any]
 DAY = 86_400
-
-
-@pytest.fixture
-def configure(monkeypatch: pytest.MonkeyPatch) -> Configure:
-    """Set the Connection and the Variables; other extras, or the text of a Variable, may be given."""
-    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")  # as the command sets it, but not beyond the test
-
-    def setup(labourers: str = '{"worker": {}}', schemas: str = '{"default": {}}', **extra: Any) -> None:
-        settings = {"queue_bucket": BUCKET, "aws_conn_id": "", "region_name": REGION, **extra}
-        monkeypatch.setenv("AIRFLOW_CONN_SOSW_DEFAULT", json.dumps({"conn_type": "sosw", "extra": settings}))
-        monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", labourers)
-        monkeypatch.setenv("AIRFLOW_VAR_SOSW_JOB_SCHEMAS", schemas)
-
-    setup()
-    return setup
 
 
 @pytest.fixture

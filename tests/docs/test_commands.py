@@ -7,6 +7,7 @@ In a `console` block a line with `$ sosw-airflow ...` is run, and what follows i
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -22,10 +23,21 @@ _FILE = re.compile(r"`([\w.-]+\.json)`[^`]*\n\n```json\n(.*?)^```$", re.DOTALL |
 
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=page_name)
 def test_commands_print_what_the_page_shows(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
-    """All of a page, in its order, with the files that it shows."""
+    """All of a page, in its order, with the files that it shows; AWS, where it is needed, is empty at first."""
     monkeypatch.chdir(tmp_path)
+    if "$ sosw-airflow doctor" in page.read_text():
+        request.getfixturevalue("mocked_aws")
+        extra = {"queue_bucket": "my-queue-bucket", "region_name": "us-west-2", "aws_conn_id": ""}
+        monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")  # as the commands set it, but not beyond the test
+        monkeypatch.setenv("AIRFLOW_CONN_SOSW_DEFAULT", json.dumps({"conn_type": "sosw", "extra": extra}))
+        monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", '{"puller": {}}')
+        monkeypatch.setenv("AIRFLOW_VAR_SOSW_JOB_SCHEMAS", '{"default": {"chunkable_attrs": ["word"]}}')
     for name, text in _FILE.findall(page.read_text()):
         Path(name).write_text(text)
     expected = [command for block in blocks_of(page, "console") for command in commands_of(block.code)]

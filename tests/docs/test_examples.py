@@ -4,6 +4,7 @@
 - Python without Airflow runs as a script.
 - Python that needs Airflow is parsed, its imports are made, and the arguments that it gives to our operator must be
   ones; it is not executed. (What runs in a real Airflow are the example DAGs: tests/test_example_dags.py.)
+- A file, which begins with its name in a comment, is left to the test of its page.
 - JSON is parsed.
 - Dates in the table of periods are those that the periods have.
 """
@@ -65,7 +66,7 @@ def is_session(block: Block) -> bool:
 
 
 PYTHON = [block for page in PAGES for block in blocks_of(page, "python")]
-SCRIPTS = [block for block in PYTHON if not is_session(block)]
+SCRIPTS = [block for block in PYTHON if not is_session(block) and not re.match(r"# \w+\.py\n", block.code)]
 WITH_AIRFLOW = [block for block in SCRIPTS if _NEEDS_AIRFLOW.search(block.code)]
 WITHOUT_AIRFLOW = [block for block in SCRIPTS if block not in WITH_AIRFLOW]
 WITH_SESSIONS = [page for page in PAGES if any(is_session(block) for block in blocks_of(page, "python"))]
@@ -119,11 +120,9 @@ def test_examples_with_airflow_can_be_imported(block: Block) -> None:
 @pytest.mark.parametrize("block", WITH_AIRFLOW, ids=str)
 def test_examples_give_the_operator_arguments_that_it_has(block: Block) -> None:
     """Ours, or those of every operator."""
-    from sosw_airflow._compat import BaseOperator
     from sosw_airflow.operators.sosw import SoswScheduleOperator
 
-    classes = (SoswScheduleOperator, BaseOperator)
-    known = {name for each in classes for name in inspect.signature(each.__init__).parameters}
+    known = {name for each in SoswScheduleOperator.__mro__ for name in inspect.signature(each.__init__).parameters}
     given = {
         keyword.arg
         for node in ast.walk(ast.parse(block.code))
