@@ -27,6 +27,7 @@ HELD_BACK = {
     "2.11.2": ["sqlalchemy<2", "connexion<3"],
     # Without FAB this one shows the form of no provider's Connections; its image has it.
     "3.0.6": ["sqlalchemy<2", "cadwyn<6", "fastapi<0.117", "apache-airflow-providers-fab"],
+    "3.2.2": ["fastapi<0.136"],
 }
 
 TESTS = [
