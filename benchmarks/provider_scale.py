@@ -172,7 +172,7 @@ def run(arguments: argparse.Namespace) -> Report:
         ],
         rows=list(_rows(arguments.tasks, simulated)),
         notes=(
-            f"Simulated: {simulated.rate:,.0f} tasks a second; {100 * simulated.throttled:.0f} % of requests throttled.",
+            f"Simulated: {simulated.rate:,.0f} tasks/s, {100 * simulated.throttled:.0f} % of the requests throttled.",
             "step: the distance of two tasks in an empty queue, 1,000 where there is room.",
         ),
     )

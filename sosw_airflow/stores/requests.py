@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Literal, Protocol
 
 from sosw_airflow.jobs.blocks import Block, blocks_of
@@ -57,7 +58,7 @@ class ScheduleRequest:
     data_interval: DataInterval | None = None
     queue_position: QueuePosition = "back"
 
-    @property
+    @cached_property  # it goes through the whole job
     def fingerprint(self) -> str:
         """A digest of all that the tasks follow from."""
         return fingerprint(self.expansion.job, self.expansion.schema, self.reference_date, self.data_interval)
