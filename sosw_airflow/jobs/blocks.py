@@ -64,9 +64,8 @@ def blocks_of(expansion: Expansion, codec: LineCodec) -> Iterator[Block]:
 
     :raises TaskTooLarge: a task would not fit into a DynamoDB item or a Lambda invocation.
     """
-    days = expansion.isolated_days
-    if len(days) > 1:
-        yield from _blocks_of_days(expansion, days, codec)
+    if len(expansion.isolated_days) > 1:
+        yield from _blocks_of_days(expansion, expansion.isolated_days, codec)
     else:
         yield from _packed(_Runs(codec, whole=expansion.passed_whole).of(expansion.leaves()))
 
@@ -155,8 +154,9 @@ class _Runs:
             return
         head, tail = f"{head}[", f"]{tail}"
         between = f"{tail}\n{head}"
-        for start in range(0, len(values), _RUN):
-            part = values[start : start + _RUN]
+        most = max(1, min(_RUN, _BLOCK // len(between)))
+        for start in range(0, len(values), most):
+            part = values[start : start + most]
             text = f"{head}{joined(part, types, between)}{tail}"
             # As if one line had the texts of all these values.
             yield Block(text, len(part), len(text) - (len(part) - 1) * len(between)), start

@@ -141,6 +141,12 @@ def test_blocks_have_many_lines() -> None:
     assert max(len(block.text) for block in found) < 100_000
 
 
+def test_blocks_of_large_tasks_have_few() -> None:
+    """A block holds little more than one line where lines are long."""
+    expansion = expanded({"note": "x" * 100_000, "sections": list(range(300)), "isolate_sections": True})
+    assert max(len(block.text) for block in blocks_of(expansion, CODEC)) < 101_000
+
+
 @pytest.mark.parametrize("days", [{}, {"period": "last_10_days", "isolate_days": True}])
 def test_memory_does_not_grow_with_tasks(days: dict[str, Any]) -> None:
     """A hundred thousand tasks and ten thousand need the same."""
