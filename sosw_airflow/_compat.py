@@ -14,6 +14,8 @@
 | `asset_class`          | `airflow.datasets` (`Dataset`)       | `airflow.sdk` (`Asset`)               |
 | `BaseOperatorLink`     | `airflow.models.baseoperatorlink`    | `airflow.sdk`                         |
 | `BaseSensorOperator`   | `airflow.sensors.base`               | `airflow.sdk`                         |
+| `DecoratedOperator`, `task_decorator_factory` | `airflow.decorators.base`   | `airflow.sdk.bases.decorator` |
+| `call_with_context`    | `airflow.utils.context`, `.operator_helpers` | `airflow.sdk`, below it       |
 | `pushed_xcom`          | `airflow.models.xcom`                | `airflow.sdk.execution_time.xcom`     |
 
 All but `BaseOperator` are imported at their first use: the operators' modules need no more, and are imported with each
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.sdk import BaseHook, BaseOperatorLink, BaseSensorOperator
+    from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
     from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
     from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -51,14 +54,17 @@ __all__ = [
     "BaseSensorOperator",
     "BaseTrigger",
     "Context",
+    "DecoratedOperator",
     "TriggerEvent",
     "asset_class",
+    "call_with_context",
     "default_deferrable",
     "find_connection",
     "get_variable",
     "load_dag_bag",
     "outside_of_tasks",
     "pushed_xcom",
+    "task_decorator_factory",
     "template_macros",
 ]
 
@@ -122,6 +128,22 @@ def _trigger_event() -> Any:
     return TriggerEvent
 
 
+def _decorated_operator() -> Any:
+    try:
+        from airflow.sdk.bases.decorator import DecoratedOperator
+    except ImportError:
+        from airflow.decorators.base import DecoratedOperator  # type: ignore[no-redef,import-not-found]
+    return DecoratedOperator
+
+
+def _task_decorator_factory() -> Any:
+    try:
+        from airflow.sdk.bases.decorator import task_decorator_factory
+    except ImportError:
+        from airflow.decorators.base import task_decorator_factory  # type: ignore[no-redef]
+    return task_decorator_factory
+
+
 _AT_FIRST_USE = {
     "AirflowFailException": _airflow_fail_exception,
     "AirflowSensorTimeout": _airflow_sensor_timeout,
@@ -130,6 +152,8 @@ _AT_FIRST_USE = {
     "BaseSensorOperator": _base_sensor_operator,
     "BaseTrigger": _base_trigger,
     "TriggerEvent": _trigger_event,
+    "DecoratedOperator": _decorated_operator,
+    "task_decorator_factory": _task_decorator_factory,
 }
 
 
@@ -215,3 +239,15 @@ def template_macros() -> Any:
     except ImportError:
         from airflow import macros  # type: ignore[no-redef]
     return macros
+
+
+def call_with_context(function: Any, args: Any, kwargs: Any, context: Any) -> Any:
+    """Call a decorated function with its own arguments and with those of the context that it asks for by name."""
+    try:
+        from airflow.sdk.bases.decorator import determine_kwargs
+        from airflow.sdk.definitions.context import context_merge
+    except ImportError:
+        from airflow.utils.context import context_merge  # type: ignore[attr-defined,no-redef]
+        from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]
+    context_merge(context, kwargs)
+    return function(*args, **determine_kwargs(function, args, context))

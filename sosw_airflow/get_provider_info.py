@@ -55,6 +55,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["sosw_airflow.hooks.sosw", "sosw_airflow.hooks.labourer"],
             },
         ],
+        "task-decorators": [{"class-name": "sosw_airflow.decorators.sosw.sosw_task", "name": "sosw"}],
         "connection-types": [
             {
                 "connection-type": "sosw",
