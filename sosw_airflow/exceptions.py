@@ -21,6 +21,7 @@ __all__ = [
     "InvalidConfiguration",
     "InvalidJob",
     "InvalidJobSchema",
+    "InvalidQueueFile",
     "JobCancelled",
     "JobConflict",
     "JobFailed",
@@ -29,8 +30,10 @@ __all__ = [
     "JobTimedOut",
     "JobUnfinished",
     "MissingBucket",
+    "MissingQueueFile",
     "MissingTable",
     "NoProgress",
+    "QueueFileLocked",
     "QueueFull",
     "SoswError",
     "TaskTooLarge",
@@ -94,6 +97,41 @@ class InvalidConfiguration(_FaultyDocument):
     """A Connection, a Variable or an operator's argument cannot be used."""
 
     what = "The configuration"
+
+
+class InvalidQueueFile(_FaultyDocument):
+    """A queue file that somebody else has left cannot be written. ``faults`` has each fault with its line."""
+
+    def __init__(self, name: str, faults: Iterable[Fault]) -> None:
+        self.name = name
+        self.what = f"The queue file {name}"
+        super().__init__(faults)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.name, self.faults)
+
+
+class MissingQueueFile(SoswError):
+    """There is no queue file of this name, locked or not."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"There is no queue file {name}, and no locked one either. Was it drained already? Correct queue_file, or "
+            f"queue_bucket and s3_prefix in the extras of the sosw Connection."
+        )
+
+
+class QueueFileLocked(SoswError):
+    """Somebody works on this queue file, or did until it crashed."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"The queue file {name} is locked by somebody else. Where a Scheduler of sosw still works on it, let it "
+            f"finish. Where that one has crashed, take the file with take_locked=True. Which of its tasks were written "
+            f"before cannot be known from it, so some may then be done twice."
+        )
 
 
 class UnknownJobSchema(SoswError):

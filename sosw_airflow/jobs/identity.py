@@ -35,6 +35,8 @@ class JobIdentity:
     :ivar generation: stable over automatic retries, new after a deliberate clear.
     :ivar repairs: id of the job whose failed tasks this one schedules again; empty for a job of its own. A job has one
         repair, whoever asks for it, so the others only say who asked first.
+    :ivar queue_file: the file whose tasks these are, where somebody else has left it; then the labourer, which follows
+        from the file, is no part of the identity.
     """
 
     dag_id: str
@@ -44,13 +46,17 @@ class JobIdentity:
     generation: int
     labourer_id: str
     repairs: str = ""
+    queue_file: str = ""
 
     @property
     def job_id(self) -> str:
         """20 hexadecimal digits."""
         names = asdict(self)
-        repairs = names.pop("repairs")
-        parts = ["repair", repairs] if repairs else list(names.values())
+        repairs, queue_file = names.pop("repairs"), names.pop("queue_file")
+        if repairs:
+            parts = ["repair", repairs]
+        else:
+            parts = [*(names | {"labourer_id": ["queue_file", queue_file]} if queue_file else names).values()]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:_JOB_DIGITS]
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sosw_airflow._compat import Context
     from sosw_airflow.jobs.schema import JobSchema
 
-__all__ = ["SoswRepairOperator", "SoswScheduleOperator"]
+__all__ = ["SoswDrainQueueOperator", "SoswRepairOperator", "SoswScheduleOperator"]
 
 
 class SoswScheduleOperator(SoswBaseOperator):
@@ -150,5 +150,53 @@ class SoswRepairOperator(SoswBaseOperator):
                 argument_faults=self._argument_faults(),
             )
             scheduled = repairing.run(context)
+            self._push_links(context, hook, hook.labourer(scheduled.header.labourer_id), scheduled.header.job_id)
+            return self._finish(context, hook, scheduled.summary())
+
+
+class SoswDrainQueueOperator(SoswBaseOperator):
+    """Take over a queue file that a Scheduler of sosw has left in S3, and put its tasks into sosw's queue, once.
+
+    The file is renamed as sosw's Scheduler does it (``locked_...``), so that no other takes it, and removed when all of
+    its tasks are in the queue.
+
+    :param queue_file: the bare name, under the Connection's ``s3_prefix``; or a key; or ``s3://bucket/key``.
+        (templated)
+    :param take_locked: also take a file that somebody has locked, which is what a Scheduler leaves that crashed. From
+        the file it cannot be known which of its tasks were written before: each of them is written now, so that some
+        may be done twice.
+
+    The other parameters are those of `SoswScheduleOperator`, and so is what it returns.
+    """
+
+    template_fields: Sequence[str] = ("queue_file", "sosw_conn_id", "queue_position")
+    ui_color = "#e5ecf6"
+
+    def __init__(self, *, queue_file: Any, take_locked: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.queue_file = queue_file
+        self.take_locked = take_locked
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Claim the file, plan it, write it; then wait, if that is wanted.
+
+        :raises SoswError: says what is wrong, where, and how to mend it.
+        """
+        from sosw_airflow.hooks.sosw import SoswHook
+        from sosw_airflow.operators.draining import Draining
+        from sosw_airflow.operators.killing import Killing
+
+        with failing_at_once():
+            hook = SoswHook(self.sosw_conn_id)
+            self._killing = Killing(self.cancel_on_kill)
+            draining = Draining(
+                queue_file=self.queue_file,
+                take_locked=self.take_locked,
+                queue_position=self.queue_position,
+                hook=hook,
+                killing=self._killing,
+                argument_faults=self._argument_faults(),
+            )
+            scheduled = draining.run(context)
             self._push_links(context, hook, hook.labourer(scheduled.header.labourer_id), scheduled.header.job_id)
             return self._finish(context, hook, scheduled.summary())
