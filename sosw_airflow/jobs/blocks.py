@@ -20,6 +20,9 @@ __all__ = ["Block", "blocks_of", "blocks_of_lines"]
 #: Tasks that are joined at once. More would only save little, and make the estimate of the longest line worse.
 _RUN = 100
 
+#: Values whose batches are joined at once.
+_BATCHED = 1000
+
 #: Characters of a block, about: enough to spread what it costs, and few enough to stay in the processor's cache.
 _BLOCK = 64 * 1024
 
@@ -147,14 +150,17 @@ class _Runs:
             return
         head = f"{head}, {quoted(leaf.attribute)}: "
         values, types, size = leaf.values, leaf.types, leaf.size
+        room = _BLOCK // len(head)  # lines that a block has room for at the most
         if size > 1:
-            for start in range(0, len(values), size):
-                line = f"{head}{listed(values[start : start + size], types)}{tail}"
-                yield Block(line, 1, len(line)), start
+            together = size * max(1, min(_BATCHED // size, room))
+            for start in range(0, len(values), together):
+                end = min(start + together, len(values))
+                lines = [f"{head}{listed(values[at : at + size], types)}{tail}" for at in range(start, end, size)]
+                yield Block("\n".join(lines), len(lines), max(map(len, lines))), start
             return
         head, tail = f"{head}[", f"]{tail}"
         between = f"{tail}\n{head}"
-        most = max(1, min(_RUN, _BLOCK // len(between)))
+        most = max(1, min(_RUN, room))
         for start in range(0, len(values), most):
             part = values[start : start + most]
             text = f"{head}{joined(part, types, between)}{tail}"

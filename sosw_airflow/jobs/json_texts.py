@@ -46,7 +46,10 @@ def listed(values: list[Any], types: frozenset[type]) -> str:
     """The text of a list of values; ``types`` as for `joined`."""
     if types == _INTEGERS and len(values) <= _MANY:
         return _format(len(values)) % tuple(values)  # a third quicker than to make a text of each
-    return f"[{joined(values, types, ', ')}]" if types == _PLAIN else encode(values)
+    if types == _PLAIN:
+        between = '", "'
+        return f'["{between.join(values)}"]'
+    return encode(values)
 
 
 @lru_cache(maxsize=16)
