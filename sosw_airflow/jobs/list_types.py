@@ -36,6 +36,9 @@ class ListTypes:
         self._found: dict[int, frozenset[type]] = {}
         self._shared: dict[frozenset[type], frozenset[type]] = {}
 
+    def __reduce__(self) -> tuple[type[ListTypes], tuple[()]]:
+        return ListTypes, ()  # a copy goes with copies of the lists, which stand elsewhere in memory
+
     def of(self, values: Sequence[Any]) -> frozenset[type]:
         """The types of the values of a list that belongs to the document, so that it lives as long as this object."""
         if len(values) < _LONG:

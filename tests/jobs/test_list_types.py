@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from typing import Any
 
 import pytest
@@ -65,3 +67,12 @@ def test_a_long_list_is_looked_through_once() -> None:
     types, values = ListTypes(), Counted(range(1000))
     assert types.of(values) == types.of(values) == {int}
     assert Counted.looks == 1
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda types: pickle.loads(pickle.dumps(types))])
+def test_a_copy_knows_nothing(copied: Any) -> None:
+    """What was found belongs to the lists at their places in memory."""
+    types, values = ListTypes(), list(range(1000))
+    types.of(values)
+    assert {} == copied(types)._found
+    assert types._found
