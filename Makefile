@@ -29,6 +29,7 @@ UV_READY := .uv/.ready-$(UV_VERSION)-$(TAG)
 READY := .venv/.ready-$(TAG)
 READY_2 := .venv-2.11/.ready-$(TAG)
 READY_MINISTACK := .venv-ministack/.ready-$(TAG)
+READY_DOCS := .venv-docs/.ready-$(TAG)
 # Airflow 2.11 ends at Python 3.12: where PYTHON is newer, an older one on this machine is taken.
 PYTHON_2 = $(if $(filter 3.13.%,$(TAG)),$(firstword $(foreach v,3.12 3.11 3.10,$(shell $(UV) python find $(v) 2>/dev/null))),$(PYTHON))
 
@@ -97,6 +98,10 @@ format: $(READY) ## sort imports, mend what ruff can mend, format
 	.venv/bin/ruff check --fix-only --exit-zero --quiet .
 	.venv/bin/ruff format .
 
+docs: $(READY_DOCS) ## the documentation as a site, into build/docs; a warning fails it
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	@echo "build/docs/index.html"
+
 build: $(UV_READY) ## wheel and sdist into dist/
 	rm -rf dist
 	$(UV) build --quiet --python '$(PYTHON)' --build-constraints constraints/airflow-3.3.txt --out-dir dist
@@ -106,13 +111,14 @@ constraints: $(UV_READY) ## resolve the pinned versions of the environments anew
 	echo 'apache-airflow==$(AIRFLOW_3)' | $(COMPILE) pyproject.toml - --group dev -o constraints/airflow-3.3.txt
 	echo 'apache-airflow==$(AIRFLOW_2)' | $(COMPILE) pyproject.toml - --group dev -o constraints/airflow-2.11.txt
 	$(COMPILE) --group ministack -o constraints/ministack.txt
+	$(COMPILE) --group docs -o constraints/docs.txt
 # Universal: one file for Python 3.10 and newer and for each platform. Neither hosts nor paths get into it.
 COMPILE = $(UV) pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 ministack: $(READY_MINISTACK) ## the environment of the emulator that the tests use beside moto
 
 clean: demo-stop ## remove the environments and everything else that this Makefile made
-	rm -rf .demo .matrix .uv .venv .venv-2.11 .venv-celery .venv-ministack build dist
+	rm -rf .demo .matrix .uv .venv .venv-2.11 .venv-celery .venv-docs .venv-ministack build dist
 	rm -rf .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -146,4 +152,10 @@ $(READY_MINISTACK): pyproject.toml constraints/ministack.txt $(UV_READY)
 	@echo "Setting up .venv-ministack"
 	@$(UV) venv --quiet --clear --python '$(PYTHON)' .venv-ministack
 	@$(UV) pip install --quiet --python .venv-ministack --group ministack --constraints constraints/ministack.txt
+	@touch $@
+
+$(READY_DOCS): pyproject.toml constraints/docs.txt $(UV_READY)
+	@echo "Setting up .venv-docs"
+	@$(UV) venv --quiet --clear --python '$(PYTHON)' .venv-docs
+	@$(UV) pip install --quiet --python .venv-docs --group docs --constraints constraints/docs.txt
 	@touch $@
