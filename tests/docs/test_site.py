@@ -1,4 +1,4 @@
-"""The site has every page. (`make docs` builds it, and fails on a warning.)"""
+"""The site has every page; `make docs` builds it, and fails on a warning."""
 
 from __future__ import annotations
 
