@@ -17,6 +17,7 @@ __all__ = [
     "AccessDenied",
     "AwsFault",
     "ConflictingLabourers",
+    "DeliveryUncertain",
     "Fault",
     "InvalidConfiguration",
     "InvalidJob",
@@ -24,6 +25,7 @@ __all__ = [
     "InvalidQueueFile",
     "JobCancelled",
     "JobConflict",
+    "JobDelivered",
     "JobFailed",
     "JobRecordDamaged",
     "JobStopped",
@@ -220,6 +222,31 @@ class JobCancelled(SoswError):
         self.job_id = job_id
         super().__init__(
             f"The job {job_id} was cancelled and is never resumed. Clear the Airflow task to schedule it as a new one."
+        )
+
+
+class JobDelivered(SoswError):
+    """The job's queue file was given to sosw's own Scheduler, which writes the tasks under ids of its own."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(
+            f"The job {job_id} was delivered as a queue file (delivery='queue_file'): sosw's own Scheduler writes its "
+            f"tasks, under ids that nobody here knows. So it can be neither written nor waited for nor repaired from "
+            f"here. To write a job here, use delivery='tasks' from its first attempt on."
+        )
+
+
+class DeliveryUncertain(SoswError):
+    """A crash has left open whether the queue file was delivered."""
+
+    def __init__(self, job_id: str, *, name: str) -> None:
+        self.job_id = job_id
+        super().__init__(
+            f"An attempt at the job {job_id} ended in the very moment of delivering its queue file {name}, which is "
+            f"not there: it was never delivered, or sosw's Scheduler has drained it since. Look whether the labourer "
+            f"has got its tasks. If not, clear the Airflow task with on_clear='reschedule'; otherwise mark it as "
+            f"successful."
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,7 @@ from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.jobs.event import JobRequest, function_name, parse_event
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.schema import JobSchema
+from sosw_airflow.stores.delivering import deliver
 from sosw_airflow.stores.documents import read_document
 from sosw_airflow.stores.repairing import last_of_chain, repair, resume
 from sosw_airflow.stores.requests import ScheduleRequest
@@ -31,6 +32,8 @@ __all__ = ["Scheduling"]
 log = logging.getLogger(__name__)
 
 _ON_CLEAR = ("reschedule", "failed", "resume")
+_DELIVERY = ("tasks", "queue_file")
+_WHY = " with delivery='queue_file': sosw's own Scheduler writes the tasks then, under ids of its own"
 
 
 @dataclass
@@ -47,6 +50,9 @@ class Scheduling:
     reference_date: Any
     queue_position: str
     on_clear: str
+    delivery: str
+    scheduler_function: str | None
+    waits: bool
     hook: SoswHook
     killing: Killing
     argument_faults: Sequence[Fault] = ()
@@ -67,8 +73,11 @@ class Scheduling:
         identity = own if self.on_clear == "reschedule" else scheduler.latest_generation(own)
         self.announce(labourer, identity.job_id)
         position: Any = self.queue_position
+        request = ScheduleRequest(identity, expansion, today, interval, position)
         with self._guarding(identity.job_id, scheduler):
-            scheduled = scheduler.schedule(ScheduleRequest(identity, expansion, today, interval, position))
+            if self.delivery == "queue_file":
+                return self._deliver(request, scheduler)
+            scheduled = scheduler.schedule(request)
         if self.on_clear == "reschedule" or scheduled.outcome is Outcome.SCHEDULED:
             return scheduled
         return self._after_repairs(scheduled, own, labourer, scheduler)
@@ -96,6 +105,12 @@ class Scheduling:
         self.announce(labourer, scheduled.header.job_id)
         return scheduled
 
+    def _deliver(self, request: ScheduleRequest, scheduler: JobScheduler) -> Scheduled:
+        function = self.scheduler_function
+        return deliver(
+            scheduler, request, function=function, aws_lambda=self.hook.client("lambda") if function else None
+        )
+
     def _guarding(self, job_id: str, scheduler: JobScheduler) -> AbstractContextManager[None]:
         return self.killing.guarding(scheduler.deployment, job_id)
 
@@ -103,8 +118,22 @@ class Scheduling:
         faults = list(self.argument_faults)
         if self.on_clear not in _ON_CLEAR:
             faults.append(Fault("on_clear", f"must be {' or '.join(map(repr, _ON_CLEAR))}, not {self.on_clear!r}"))
+        if self.delivery not in _DELIVERY:
+            faults.append(Fault("delivery", f"must be {' or '.join(map(repr, _DELIVERY))}, not {self.delivery!r}"))
+        if self.scheduler_function and self.delivery != "queue_file":
+            faults.append(Fault("scheduler_function", "is only used with delivery='queue_file'"))
+        if self.delivery == "queue_file":
+            faults += [Fault(name, f"must be {value}{_WHY}") for name, value in self._not_with_delivery()]
         if faults:
             raise InvalidConfiguration(faults)
+
+    def _not_with_delivery(self) -> Iterator[tuple[str, str]]:
+        if self.waits:
+            yield "wait_for_completion", "False"
+        if self.queue_position == "front":
+            yield "queue_position", "'back'"
+        if self.on_clear == "failed":
+            yield "on_clear", "'reschedule' or 'resume'"
 
     def _parse_job(self) -> JobRequest:
         job = self.job

@@ -33,6 +33,10 @@ class SoswScheduleOperator(SoswBaseOperator):
         schedules all of its tasks again, as a clear promises; ``"failed"`` schedules only those that failed, once the
         job is over, and goes on with it before; ``"resume"`` goes on with the same job, so that nothing is scheduled
         again where it was written. (Automatic retries always resume.)
+    :param delivery: ``"tasks"`` writes the tasks; ``"queue_file"`` only puts the job's queue file where sosw's own
+        Scheduler takes it, for deployments that keep that as the writer. What it writes cannot be waited for.
+    :param scheduler_function: name or ARN of sosw's Scheduler, to be invoked with the queue file; None where something
+        else does that. (templated)
     :param sosw_conn_id: the Connection of type ``sosw``. (templated)
     :param queue_position: ``"back"``, or ``"front"``: before everything that waits for this labourer. (templated)
     :param wait_for_completion: wait until each task is closed: completed, or failed for good.
@@ -57,6 +61,7 @@ class SoswScheduleOperator(SoswBaseOperator):
         "labourer",
         "job_schema",
         "reference_date",
+        "scheduler_function",
         "sosw_conn_id",
         "queue_position",
     )
@@ -69,6 +74,8 @@ class SoswScheduleOperator(SoswBaseOperator):
         job_schema: str | Mapping[str, Any] | JobSchema = "default",
         reference_date: Any = None,
         on_clear: str = "reschedule",
+        delivery: str = "tasks",
+        scheduler_function: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -77,6 +84,8 @@ class SoswScheduleOperator(SoswBaseOperator):
         self.job_schema = job_schema
         self.reference_date = reference_date
         self.on_clear = on_clear
+        self.delivery = delivery
+        self.scheduler_function = scheduler_function
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check the job, plan it, write it; then wait, if that is wanted.
@@ -98,6 +107,9 @@ class SoswScheduleOperator(SoswBaseOperator):
                 reference_date=self.reference_date,
                 queue_position=self.queue_position,
                 on_clear=self.on_clear,
+                delivery=self.delivery,
+                scheduler_function=self.scheduler_function,
+                waits=self.wait_for_completion,
                 hook=hook,
                 killing=self._killing,
                 argument_faults=self._argument_faults(),

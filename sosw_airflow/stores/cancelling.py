@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from sosw_airflow.jobs.identity import task_id
 from sosw_airflow.jobs.pages import PageLimits, cut_pages
 from sosw_airflow.stores.aws_errors import error_code, explained
+from sosw_airflow.stores.delivering import withdraw
 from sosw_airflow.stores.job_record import Header, JobRecords, JobState
 from sosw_airflow.stores.progress import Progress
 from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone
@@ -61,6 +62,10 @@ def cancel_job(deployment: Deployment, job_id: str) -> Cancelled | None:
     if header is None:
         return None
     records.change_state(header, JobState.CANCELLED, allowed=tuple(JobState))
+    if header.state in (JobState.DELIVERING, JobState.DELIVERED):
+        withdrawn = withdraw(deployment, header)
+        log.info("The job %s is cancelled; its queue file was %s.", job_id, "removed" if withdrawn else "gone already")
+        return Cancelled(job_id, header.tasks if withdrawn else 0, 0 if withdrawn else header.tasks, 0)
     closed = _close_pages(deployment, records, header)
     queue_file = QueueFile(deployment.s3, header.queue_bucket, header.queue_key)
     written = list(_written(header, closed, queue_file)) if closed else [range(header.tasks)]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from sosw_airflow.exceptions import JobDelivered
 from sosw_airflow.jobs.identity import job_of, task_id, task_index
 from sosw_airflow.jobs.index_set import IndexSet
 from sosw_airflow.stores.closed_tasks import ClosedTasks, End
@@ -84,11 +85,14 @@ class JobWatch:
     def poll(self) -> Standing:
         """Read what is new. Blocks for a few requests.
 
+        :raises JobDelivered: its tasks cannot be told from others.
         :raises SoswError: AWS refuses.
         """
         self.header = JobRecords(self.dynamodb, self.tables.jobs_table).header(self.job_id, consistent=False)
         if self.header is None:
             return Standing(self.job_id)
+        if self.header.state in (JobState.DELIVERING, JobState.DELIVERED):
+            raise JobDelivered(self.job_id)
         if not self._ends:
             self._begin(self.header)
         before = self._closed

@@ -34,6 +34,8 @@ class JobState(str, Enum):
 
     PLANNED = "planned"
     WRITTEN = "written"
+    DELIVERING = "delivering"  # the queue file is being given to sosw's own Scheduler
+    DELIVERED = "delivered"
     CANCELLED = "cancelled"
 
 

@@ -23,6 +23,7 @@ from sosw_airflow.exceptions import (
     InvalidJob,
     JobCancelled,
     JobConflict,
+    JobDelivered,
     JobRecordDamaged,
     describe_changes,
 )
@@ -128,6 +129,19 @@ class JobScheduler:
         :raises InvalidJob, TaskTooLarge, QueueFull, MissingTable, MissingBucket: and nothing was written.
         :raises NoProgress, Stopped, AwsFault: the next attempt goes on from here.
         """
+        header, outcome = self.plan(request)
+        if header.state in (JobState.DELIVERING, JobState.DELIVERED):
+            raise JobDelivered(header.job_id)
+        if header.state is JobState.WRITTEN:
+            log.info("The job %s was written before: %s tasks. Nothing to do.", header.job_id, f"{header.tasks:,}")
+            return Scheduled(header, Outcome.FOUND)
+        return self._finish(request, header, outcome)
+
+    def plan(self, request: Request) -> tuple[Header, Outcome]:
+        """Write the plan and the header, or find those of an earlier attempt.
+
+        :raises SoswError: as `schedule`.
+        """
         job_id = request.identity.job_id
         header = self.records.header(job_id)
         outcome = Outcome.RESUMED
@@ -140,10 +154,7 @@ class JobScheduler:
                 if header.state is not JobState.PLANNED:
                     self._queue_file(request).delete()  # ours came too late; nobody else would remove it
         self._compare(request, header)
-        if header.state is JobState.WRITTEN:
-            log.info("The job %s was written before: %s tasks. Nothing to do.", job_id, f"{header.tasks:,}")
-            return Scheduled(header, Outcome.FOUND)
-        return self._finish(request, header, outcome)
+        return header, outcome
 
     def latest_generation(self, identity: JobIdentity) -> JobIdentity:
         """The newest generation of a job that was planned and not cancelled; the given one where there is none."""
