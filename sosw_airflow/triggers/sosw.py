@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sosw_airflow._compat import BaseTrigger, TriggerEvent
-
-if TYPE_CHECKING:
-    from sosw_airflow.stores.following import Ending, JobFollower
+from sosw_airflow.triggers.looking import Lookout, cancel
 
 __all__ = ["SoswJobTrigger"]
 
@@ -71,13 +69,10 @@ class SoswJobTrigger(BaseTrigger):
         # triggers which start together do not look together.
         spread = int(self.job_id[:4] or "0", 16) / 0xFFFF
         await asyncio.sleep(min(self.poll_interval, _SPREAD) * spread)
-        follower: JobFollower | None = None
+        lookout = Lookout(self.sosw_conn_id, self.job_id, self.deadline)
         while True:
             try:
-                follower = await self._follower(follower)
-                from sosw_airflow.triggers.looking import in_thread
-
-                ending: Ending | None = await in_thread(follower.look)
+                ending = await lookout.look()
             except Exception as error:  # noqa: BLE001
                 # Raised here it would reach the user as "Trigger failure", and not as what it is.
                 log.warning("The job %s cannot be looked at any more: %s", self.job_id, error)
@@ -92,22 +87,7 @@ class SoswJobTrigger(BaseTrigger):
         """Cancel the job if that is wanted: somebody acted on the deferred Airflow task (Airflow 3.3 and later)."""
         if not self.cancel_on_kill:
             return
-        from sosw_airflow.stores.cancelling import cancel_job
-        from sosw_airflow.triggers.looking import deployment_of, in_thread
-
-        deployment = await deployment_of(self.sosw_conn_id)
-        await in_thread(lambda: cancel_job(deployment, self.job_id))
-
-    async def _follower(self, follower: JobFollower | None) -> JobFollower:
-        from sosw_airflow.stores.completion import JobWatch
-        from sosw_airflow.stores.following import JobFollower
-        from sosw_airflow.triggers.looking import deployment_of
-
-        deployment = await deployment_of(self.sosw_conn_id)
-        if follower is None:
-            return JobFollower(JobWatch(deployment.dynamodb, deployment.tables, self.job_id), self.deadline)
-        follower.watch.dynamodb = deployment.dynamodb
-        return follower
+        await cancel(self.sosw_conn_id, self.job_id)
 
 
 def _event(payload: dict[str, Any]) -> TriggerEvent:

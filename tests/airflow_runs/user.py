@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime, timezone
+from typing import Any
 
 from airflow.api.common.trigger_dag import trigger_dag
 from airflow.models.dagbag import DagBag
 from airflow.models.taskinstance import TaskInstance, clear_task_instances
 from airflow.utils.session import create_session
+from airflow.utils.state import TaskInstanceState
 
 
 def clear(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> None:
@@ -28,8 +30,23 @@ def trigger(dag_id: str, run_id: str, day: str) -> None:
     trigger_dag(dag_id, run_id=run_id, execution_date=datetime.fromisoformat(day).replace(tzinfo=timezone.utc))
 
 
+def mark(dag_id: str, run_id: str, task_id: str, state: str) -> None:
+    """Mark an Airflow task as failed or successful."""
+    with create_session() as session:
+        dag = DagBag(read_dags_from_db=True).get_dag(dag_id)
+        dag.set_task_instance_state(task_id=task_id, run_id=run_id, state=TaskInstanceState(state), session=session)
+
+
+def links(dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+    """The extra links of an Airflow task by their names, as the UI gets them."""
+    with create_session() as session:
+        task = DagBag(read_dags_from_db=True).get_dag(dag_id).get_task(task_id)
+        (ti,) = session.query(TaskInstance).filter_by(dag_id=dag_id, run_id=run_id, task_id=task_id)
+        return {name: task.get_extra_links(ti, name) for name in task.extra_links}
+
+
 if __name__ == "__main__":
+    functions = {each.__name__: each for each in (clear, trigger, mark, links)}
     for line in sys.stdin:
         name, *arguments = json.loads(line)
-        {"clear": clear, "trigger": trigger}[name](*arguments)
-        print("done", name, flush=True)
+        print("done", json.dumps(functions[name](*arguments)), flush=True)

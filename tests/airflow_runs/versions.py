@@ -24,6 +24,7 @@ from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 VERSION = tuple(int(part) for part in version("apache-airflow").split(".")[:2])
 AIRFLOW_2 = VERSION < (3, 0)
@@ -121,6 +122,23 @@ class User:
             }
             _ask(self._port, "POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", body)
 
+    def mark(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
+        """Mark an Airflow task as `failed` or `success`."""
+        if AIRFLOW_2:
+            self._by_process("mark", dag_id, run_id, task_id, state)
+        else:
+            path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}"
+            _ask(self._port, "PATCH", path, {"new_state": state})
+
+    def links(self, dag_id: str, run_id: str, task_id: str) -> dict[str, str | None]:
+        """The extra links of an Airflow task: address by name."""
+        if AIRFLOW_2:
+            found = self._by_process("links", dag_id, run_id, task_id)
+        else:
+            path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/links"
+            found = _ask(self._port, "GET", path)["extra_links"]
+        return dict(found)
+
     def trigger(self, dag_id: str, run_id: str, day: date) -> None:
         """Make a run by hand, with this run id and logical date."""
         if AIRFLOW_2:
@@ -155,7 +173,7 @@ class User:
                     pipe.close()
             self._process.wait(30)
 
-    def _by_process(self, *command: Any) -> None:
+    def _by_process(self, *command: Any) -> Any:
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.airflow_runs.user"],
@@ -171,7 +189,7 @@ class User:
         stdin.flush()
         for line in stdout:
             if line.startswith("done "):
-                return
+                return json.loads(line.removeprefix("done "))
         raise RuntimeError(f"it failed: {self._log}")
 
 

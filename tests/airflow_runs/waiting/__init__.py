@@ -1,0 +1,1 @@
+"""Waiting for the workers, in a real Airflow with a triggerer."""

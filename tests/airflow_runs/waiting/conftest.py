@@ -1,0 +1,46 @@
+"""One Airflow with a triggerer for all tests of this folder. Its DAGs begin at once, so that they wait side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.airflow_runs.conftest import BUCKET, connections, processes_of
+from tests.airflow_runs.queue import Queue
+from tests.airflow_runs.waiting.closing import Closer
+from tests.airflow_runs.waiting.dags import BY_HAND, DAGS
+from tests.airflow_runs.waiting.deployment import AirflowThatWaits
+from tests.airflow_runs.waiting.sosw_at_work import WORKED_ON, sosw_at_work
+from tests.emulators.emulator import REGION, Emulator
+
+
+@pytest.fixture(scope="package")
+def airflow(tmp_path_factory: pytest.TempPathFactory, embedded_aws: Emulator) -> Iterator[AirflowThatWaits]:
+    """A running Airflow with the DAGs of `dags.py`, all of them begun, and sosw at work."""
+    home = tmp_path_factory.mktemp("airflow_that_waits")
+    without_endpoint = {"conn_type": "sosw", "extra": {"queue_bucket": BUCKET, "region_name": REGION}}
+    arn = f"arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:{BY_HAND}"
+    environment = {
+        **connections({"default": embedded_aws.endpoint_url}),
+        # boto3 finds the emulator as the Connection says nothing of it: the links are those of the real AWS.
+        "AIRFLOW_CONN_SOSW_WITHOUT_ENDPOINT": json.dumps(without_endpoint),
+        "AWS_ENDPOINT_URL": embedded_aws.endpoint_url,
+        "AIRFLOW_VAR_SOSW_LABOURERS": json.dumps({WORKED_ON: {}, BY_HAND: {"arn": arn}}),
+        "AIRFLOW__CORE__FERNET_KEY": "",  # so that the arguments of a trigger can be read and edited
+        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
+    }
+    with (
+        AirflowThatWaits(home, dags=DAGS, environment=environment, parallelism=8) as running,
+        sosw_at_work(embedded_aws, home / "sosw.log"),
+    ):
+        yield running
+    assert [] == processes_of(home)
+
+
+@pytest.fixture(scope="package")
+def closer(embedded_aws: Emulator, queue: Queue) -> Closer:
+    """Closes tasks as sosw does."""
+    return Closer(embedded_aws.client("dynamodb"), queue)
