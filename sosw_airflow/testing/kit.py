@@ -88,7 +88,9 @@ class Sosw:
     def run(self, operator: Any, day: date | datetime, *, try_number: int = 1, max_tries: int = 0) -> Any:
         """Render and execute an operator as in the scheduled run that ends on this day; gives what it returns.
 
-        Needs no metadata database. Arguments that are results of other Airflow tasks need ``dag.test()`` instead.
+        Where the operator waits for the workers, it gives a `Deferred`: finish or fail the tasks, then call its
+        ``resume()``. Needs no metadata database. Arguments that are results of other Airflow tasks need
+        ``dag.test()`` instead.
 
         :param try_number: 2 for the first automatic retry.
         :param max_tries: another one for each clear.

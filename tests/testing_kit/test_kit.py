@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from sosw_airflow.exceptions import UnknownLabourer
+from sosw_airflow.exceptions import JobFailed, UnknownLabourer
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.operators.sosw import SoswScheduleOperator
 from sosw_airflow.testing import Sosw, sosw_in_memory
@@ -128,6 +128,33 @@ def test_finish_and_fail(installation: Sosw) -> None:
     assert installation.fail() == 1
     assert installation.closed() == {"completed": 2, "failed": 1}
     assert (installation.tasks(), installation.running()) == ([], [])
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_waiting(installation: Sosw, deferrable: bool) -> None:
+    """Comes back at once, and goes on when the workers are done."""
+    deferred = installation.run(operator(wait_for_completion=True, deferrable=deferrable), DAY)
+    assert len(installation.tasks()) == 3
+    installation.finish()
+    summary = deferred.resume()
+    assert (summary["completed"], summary["failed"], summary["tasks"]) == (3, 0, 3)
+
+
+def test_waiting_for_failures(installation: Sosw) -> None:
+    """The operator's own error."""
+    deferred = installation.run(operator(wait_for_completion=True), DAY)
+    installation.fail(limit=1)
+    installation.finish()
+    with pytest.raises(JobFailed, match="1 of 3 tasks"):
+        deferred.resume()
+
+
+def test_waiting_for_nobody(installation: Sosw, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said what is missing."""
+    monkeypatch.setattr("sosw_airflow.testing.runs._PATIENCE", 0.2)
+    deferred = installation.run(operator(wait_for_completion=True), DAY)
+    with pytest.raises(AssertionError, match="finish or fail its tasks"):
+        deferred.resume()
 
 
 # -- as sosw itself does it --------------------------------------------------------------------------------------------

@@ -25,8 +25,9 @@ def test_the_files_of_the_page(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "2 passed" in ended.stdout, ended.stdout
-    assert [name for name, _ in files] == ["conftest.py", "hashtags.py", "test_hashtags.py", "test_outcomes.py"]
+    assert "3 passed" in ended.stdout, ended.stdout
+    names = ["conftest.py", "hashtags.py", "test_hashtags.py", "test_outcomes.py", "test_waiting.py"]
+    assert [name for name, _ in files] == names
 
 
 def test_the_test_is_short() -> None:
