@@ -55,6 +55,8 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["sosw_airflow.hooks.sosw", "sosw_airflow.hooks.labourer"],
             },
         ],
+        # `airflow sosw ...`, since Airflow 3.2; older ones pass it over.
+        "cli": ["sosw_airflow.cli.airflow_commands.get_sosw_commands"],
         "task-decorators": [{"class-name": "sosw_airflow.decorators.sosw.sosw_task", "name": "sosw"}],
         "connection-types": [
             {

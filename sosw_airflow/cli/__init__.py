@@ -9,9 +9,10 @@ import argparse
 from collections.abc import Sequence
 from importlib import import_module
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "main"]
 
-_COMMANDS = {
+#: Module of each subcommand.
+COMMANDS = {
     "plan": "sosw_airflow.cli.plan",
     "doctor": "sosw_airflow.cli.doctor",
     "init": "sosw_airflow.cli.init",
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and return the exit code: 0 done, 1 refused; wrong usage exits with 2."""
     parser = argparse.ArgumentParser(prog="sosw-airflow", description="Tools of the sosw provider for Apache Airflow.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    modules = {name: import_module(module) for name, module in _COMMANDS.items()}
+    modules = {name: import_module(module) for name, module in COMMANDS.items()}
     for name, module in modules.items():
         module.add_arguments(commands.add_parser(name, help=module.HELP, description=module.HELP))
     arguments = parser.parse_args(argv)
