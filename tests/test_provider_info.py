@@ -69,7 +69,7 @@ def test_every_module_is_listed(kind: str, base: type) -> None:
         for module in modules
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__
-            if "Base" not in value.__name__
+        if "Base" not in value.__name__
     }
     listed = {module for group in get_provider_info()[kind] for module in group["python-modules"]}
     assert listed == defining

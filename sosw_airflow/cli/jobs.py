@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from sosw_airflow.stores.job_record import Header
     from sosw_airflow.stores.scheduling import Deployment
 
-__all__ = ["HELP", "add_arguments", "run"]
+__all__ = ["HELP", "STATES", "add_arguments", "run"]
 
 HELP = "List the jobs that have been scheduled, the newest first."
+
+#: Those of `JobState`, whose module loads botocore.
+STATES = ("planned", "written", "delivering", "delivered", "cancelled")
 
 _EPILOG = """exit codes:
   0  done, also where there are no jobs
@@ -30,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
     add_connection(parser)
-    parser.add_argument("--state", choices=["planned", "written", "cancelled"], help="only jobs in this state")
+    parser.add_argument("--state", choices=STATES, help="only jobs in this state")
     parser.add_argument("--labourer", metavar="ID", help="only jobs of this labourer")
     parser.add_argument("--dag-id", metavar="DAG", help="only jobs of this DAG")
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="so many (default: %(default)s)")

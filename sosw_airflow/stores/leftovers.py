@@ -60,12 +60,14 @@ def look_for_planned_jobs(deployment: Deployment) -> Iterator[Finding]:
     old = [
         header
         for header in job_headers(deployment)
-        if header.state is JobState.PLANNED and now - header.updated_at > PLANNED_SECONDS
+        if header.state in (JobState.PLANNED, JobState.DELIVERING) and now - header.updated_at > PLANNED_SECONDS
     ]
     for header in sorted(old, key=lambda each: each.updated_at)[:_SHOWN]:
         where = f"Airflow task {header.task_id} of the DAG {header.dag_id}, run {header.run_id}"
         mend = f"Retry or clear the {where}, which goes on with it; or cancel the job."
-        yield warning("planned", f"job {header.job_id}", f"is planned since {_ago(now - header.updated_at)}.", mend)
+        yield warning(
+            "planned", f"job {header.job_id}", f"is {header.state.value} since {_ago(now - header.updated_at)}.", mend
+        )
     yield from _more("planned", table, len(old), "jobs are planned for long and not written")
 
 
@@ -130,7 +132,7 @@ def look_for_queue_files(deployment: Deployment) -> Iterator[Finding]:
         if ours is None:
             text = f"is locked since {age}, by a Scheduler of sosw that is gone."
             mend = "Part of its tasks may be in the queue already. Compare them with sosw_tasks before you schedule it."
-        elif header is not None and header.state is JobState.PLANNED:
+        elif header is not None and header.state in (JobState.PLANNED, JobState.DELIVERING):
             text = f"is the plan of the job {ours[1]}, which is not written since {age}."
             mend = (
                 f"Retry or clear the Airflow task {header.task_id} of the DAG {header.dag_id}; do not delete the file."

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sosw_airflow.cli import main
+from sosw_airflow.cli.jobs import STATES
 from sosw_airflow.stores.job_record import JobState
 from sosw_airflow.stores.scheduling import Deployment, JobScheduler
 from tests.cli.conftest import Configure
@@ -71,6 +72,11 @@ def test_a_choice(
 ) -> None:
     """By state, labourer, DAG; all of them must fit."""
     assert [each["job_id"] for each in listed(capsys, *arguments)] == [jobs[index] for index in expected]
+
+
+def test_every_state_can_be_chosen() -> None:
+    """The command knows those that there are."""
+    assert set(STATES) == {state.value for state in JobState}
 
 
 def test_more_than_are_shown(jobs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
