@@ -34,13 +34,18 @@ def main() -> int:
                 print(
                     "The embedded AWS has ended, and its rows with it." if stopped else "No embedded AWS was running."
                 )
+            elif arguments.command == "up":
+                from demo.up import up
+
+                up(state, arguments.port)
             else:
                 _run(state, arguments.date)
     except (AirflowFailedError, embedded_aws.EmbeddedAwsError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopped. `make demo` goes on from here.", file=sys.stderr)
+        again = "make up" if arguments.command == "up" else "make demo"
+        print(f"\nStopped. `{again}` goes on from here.", file=sys.stderr)
         return 130
     return 0
 
@@ -51,6 +56,8 @@ def _arguments() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run the DAG and show its tasks")
     run.add_argument("--date", type=_date, required=True, help="the logical date of the DAG run, such as 2026-03-02")
+    whole = commands.add_parser("up", help="start a whole Airflow, to click through")
+    whole.add_argument("--port", type=int, default=8080, help="of the UI (8080)")
     commands.add_parser("stop", help="end the embedded AWS")
     return parser.parse_args()
 

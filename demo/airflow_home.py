@@ -6,8 +6,11 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -55,6 +58,34 @@ class AirflowHome:
         """Run one `airflow` command; its output goes to the log."""
         self._execute([sys.executable, "-m", "airflow", *arguments])
 
+    @contextmanager
+    def standalone(self, port: int) -> Iterator[subprocess.Popen[bytes]]:
+        """All of Airflow's servers in one process, without a login, for this machine only; ended at the end."""
+        environment = {
+            **self._environment,
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        }
+        with self._log.open("a") as log:
+            server = subprocess.Popen(
+                [sys.executable, "-m", "airflow", "standalone"],
+                cwd=DAGS.parent,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches it through us, once
+            )
+        try:
+            yield server
+            if server.returncode:
+                raise self._failure(f"Airflow ended with code {server.returncode}.")
+        finally:
+            _end(server)
+
     def run(self, day: date, *dag_ids: str) -> dict[str, Any]:
         """Run DAGs for this logical date.
 
@@ -100,3 +131,15 @@ class AirflowHome:
         lines = self._log.read_text(errors="replace").splitlines()
         end = "\n".join(lines[-60:])
         return AirflowFailedError(f"{end}\n\n{what} The end of its log is above, the whole is {self._log}.")
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End a server and all that it has started, which is in its process group."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, each)
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(timeout=10)
+            break
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)

@@ -10,6 +10,7 @@ import boto3
 
 from demo.settings import ACCESS_KEY, QUEUE_BUCKET, REGION, SECRET_KEY
 from sosw_airflow.stores.tables import TableNames, create_missing_tables
+from sosw_airflow.testing.kit import Sosw
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class Queue:
             self._s3.create_bucket(Bucket=QUEUE_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
             created.append(QUEUE_BUCKET)
         return created
+
+    def sosw(self) -> Sosw:
+        """Hands that do what sosw's other components would do."""
+        return Sosw(self._dynamodb, self._s3, self._names, QUEUE_BUCKET)
 
     def tasks(self) -> list[Task]:
         """Return all rows of `sosw_tasks`, in the queue's order."""

@@ -18,6 +18,7 @@ LABOURERS = {
         "pull_weather",
         "pull_traffic",
         "pull_air_quality",
+        "measure_station",
     )
 }
 

@@ -16,6 +16,7 @@ from demo import embedded_aws
 from demo.airflow_home import AirflowHome
 from demo.queue import Queue, Task
 from demo.settings import connections
+from demo.workers import Workers
 from sosw_airflow.jobs import expand
 
 DAGS = Path(__file__).parents[1] / "dags"
@@ -26,6 +27,7 @@ EXPECTED = {
     "sosw_hashtags": {"sosw_tutorial_pull_tweeter_hashtags": 36},
     "sosw_many_labourers": {"pull_weather": 4, "pull_traffic": 2, "pull_air_quality": 7},
     "sosw_product_sales": {"pull_product_sales": 5},
+    "sosw_wait_for_workers": {"measure_station": 6},
 }
 
 
@@ -76,8 +78,8 @@ def test_docstring_says_what_the_dag_needs(file: Path, dags: dict[str, Any]) -> 
 
 
 @pytest.fixture(scope="module")
-def tasks(tmp_path_factory: pytest.TempPathFactory) -> list[Task]:
-    """What is in the queue after a real Airflow has run each DAG once, prepared as their docstrings say."""
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Task], dict[str, Any]]:
+    """What is in the queue after a real Airflow has run each DAG once, prepared as their docstrings say; their runs."""
     state = tmp_path_factory.mktemp("example_dags")
     variables: dict[str, dict[str, Any]] = {}
     for file in FILES:
@@ -89,15 +91,26 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> list[Task]:
         queue.create_what_is_missing()
         airflow = AirflowHome(state)
         airflow.set_up(connections(aws.url), variables)
-        airflow.run(date(2026, 3, 2), *EXPECTED)
-        return queue.tasks()
+        with Workers(queue, labourer_id="measure_station"):
+            runs = airflow.run(date(2026, 3, 2), *EXPECTED)
+        return queue.tasks(), runs
     finally:
         embedded_aws.stop(state)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dag_id", EXPECTED)
-def test_dag_runs(dag_id: str, tasks: list[Task]) -> None:
+@pytest.mark.parametrize("dag_id", [each for each in EXPECTED if each != "sosw_wait_for_workers"])
+def test_dag_runs(dag_id: str, ran: tuple[list[Task], dict[str, Any]]) -> None:
     """Run by Airflow for one day, the DAG has put its expected tasks into the queue."""
+    tasks, _ = ran
     labourers = EXPECTED[dag_id]
     assert Counter(task.labourer_id for task in tasks if task.labourer_id in labourers) == labourers
+
+
+@pytest.mark.slow
+def test_the_dag_that_waits_goes_on_when_the_workers_are_done(ran: tuple[list[Task], dict[str, Any]]) -> None:
+    """Its second Airflow task has the counts."""
+    _, runs = ran
+    results = runs["sosw_wait_for_workers"]["results"]
+    assert results["report"] == "6 of 6 stations were measured, 0 failed"
+    assert results["schedule"]["state"] == "closed"

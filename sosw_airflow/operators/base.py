@@ -84,15 +84,16 @@ class SoswBaseOperator(BaseOperator):
         :raises SoswError: as when waiting without deferral.
         """
         from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.operators.waiting import conclude, follower_of
+        from sosw_airflow.operators.waiting import conclude, follower_of, summary_of
         from sosw_airflow.stores.following import Ending
 
         with failing_at_once():
             deployment = SoswHook(self.sosw_conn_id).deployment()
-            summary = dict(summary or {})
+            job_id = (event or summary or {})["job_id"]
+            # `dag.test()` loses what was deferred beside the trigger, so that the record has to tell.
+            summary = summary or summary_of(deployment, job_id)
             if not event or event.get("status") == "look":
                 # The trigger could not go on. Whatever it met is met here, and raised.
-                job_id = (event or summary)["job_id"]
                 follower = follower_of(deployment, job_id, deadline)
                 ending = follower.look()
                 if ending is None:

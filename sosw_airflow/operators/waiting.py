@@ -13,14 +13,15 @@ from sosw_airflow.jobs.tolerance import Tolerance
 from sosw_airflow.stores.closed_tasks import describe_failures
 from sosw_airflow.stores.completion import JobWatch
 from sosw_airflow.stores.following import Ending, JobFollower, Status
-from sosw_airflow.stores.job_record import JobState
+from sosw_airflow.stores.job_record import JobRecords, JobState
 from sosw_airflow.stores.page_writer import Stopped
+from sosw_airflow.stores.scheduling import Outcome, Scheduled
 
 if TYPE_CHECKING:
     from sosw_airflow.operators.killing import Killing
     from sosw_airflow.stores.scheduling import Deployment
 
-__all__ = ["conclude", "deadline_after", "follower_of", "seconds", "wait_until_over", "waiting_faults"]
+__all__ = ["conclude", "deadline_after", "follower_of", "seconds", "summary_of", "wait_until_over", "waiting_faults"]
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,12 @@ def wait_until_over(follower: JobFollower, poll_interval: float, killing: Killin
         if killing.stop.wait(poll_interval):
             raise Stopped
     return ending
+
+
+def summary_of(deployment: Deployment, job_id: str) -> dict[str, Any]:
+    """The summary of a job, from its record; nothing but its id where that is gone."""
+    header = JobRecords(deployment.dynamodb, deployment.tables.jobs_table).header(job_id)
+    return {"job_id": job_id} if header is None else dict(Scheduled(header, Outcome.FOUND).summary())
 
 
 def conclude(deployment: Deployment, ending: Ending, *, tolerated_failures: object) -> dict[str, Any]:

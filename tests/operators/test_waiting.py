@@ -401,6 +401,18 @@ def test_a_trigger_of_another_version() -> None:
     assert (trigger.job_id, trigger.poll_interval) == ("0123456789abcdef0123", 60.0)
 
 
+def test_a_resumption_without_what_was_deferred_beside_the_trigger(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any
+) -> None:
+    """As in `dag.test()`, where Airflow loses it: the summary comes from the job's record."""
+    summary = schedule(tutorial_job).execute(context())
+    event = {"status": "over", "job_id": summary["job_id"], "state": "written", "total": 8, "completed": 8}
+
+    result = waiting(schedule, tutorial_job).execute_complete(context(), event)
+
+    assert result == {**summary, "completed": 8, "failed": 0, "state": "closed"}
+
+
 def test_an_event_of_another_version(
     installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any
 ) -> None:

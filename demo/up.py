@@ -1,0 +1,58 @@
+"""A whole Airflow with the embedded AWS and the example DAGs, to click through: `make up`."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+from demo import embedded_aws
+from demo.airflow_home import AirflowHome
+from demo.queue import Queue
+from demo.settings import connections, variables
+from demo.workers import Workers
+
+__all__ = ["up"]
+
+#: Share of the tasks that fail, so that there is something to repair.
+_FAILURES = 0.05
+
+
+def up(state: Path, port: int) -> None:
+    """Start everything, and stay until Ctrl-C.
+
+    :param port: of the UI; the next free one is taken where it is in use.
+    """
+    aws = embedded_aws.find(state) or embedded_aws.start(state)
+    queue = Queue(aws.url)
+    queue.create_what_is_missing()
+    airflow = AirflowHome(state)
+    print(f"Embedded AWS  {aws.url}: sosw's tables, a bucket, and workers, of whose tasks one in twenty fails")
+    airflow.set_up(connections(aws.url), variables())
+    port = _free(port)
+    with airflow.standalone(port) as server, Workers(queue, failures=_FAILURES):
+        while server.poll() is None and not _answers(port):
+            time.sleep(0.5)
+        print(f"Airflow       http://127.0.0.1:{port} without a login. Switch a DAG on, or trigger it.")
+        print("              Ctrl-C ends Airflow; make demo-stop ends the embedded AWS as well.")
+        server.wait()
+
+
+def _free(port: int) -> int:
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                port += 1
+            else:
+                return port
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,48 @@
+"""Hands that do what sosw's Orchestrator, the labourers and the Scavenger would do with the embedded AWS."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+from demo.queue import Queue
+
+__all__ = ["Workers"]
+
+
+class Workers:
+    """Complete tasks, some a second, in a thread of their own; every so often one fails.
+
+    :param labourer_id: whose tasks; None for all.
+    :param every: seconds between two looks.
+    :param at_once: tasks that are completed at each look.
+    :param failures: how many looks let a task fail, from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        *,
+        labourer_id: str | None = None,
+        every: float = 1.0,
+        at_once: int = 3,
+        failures: float = 0.0,
+    ) -> None:
+        self._sosw = queue.sosw()
+        self._labourer_id = labourer_id
+        self._every, self._at_once, self._failures = every, at_once, failures
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True, name="demo-workers")
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._stop.wait(self._every):
+            if random.random() < self._failures:  # noqa: S311
+                self._sosw.fail(self._labourer_id, limit=1)
+            self._sosw.finish(self._labourer_id, limit=self._at_once)
