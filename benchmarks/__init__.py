@@ -7,7 +7,7 @@ ALL: dict[str, list[str]] = {
     "plan": [],
     "parse_time": [],
     "provider_scale": [],
-    "writer": ["--parts", "sosw", "floor", "resume", "--sosw-tasks", "1000", "--resume-tasks", "1000000"],
+    "writer": ["--parts", "sosw", "floor", "resume", "--sosw-tasks", "500", "--resume-tasks", "1000000"],
 }
 
 #: Name on the command line → module. Each module has ``ABOUT`` (one line), ``add_arguments(parser)``, and

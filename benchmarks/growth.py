@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> Report:
         ],
         notes=(
             "of the smallest: the time of a task as a part of what it takes in the smallest job.",
-            "peak MB: how far the process grows beyond the job. Of the first day up to 16 MB of lines are kept.",
+            "peak MB: how far the process grows beyond the job. Up to 16 MB of lines are kept from day to day.",
         ),
     )
     for job in arguments.jobs:

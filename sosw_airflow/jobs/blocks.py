@@ -7,6 +7,7 @@ pattern of the others. No task is made as an object unless it has something spec
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,8 +27,11 @@ _BATCHED = 1000
 #: Characters of a block, about: enough to spread what it costs, and few enough to stay in the processor's cache.
 _BLOCK = 64 * 1024
 
-#: Characters of patterns that are kept for the days after the first; the rest is made anew for each day.
+#: Bytes of patterns that are kept for the days after the first. If they are not enough, each day is walked through.
 _PATTERNS = 16 * 1024 * 1024
+
+#: So much of it is kept as it is, the rest compressed: to a twentieth or so, and quicker to read than to make anew.
+_QUICK_PATTERNS = 4 * 1024 * 1024
 
 #: Stands for the day in a pattern. JSON text has no control characters, so it can be nothing else.
 _DAY = "\0"
@@ -85,15 +89,35 @@ def _blocks_of_days(expansion: Expansion, days: Sequence[str], codec: LineCodec)
         attributes = Attributes(raw=(any_day, f'["{_DAY}"]'))
         return _packed(_Runs(codec, attributes=attributes).of(expansion.leaves_of_a_day(any_day)))
 
-    kept: list[Block] = []
-    room = _PATTERNS
-    for number, day in enumerate(days):
-        # The first day fills what is kept, and if that was enough, the others need no more than it.
-        for pattern in kept if number and room > 0 else patterns():
-            if not number and room > 0:
-                room -= len(pattern.text)
-                kept.append(pattern)
-            yield Block(pattern.text.replace(_DAY, day), pattern.tasks, pattern.longest + len(day))
+    def of_day(pattern: Block, day: str) -> Block:
+        return Block(pattern.text.replace(_DAY, day), pattern.tasks, pattern.longest + len(day))
+
+    first, *others = days
+    kept: list[_Kept] = []
+    size = 0
+    for pattern in patterns():
+        if size < _PATTERNS:
+            kept.append(_Kept(pattern, compressed=size > _QUICK_PATTERNS))
+            size += len(kept[-1].text)
+        yield of_day(pattern, first)
+    for day in others:
+        for pattern in (each.pattern() for each in kept) if size < _PATTERNS else patterns():
+            yield of_day(pattern, day)
+
+
+class _Kept:
+    """A pattern that is kept."""
+
+    __slots__ = ("_longest", "_tasks", "text")
+
+    def __init__(self, pattern: Block, *, compressed: bool) -> None:
+        self.text = zlib.compress(pattern.text.encode("ascii"), 1) if compressed else pattern.text
+        self._tasks, self._longest = pattern.tasks, pattern.longest
+
+    def pattern(self) -> Block:
+        """The pattern as it was."""
+        text = self.text if isinstance(self.text, str) else zlib.decompress(self.text).decode("ascii")
+        return Block(text, self._tasks, self._longest)
 
 
 def _packed(runs: Iterable[Block]) -> Iterator[Block]:

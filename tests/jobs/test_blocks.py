@@ -122,12 +122,14 @@ def test_a_block_knows_its_lines(job: dict[str, Any]) -> None:
         assert max(map(len, lines)) == block.longest
 
 
-@given(jobs)
-def test_days_that_are_not_kept(job: dict[str, Any]) -> None:
-    """Where the lines of a day are too many to be kept, each day is walked through: the same lines."""
+@pytest.mark.parametrize(("quick", "all_of_it"), [(200, 10**6), (0, 200), (0, 0)])
+@given(job=jobs)
+def test_days_that_are_not_kept(job: dict[str, Any], quick: int, all_of_it: int) -> None:
+    """Where a day has too many lines, they are kept compressed, or each day is walked through: the same lines."""
     expansion = expanded({**job, "period": "last_3_days", "isolate_days": True})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "_PATTERNS", 200)
+        patch.setattr(blocks, "_PATTERNS", all_of_it)
+        patch.setattr(blocks, "_QUICK_PATTERNS", quick)
         patch.setattr(blocks, "_BLOCK", 100)
         assert one_by_one(expansion, "puller") == lines_of(expansion, CODEC)
 
