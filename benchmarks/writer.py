@@ -130,7 +130,7 @@ def _resume(emulator: Emulator, arguments: argparse.Namespace) -> Iterator[Row]:
     side = Side("", "benchmarks.writer_ours:measure_resume", {})
     figures = _measured(emulator, side, tasks, 0)
     yield {**_row("sosw_airflow, a retry for one page", tasks, 0, figures), "peak_mb": figures["peak_mb"]}
-    writing = {**figures, "seconds": figures["writing_seconds"]}
+    writing = {"rows": tasks, "seconds": figures["writing_seconds"]}
     times = writing["seconds"] / figures["seconds"]
     yield {**_row("writing all other pages", tasks, 0, writing), "times": times}
 

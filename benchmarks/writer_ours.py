@@ -26,7 +26,17 @@ from sosw_airflow.stores.tables import SOSW_NAMES, TableNames
 from sosw_airflow.stores.task_queue import Capacity
 from tests.emulators.emulator import ACCESS_KEY, REGION, SECRET_KEY
 
-__all__ = ["BUCKET", "LABOURER", "SCHEMA", "job", "measure_bare", "measure_pages", "measure_resume", "measure_schedule"]
+__all__ = [
+    "BUCKET",
+    "LABOURER",
+    "SCHEMA",
+    "job",
+    "measure_bare",
+    "measure_pages",
+    "measure_resume",
+    "measure_schedule",
+    "planned_job",
+]
 
 BUCKET = "sosw-queue"
 LABOURER = "worker"
@@ -98,6 +108,11 @@ def measure_bare(endpoint_url: str, tasks: int, latency: float) -> Figures:
                 pass
 
     return _timed(place, tasks, loop)
+
+
+def planned_job(endpoint_url: str, tasks: int) -> Header:
+    """A job whose plan and header are there, but no row."""
+    return _planned(_deployment(endpoint_url, 0), tasks)
 
 
 def measure_resume(endpoint_url: str, tasks: int, latency: float) -> Figures:
