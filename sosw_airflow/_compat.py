@@ -190,7 +190,13 @@ def get_variable(name: str) -> str | None:
         from airflow.models.variable import Variable
 
         return Variable.get(name, default_var=None)  # type: ignore[call-arg,no-any-return]
-    return Variable.get(name, default=None)  # type: ignore[no-any-return]
+    try:
+        return Variable.get(name, default=None)  # type: ignore[no-any-return]
+    except ImportError:
+        # Airflow 3.0 looks for the connection to its API server, which only Airflow tasks have: this is a command.
+        from airflow.models.variable import Variable as StoredVariable
+
+        return StoredVariable.get_variable_from_secrets(name)
 
 
 def find_connection(conn_id: str) -> Any | None:
