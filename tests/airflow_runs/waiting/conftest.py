@@ -29,6 +29,8 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, embedded_aws: Emulator) ->
         "AWS_ENDPOINT_URL": embedded_aws.endpoint_url,
         "AIRFLOW_VAR_SOSW_LABOURERS": json.dumps({WORKED_ON: {}, BY_HAND: {"arn": arn}}),
         "AIRFLOW__CORE__FERNET_KEY": "",  # so that the arguments of a trigger can be read and edited
+        # Airflow 2 kills what it has not heard of for so long; 0 stands for `scheduler_zombie_task_threshold`.
+        "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "0",
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
     }

@@ -101,7 +101,7 @@ class AirflowThatWaits(Airflow):
         """All that there are. They are not encrypted in this deployment."""
         return [
             Trigger(trigger_id, _without_types(json.loads(kwargs)))
-            for trigger_id, kwargs in self._rows("trigger", "id", "encrypted_kwargs")
+            for trigger_id, kwargs in self._rows("trigger", "id", "kwargs")
         ]
 
     def trigger_of(self, dag_id: str) -> Trigger:
@@ -114,10 +114,10 @@ class AirflowThatWaits(Airflow):
         """Change the arguments with which the next triggerer makes the trigger."""
         with contextlib.closing(self._database()) as database, database:
             which = (trigger.trigger_id,)
-            ((text,),) = database.execute("SELECT encrypted_kwargs FROM trigger WHERE id = ?", which)
+            ((text,),) = database.execute("SELECT kwargs FROM trigger WHERE id = ?", which)
             stored = json.loads(text)
             change(_arguments(stored))
-            database.execute("UPDATE trigger SET encrypted_kwargs = ? WHERE id = ?", (json.dumps(stored), *which))
+            database.execute("UPDATE trigger SET kwargs = ? WHERE id = ?", (json.dumps(stored), *which))
 
 
 def _arguments(stored: dict[str, Any]) -> dict[str, Any]:
