@@ -16,6 +16,7 @@ BENCHMARKS = {
     "expansion": "benchmarks.expansion",
     "growth": "benchmarks.growth",
     "plan": "benchmarks.plan",
+    "polling": "benchmarks.polling",
     "parse_time": "benchmarks.parse_time",
     "provider_scale": "benchmarks.provider_scale",
     "writer": "benchmarks.writer",
