@@ -24,7 +24,7 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
 
 def with_deployment(command: str, arguments: argparse.Namespace, call: Callable[[Deployment, str], int]) -> int:
     """Run a command about a job. Gives its exit code: 1 where it is refused, 2 without an Airflow."""
-    from sosw_airflow.cli.own_airflow import NoAirflowError, own_airflow
+    from sosw_airflow.cli.own_airflow import NoAirflowError, own_airflow, silence
 
     try:
         with own_airflow():
@@ -33,7 +33,8 @@ def with_deployment(command: str, arguments: argparse.Namespace, call: Callable[
 
             deployment = SoswHook(arguments.conn_id).deployment()
             job_id = parse_job_id(arguments.job)
-        return call(deployment, job_id)
+        with silence():  # Airflow 2 logs on the standard output, which is the command's
+            return call(deployment, job_id)
     except NoAirflowError as error:
         print(f"sosw-airflow {command}: {error}", file=sys.stderr)
         return 2

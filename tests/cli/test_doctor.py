@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
@@ -137,7 +139,7 @@ def test_5_no_bucket(sound: Aws, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.fixture
-def limited(sound: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, Any]], None]]:
+def limited(sound: Aws) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Take the identity of a user with this policy, which moto enforces from then on."""
 
     def become(policy: dict[str, Any]) -> None:
@@ -145,8 +147,9 @@ def limited(sound: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[d
         iam.create_user(UserName="writer")
         iam.put_user_policy(UserName="writer", PolicyName="p", PolicyDocument=json.dumps(policy))
         key = iam.create_access_key(UserName="writer")["AccessKey"]
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        # Not by monkeypatch, which would put moto's own keys back after moto has ended.
+        own = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+        enforcing.enter_context(patch.dict(os.environ, own))
         enforcing.enter_context(enable_iam_authentication())
 
     with ExitStack() as enforcing:
