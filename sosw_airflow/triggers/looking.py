@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from sosw_airflow.stores.tables import TableNames
 
 __all__ = ["Lookout", "cancel"]
+
+log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
@@ -75,18 +78,36 @@ class Lookout:
 
 
 async def cancel(sosw_conn_id: str, job_id: str) -> None:
-    """Cancel a job, without blocking the event loop.
+    """Cancel a job, without blocking the event loop. It goes on when the caller is cancelled.
+
+    Airflow 3.3 cancels a trigger again each second until it has ended, so also in the middle of its `on_kill`.
 
     :raises SoswError: the Connection is faulty, or AWS refuses.
     """
-    deployment = await _with_connections(lambda: _hook(sosw_conn_id).deployment())
+    work = asyncio.ensure_future(_cancel(sosw_conn_id, job_id))
+    _cancelling.add(work)
+    work.add_done_callback(_cancelling.discard)
+    await asyncio.shield(work)
 
-    def work() -> None:
-        from sosw_airflow.stores.cancelling import cancel_job
 
-        cancel_job(deployment, job_id)
+#: The event loop itself keeps no hold of its tasks.
+_cancelling: set[asyncio.Future[None]] = set()
 
-    await _in_thread(work)
+
+async def _cancel(sosw_conn_id: str, job_id: str) -> None:
+    try:
+        deployment = await _with_connections(lambda: _hook(sosw_conn_id).deployment())
+
+        def work() -> None:
+            from sosw_airflow.stores.cancelling import cancel_job
+
+            cancel_job(deployment, job_id)
+
+        await _in_thread(work)
+    except Exception as error:
+        # Said here: there may be nobody left who hears of it otherwise.
+        log.warning("The job %s could not be cancelled, its tasks are in the queue still: %s", job_id, error)
+        raise
 
 
 async def _in_thread(call: Callable[[], _T]) -> _T:

@@ -163,3 +163,28 @@ def test_each_look_happens_in_a_thread(connect: Callable[..., None], monkeypatch
     assert [{"status": "look", "job_id": JOB}] == asyncio.run(run())
     assert threading.main_thread() not in threads
     assert 1 == len(threads)
+
+
+def test_a_cancelling_goes_on_when_its_trigger_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow 3.3 cancels a trigger each second until it has ended, also while its `on_kill` works."""
+    done = []
+
+    async def slow(call: Any) -> Any:
+        await asyncio.sleep(0.05)
+        done.append(call)
+
+    monkeypatch.setattr(looking, "_with_connections", slow)
+    monkeypatch.setattr(looking, "_in_thread", slow)
+    trigger = SoswJobTrigger(sosw_conn_id="sosw_default", job_id=JOB, cancel_on_kill=True)
+
+    async def kill() -> None:
+        killing = asyncio.create_task(trigger.on_kill())
+        await asyncio.sleep(0.01)
+        killing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await killing
+        await asyncio.gather(*looking._cancelling)
+
+    asyncio.run(kill())
+    assert 2 == len(done)
+    assert set() == looking._cancelling
