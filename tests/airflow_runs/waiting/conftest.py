@@ -14,16 +14,26 @@ from tests.airflow_runs.waiting.dags import BY_HAND, DAGS
 from tests.airflow_runs.waiting.deployment import AirflowThatWaits
 from tests.airflow_runs.waiting.sosw_at_work import WORKED_ON, sosw_at_work
 from tests.emulators.emulator import REGION, Emulator
+from tests.faults.proxy import FaultProxy
 
 
 @pytest.fixture(scope="package")
-def airflow(tmp_path_factory: pytest.TempPathFactory, embedded_aws: Emulator) -> Iterator[AirflowThatWaits]:
+def counted(embedded_aws: Emulator) -> Iterator[FaultProxy]:
+    """The way to AWS of one DAG, whose requests are counted."""
+    with FaultProxy(embedded_aws.endpoint_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="package")
+def airflow(
+    tmp_path_factory: pytest.TempPathFactory, embedded_aws: Emulator, counted: FaultProxy
+) -> Iterator[AirflowThatWaits]:
     """A running Airflow with the DAGs of `dags.py`, all of them begun, and sosw at work."""
     home = tmp_path_factory.mktemp("airflow_that_waits")
     without_endpoint = {"conn_type": "sosw", "extra": {"queue_bucket": BUCKET, "region_name": REGION}}
     arn = f"arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:{BY_HAND}"
     environment = {
-        **connections({"default": embedded_aws.endpoint_url}),
+        **connections({"default": embedded_aws.endpoint_url, "counted": counted.url}),
         # boto3 finds the emulator as the Connection says nothing of it: the links are those of the real AWS.
         "AIRFLOW_CONN_SOSW_WITHOUT_ENDPOINT": json.dumps(without_endpoint),
         "AWS_ENDPOINT_URL": embedded_aws.endpoint_url,

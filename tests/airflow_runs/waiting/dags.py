@@ -102,3 +102,4 @@ sensor >> repair
 """,
 )
 _add("linked", EIGHT, BY_HAND, **_DEFERRED, sosw_conn_id="sosw_without_endpoint")
+_add("loaded", EIGHT, BY_HAND, **_DEFERRED, sosw_conn_id="sosw_counted")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import psutil
 
@@ -13,7 +15,7 @@ from sosw_airflow.jobs.identity import JobIdentity
 from tests.airflow_runs.deployment import Airflow, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from typing_extensions import Self
 
@@ -118,6 +120,34 @@ class AirflowThatWaits(Airflow):
             stored = json.loads(text)
             change(_arguments(stored))
             database.execute("UPDATE trigger SET kwargs = ? WHERE id = ?", (json.dumps(stored), *which))
+
+    def multiply(self, dag_id: str, arguments: Sequence[Mapping[str, Any]]) -> None:
+        """Let the deferred Airflow task have mapped instances that are deferred too, with these triggers' arguments.
+
+        To run as many Airflow tasks up to their deferral would take minutes.
+        """
+        with contextlib.closing(self._database()) as database, database:
+            database.row_factory = sqlite3.Row
+            (ti,) = map(dict, database.execute("SELECT * FROM task_instance WHERE dag_id = ?", (dag_id,)))
+            (trigger,) = map(dict, database.execute("SELECT * FROM trigger WHERE id = ?", (ti["trigger_id"],)))
+            for index, own in enumerate(arguments):
+                stored = json.loads(trigger["kwargs"])
+                _arguments(stored).update(own)
+                copy = {**trigger, "id": None, "kwargs": json.dumps(stored), "triggerer_id": None}
+                identity = {"id": uuid4().hex if "-" not in ti["id"] else str(uuid4())} if "id" in ti else {}
+                trigger_id = _insert(database, "trigger", copy)
+                _insert(database, "task_instance", {**ti, **identity, "map_index": index, "trigger_id": trigger_id})
+
+    def reduce(self, dag_id: str) -> None:
+        """Take these instances away again."""
+        with contextlib.closing(self._database()) as database, database:
+            database.execute("DELETE FROM task_instance WHERE dag_id = ? AND map_index >= 0", (dag_id,))
+
+
+def _insert(database: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> int | None:
+    names, places = ", ".join(row), ", ".join("?" * len(row))
+    statement = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608 - names of Airflow's own
+    return database.execute(statement, tuple(row.values())).lastrowid
 
 
 def _arguments(stored: dict[str, Any]) -> dict[str, Any]:
