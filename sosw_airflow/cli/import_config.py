@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from sosw_airflow.cli.upstream_files import UpstreamFile, read_upstream_file
+from sosw_airflow.cli.upstream_stores import SOURCES, UpstreamStore
 from sosw_airflow.config.upstream import ImportedConfiguration, from_upstream
-from sosw_airflow.exceptions import Fault, InvalidConfiguration
+from sosw_airflow.exceptions import Fault, InvalidConfiguration, SoswError
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -23,11 +24,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument(
         "file",
-        type=Path,
-        metavar="FILE",
-        help="the Scheduler's configuration: JSON, or Python with a dict literal SCHEDULER_CONFIG (is not executed)",
+        metavar="FILE|dynamodb|ssm",
+        help="the Scheduler's configuration: JSON, or Python with a dict literal SCHEDULER_CONFIG (is not executed); "
+        "or where sosw reads it: its DynamoDB table, or SSM's Parameter Store, both with boto3's default credentials",
     )
     parser.add_argument("--orchestrator", type=Path, metavar="FILE", help="the Orchestrator's configuration, likewise")
+    stores = parser.add_argument_group("dynamodb and ssm")
+    stores.add_argument(
+        "--scheduler-name",
+        default=UpstreamStore.scheduler,
+        metavar="NAME",
+        help="its name there: that of the Scheduler's Lambda function and _config (default: %(default)s)",
+    )
+    stores.add_argument(
+        "--orchestrator-name",
+        default=UpstreamStore.orchestrator,
+        metavar="NAME",
+        help="the same of the Orchestrator, which may be missing (default: %(default)s)",
+    )
+    stores.add_argument(
+        "--table", default=UpstreamStore.table, help="of DynamoDB, with the keys env and config_name (%(default)s)"
+    )
+    stores.add_argument("--env", default=UpstreamStore.env, help="sosw's environment in the table (%(default)s)")
+    stores.add_argument("--region", help="where they are (default: boto3's)")
+    stores.add_argument("--endpoint-url", metavar="URL", help="of an emulator or a private endpoint")
     parser.add_argument("--conn-id", default="sosw_default", help="id of the Connection (default: %(default)s)")
     parser.add_argument(
         "--aws-conn-id",
@@ -51,6 +71,9 @@ def run(arguments: argparse.Namespace) -> int:
         print("The configuration is refused, nothing was written:", file=sys.stderr)
         print(*(f"  - {fault}" for fault in error.faults), sep="\n", file=sys.stderr)
         return 1
+    except SoswError as error:
+        print(f"sosw-airflow import-config: {error}", file=sys.stderr)
+        return 1
     except OSError as error:
         print(f"sosw-airflow import-config: {error}", file=sys.stderr)
         return 2
@@ -66,12 +89,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _imported(arguments: argparse.Namespace) -> ImportedConfiguration:
-    main = read_upstream_file(arguments.file)
+    main = _main(arguments)
     separate = read_upstream_file(arguments.orchestrator) if arguments.orchestrator else UpstreamFile()
     scheduler = main.documents.get("scheduler", main.documents.get(""))
     if scheduler is None:
         raise InvalidConfiguration(
-            [Fault(arguments.file.name, "has no configuration of the Scheduler (SCHEDULER_CONFIG)")]
+            [Fault(Path(arguments.file).name, "has no configuration of the Scheduler (SCHEDULER_CONFIG)")]
         )
     orchestrator = main.documents.get("orchestrator")
     if arguments.orchestrator:
@@ -85,6 +108,21 @@ def _imported(arguments: argparse.Namespace) -> ImportedConfiguration:
     )
     imported.not_understood[:0] = main.notes + separate.notes
     return imported
+
+
+def _main(arguments: argparse.Namespace) -> UpstreamFile:
+    """What is named first: a file, or one of sosw's stores (a file of such a name is `./ssm`)."""
+    if arguments.file not in SOURCES:
+        return read_upstream_file(Path(arguments.file))
+    return UpstreamStore(
+        arguments.file,
+        scheduler=arguments.scheduler_name,
+        orchestrator=arguments.orchestrator_name,
+        table=arguments.table,
+        env=arguments.env,
+        region_name=arguments.region,
+        endpoint_url=arguments.endpoint_url,
+    ).read()
 
 
 def _orchestrator(file: UpstreamFile, name: str) -> Any:
