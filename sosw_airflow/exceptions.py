@@ -18,6 +18,7 @@ __all__ = [
     "AwsFault",
     "ConflictingLabourers",
     "DeliveryUncertain",
+    "DeploymentBroken",
     "Fault",
     "InvalidConfiguration",
     "InvalidJob",
@@ -400,3 +401,19 @@ def describe_changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str
         elif old[key] != new[key]:
             lines.append(f"{key} was {old[key]}, is {new[key]}")
     return lines
+
+
+class DeploymentBroken(SoswError):
+    """An examination has found what stops jobs from being scheduled or worked on. Another may find it mended."""
+
+    retryable = True
+
+    def __init__(self, findings: Iterable[str]) -> None:
+        self.findings = tuple(findings)
+        lines = [f"  - {finding}" for finding in self.findings[:SHOWN]]
+        if len(self.findings) > len(lines):
+            lines.append(f"  - and {len(self.findings) - len(lines)} more")
+        super().__init__("\n".join(["The deployment of sosw has to be mended:", *lines]))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.findings,)

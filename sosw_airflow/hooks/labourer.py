@@ -7,7 +7,7 @@ from typing import Any
 from sosw_airflow._compat import BaseHook, find_connection
 from sosw_airflow.config.registry import LABOURER_CONN_TYPE, Labourer
 from sosw_airflow.connection_forms import LABOURER_FORM, form_behaviour, form_widgets
-from sosw_airflow.exceptions import Fault, InvalidConfiguration
+from sosw_airflow.exceptions import Fault, InvalidConfiguration, SoswError
 from sosw_airflow.hooks.extras import extras_of
 
 __all__ = ["SoswLabourerHook"]
@@ -36,6 +36,29 @@ class SoswLabourerHook(BaseHook):
             raise InvalidConfiguration([Fault(f"Connection {self.labourer_conn_id}", problem)])
         return Labourer(self.labourer_conn_id, extras_of(connection, self.labourer_conn_id))
 
+    def test_connection(self) -> tuple[bool, str]:
+        """Look for the Lambda function, where that can be done: Airflow's "Test" button.
+
+        The credentials are those of the Connection ``sosw_default``. Airflow tests a Connection under an id that it
+        makes up, so that the function is only known here by its ARN.
+        """
+        from sosw_airflow.hooks.sosw import SoswHook
+        from sosw_airflow.stores.findings import Level
+        from sosw_airflow.stores.labourer_functions import look_for_functions
+
+        try:
+            arn = self.get_conn().arn
+        except InvalidConfiguration as faulty:
+            return False, str(faulty)
+        if arn is None:
+            return True, "The settings can be read. Give the ARN to have its function looked for."
+        try:
+            lambda_client = SoswHook().client("lambda", attempts=2, region_name=_region(arn))
+        except SoswError as error:
+            return True, f"The settings can be read. Its function was not looked for: {error}"
+        (finding,) = look_for_functions(lambda_client, {arn: arn}, where="this Connection")
+        return finding.level is not Level.ERROR, str(finding)
+
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """The form's fields, for Airflow before 3.2; newer ones read them from the provider info."""
@@ -45,3 +68,9 @@ class SoswLabourerHook(BaseHook):
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Which of Airflow's own fields are shown, and how."""
         return form_behaviour(LABOURER_FORM)
+
+
+def _region(arn: str) -> str | None:
+    """Of ``arn:aws:lambda:<region>:...``; None where it is but a name."""
+    parts = arn.split(":")
+    return parts[3] if parts[0] == "arn" and len(parts) > 6 else None

@@ -81,10 +81,11 @@ class SoswHook(BaseHook):
         """A boto3 DynamoDB client."""
         return self.client("dynamodb")
 
-    def client(self, service: str, *, attempts: int = 10) -> Any:
+    def client(self, service: str, *, attempts: int = 10, region_name: str | None = None) -> Any:
         """A boto3 client with the credentials, the region and the endpoint of the Connection, safe for threads.
 
         :param attempts: that botocore makes for a request, 1 for no retries.
+        :param region_name: another than the Connection's.
         """
         from botocore.config import Config
 
@@ -97,6 +98,7 @@ class SoswHook(BaseHook):
         )
         return self._session.client(
             service,
+            region_name=region_name,
             endpoint_url=endpoint_url,
             config=(self._aws.config or Config()).merge(ours),
             verify=self._aws.verify,

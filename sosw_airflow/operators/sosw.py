@@ -1,10 +1,11 @@
-"""The operators that put a job into sosw's queue, and that put its failed tasks there again."""
+"""The operators that put a job into sosw's queue, that put its failed tasks there again, that examine a deployment."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sosw_airflow._compat import BaseOperator
 from sosw_airflow.operators.base import SoswBaseOperator, failing_at_once
 
 # Airflow imports this module whenever it parses a DAG file: whatever only `execute` needs is imported there.
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from sosw_airflow._compat import Context
     from sosw_airflow.jobs.schema import JobSchema
 
-__all__ = ["SoswDrainQueueOperator", "SoswRepairOperator", "SoswScheduleOperator"]
+__all__ = ["SoswDoctorOperator", "SoswDrainQueueOperator", "SoswRepairOperator", "SoswScheduleOperator"]
 
 
 class SoswScheduleOperator(SoswBaseOperator):
@@ -212,3 +213,43 @@ class SoswDrainQueueOperator(SoswBaseOperator):
             scheduled = draining.run(context)
             self._push_links(context, hook, hook.labourer(scheduled.header.labourer_id), scheduled.header.job_id)
             return self._finish(context, hook, scheduled.summary())
+
+
+class SoswDoctorOperator(BaseOperator):
+    """Examine the deployment as ``sosw-airflow doctor`` does, and fail where it is broken. Changes nothing.
+
+    :param sosw_conn_id: the Connection of type ``sosw``. (templated)
+    :param strict: fail also where something only has to be looked after, such as a queue that nobody works off.
+
+    Returns (as XCom, also where it fails) the findings: a list of ``level`` (``ok``, ``warning``, ``error``),
+    ``check``, ``subject``, ``text`` and ``mend``.
+    """
+
+    template_fields: Sequence[str] = ("sosw_conn_id",)
+    ui_color = "#e8f3ec"
+
+    def __init__(self, *, sosw_conn_id: str = "sosw_default", strict: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sosw_conn_id = sosw_conn_id
+        self.strict = strict
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Look at everything that can be looked at.
+
+        :raises DeploymentBroken: names each thing that has to be mended, and how. Is retried as the Airflow task is.
+        """
+        from sosw_airflow.exceptions import DeploymentBroken
+        from sosw_airflow.hooks.doctor import examine_deployment
+        from sosw_airflow.hooks.sosw import SoswHook
+        from sosw_airflow.stores.findings import Level
+
+        findings = list(examine_deployment(SoswHook(self.sosw_conn_id)))
+        for each in findings:
+            self.log.info("%s: %s", each.level.value, each)
+        told = [each.as_dict() for each in findings]
+        fatal = {Level.ERROR, Level.WARNING} if self.strict else {Level.ERROR}
+        broken = [str(each) for each in findings if each.level in fatal]
+        if broken:
+            context["ti"].xcom_push(key="return_value", value=told)
+            raise DeploymentBroken(broken)
+        return told

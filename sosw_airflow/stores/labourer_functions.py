@@ -14,25 +14,28 @@ from sosw_airflow.stores.findings import Finding, error, ok, warning
 __all__ = ["look_for_functions"]
 
 
-def look_for_functions(lambda_client: Any, functions: Mapping[str, str]) -> Iterator[Finding]:
+def look_for_functions(
+    lambda_client: Any, functions: Mapping[str, str], *, where: str = "the Variable sosw_labourers"
+) -> Iterator[Finding]:
     """One finding for each labourer.
 
     :param functions: name or ARN of each labourer's function, by the labourer's id.
+    :param where: they are registered.
     """
     for labourer_id, function in functions.items():
         subject = f"labourer {labourer_id}"
         try:
             lambda_client.get_function_configuration(FunctionName=function)
         except (ClientError, BotoCoreError) as failed:
-            yield _fault(failed, subject, function)
+            yield _fault(failed, subject, function, where)
         else:
             yield ok("function", subject, "its function is there.")
 
 
-def _fault(failed: ClientError | BotoCoreError, subject: str, function: str) -> Finding:
+def _fault(failed: ClientError | BotoCoreError, subject: str, function: str, where: str) -> Finding:
     if error_code(failed) == "ResourceNotFoundException":
         mend = (
-            "Deploy the function, or correct the labourer's id or 'arn' in the Variable sosw_labourers: sosw's "
+            f"Deploy the function, or correct the labourer's id or 'arn' in {where}: sosw's "
             "Orchestrator could not invoke its tasks."
         )
         return error("function", subject, f"there is no Lambda function {function}.", mend)
@@ -40,5 +43,5 @@ def _fault(failed: ClientError | BotoCoreError, subject: str, function: str) -> 
     if isinstance(problem, AccessDenied):
         mend = "Allow lambda:GetFunctionConfiguration to have it checked; scheduling does without."
         return warning("function", subject, f"its function {function} may not be looked at.", mend)
-    mend = "Correct 'arn' in the Variable sosw_labourers."
+    mend = f"Correct 'arn' in {where}."
     return error("function", subject, f"its function {function} cannot be looked at: {failed}.", mend)
