@@ -34,10 +34,11 @@ _UNIT = 4096
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How many tasks, how fast they are closed, how often it is looked."""
-    sizes = {"type": int, "nargs": "+", "default": [1_000, 10_000, 100_000], "metavar": "N"}
-    parser.add_argument("--closed", **sizes, help="tasks that are counted already (default: 1000 10000 100000)")
+    sizes = {"type": int, "nargs": "+", "default": [1_000, 10_000, 30_000], "metavar": "N"}
+    parser.add_argument("--closed", **sizes, help="tasks that are counted already (default: 1000 10000 30000)")
     parser.add_argument("--rate", type=float, default=5, help="tasks closed a second (default: 5)")
-    parser.add_argument("--polls", type=int, default=15, help="polls measured, for the median (default: 15)")
+    # After eight polls without progress missing tasks are asked for by id, which would be counted, too.
+    parser.add_argument("--polls", type=int, default=7, help="polls measured, for the median (default: 7)")
 
 
 def run(arguments: argparse.Namespace) -> Report:

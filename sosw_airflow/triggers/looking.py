@@ -154,7 +154,14 @@ def _result(future: asyncio.Future[_Access] | None) -> _Access | None:
 
 def _access(sosw_conn_id: str, former: _Access | None) -> _Access:
     hook = _hook(sosw_conn_id)
-    connections = (hook.settings, _digest(hook.settings.aws_conn_id))
+    try:
+        connections = (hook.settings, _digest(hook.settings.aws_conn_id))
+    except Exception as error:
+        if former is None:
+            raise
+        # A secrets backend that is away for a moment must not bring hundreds of Airflow tasks back.
+        log.warning("Going on with what was known of the Connection %s, which cannot be read: %s", sosw_conn_id, error)
+        return former
     if former is not None and former.connections == connections:
         return former
     return _Access(hook.get_conn(), hook.settings.table_names(), connections)

@@ -22,6 +22,12 @@ ROOT = Path(__file__).parents[2]
 JOB = "0123456789abcdef0123"
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a triggerer that has just started."""
+    monkeypatch.setattr(looking, "_known", {})
+
+
 @pytest.fixture
 def connect(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Writes the Connection, with what is given for it to say besides."""
@@ -87,6 +93,15 @@ def test_a_faulty_connection_is_mended(connect: Callable[..., None]) -> None:
         return await looking._access_of("sosw_default")
 
     assert asyncio.run(look_twice()).dynamodb is not None
+
+
+def test_a_connection_that_cannot_be_read_any_more(
+    connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was known is gone on with: hundreds of Airflow tasks would come back for a backend that is away."""
+    monkeypatch.setattr(looking, "_FRESH", -1.0)
+    first, second = clients_of(2, lambda: connect(max_rows_per_second="many"))
+    assert first is second
 
 
 def test_a_trigger_that_is_cancelled_leaves_the_client_to_the_others(connect: Callable[..., None]) -> None:

