@@ -247,6 +247,15 @@ def test_test_connection_names_what_is_missing(aws: Aws, set_connection: SetConn
     assert (success, first[:16], second[:16]) == (False, "WRONG: no_table:", "WRONG: no-bucket")
 
 
+def test_test_connection_of_a_form_of_airflow_2(aws: Aws, set_connection: SetConnection) -> None:
+    """Its button sends each field twice, all of them as text."""
+    fields = {"queue_bucket": aws.bucket, "region_name": aws.region, "max_rows_per_second": "500"}
+    extra = {"aws_conn_id": "", **fields, **{f"extra__sosw__{name}": text for name, text in fields.items()}}
+    set_connection("sosw_default", extra=extra)
+    success, message = SoswHook().test_connection()
+    assert (success, "WRONG" in message) == (True, False)
+
+
 def test_test_connection_of_a_faulty_one(set_connection: SetConnection) -> None:
     """The faults are the message."""
     set_connection("sosw_default", extra={})
