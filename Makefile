@@ -53,13 +53,13 @@ demo-stop: ## end the demo's embedded AWS (its rows end with it)
 	@if [ -x .venv/bin/python ]; then .venv/bin/python -m demo stop; else echo "No demo here."; fi
 
 ##@ Develop
-.PHONY: test test-3.3 test-2.11 test-airflow test-fast test-matrix test-celery test-kills bench lint format build constraints ministack clean
+.PHONY: test test-3.3 test-2.11 test-airflow test-browser test-fast test-matrix test-celery test-kills bench lint format build constraints ministack clean
 test: test-3.3 test-2.11 ## all tests: everything on Airflow 3.3, then what depends on Airflow on 2.11
 
 test-3.3: $(READY) $(READY_2) $(READY_MINISTACK)
 	.venv/bin/python -m pytest $(OF_THEIR_OWN) $(PYTEST_ARGS)
-# Whole Airflows with their schedulers have commands of their own: test-airflow, test-celery, test-matrix.
-OF_THEIR_OWN := $(addprefix --ignore=tests/,airflow_runs celery)
+# Whole Airflows with their schedulers have commands of their own: test-airflow, test-browser, test-celery, test-matrix.
+OF_THEIR_OWN := $(addprefix --ignore=tests/,airflow_runs browser celery)
 
 test-2.11: $(READY_2) $(READY_MINISTACK)
 	@if [ -x .venv-2.11/bin/python ]; then set -x; .venv-2.11/bin/python -m pytest $(AIRFLOW_FREE) $(OF_THEIR_OWN) $(PYTEST_ARGS); \
@@ -74,6 +74,12 @@ KILLS ?= 200
 test-airflow: $(READY) $(READY_2) $(READY_MINISTACK) ## schedules, backfills, clears in running Airflows, 3.3 and 2.11
 	.venv/bin/python -m pytest tests/airflow_runs $(PYTEST_ARGS)
 	.venv-2.11/bin/python -m pytest tests/airflow_runs $(PYTEST_ARGS)
+
+test-browser: $(READY) $(READY_2) ## the forms in the UIs of Airflow 3.3 and 2.11; needs chromium and chromedriver on the machine
+	@if ! [ -x /usr/bin/chromium ] || ! [ -x /usr/bin/chromedriver ]; then \
+	  echo "NOT RUN: chromium is not installed. Debian has it in the packages chromium and chromium-driver."; \
+	else set -ex; $(UV) pip install --quiet --python .venv --target build/browser/packages --group browser; \
+	  PYTHONPATH=build/browser/packages .venv/bin/python -m pytest tests/browser $(PYTEST_ARGS); fi
 
 test-fast: $(READY) ## the tests without the slow ones, on Airflow 3.3
 	.venv/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)

@@ -1,0 +1,1 @@
+"""Airflow's UI in a headless Chromium: `make test-browser`."""
