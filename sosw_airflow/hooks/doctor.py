@@ -79,7 +79,12 @@ def _aws(hook: SoswHook, labourers: Mapping[str, Labourer]) -> Iterator[Finding]
     from sosw_airflow.stores.labourer_functions import look_for_functions
     from sosw_airflow.stores.permission_checks import try_permissions
 
-    deployment = hook.examined()
+    try:
+        deployment = hook.examined()
+    except InvalidConfiguration as faulty:
+        for fault in faulty.faults:
+            yield error("connection", fault.path, f"{fault.problem}.", "Edit the Connection.")
+        return
     broken = set()
     for each in examine(deployment):
         yield each

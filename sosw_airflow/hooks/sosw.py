@@ -86,8 +86,10 @@ class SoswHook(BaseHook):
 
         :param attempts: that botocore makes for a request, 1 for no retries.
         :param region_name: another than the Connection's.
+        :raises InvalidConfiguration: no region is known.
         """
         from botocore.config import Config
+        from botocore.exceptions import NoRegionError
 
         endpoint_url = self.settings.endpoint_url or self._aws.conn_config.get_service_endpoint_url(service)
         ours = Config(
@@ -96,13 +98,18 @@ class SoswHook(BaseHook):
             connect_timeout=5,
             read_timeout=20,
         )
-        return self._session.client(
-            service,
-            region_name=region_name,
-            endpoint_url=endpoint_url,
-            config=(self._aws.config or Config()).merge(ours),
-            verify=self._aws.verify,
-        )
+        try:
+            return self._session.client(
+                service,
+                region_name=region_name,
+                endpoint_url=endpoint_url,
+                config=(self._aws.config or Config()).merge(ours),
+                verify=self._aws.verify,
+            )
+        except NoRegionError:
+            problem = "is missing, and neither the AWS Connection nor the environment has a region"
+            fault = Fault(f"Connection {self.sosw_conn_id}, extra region_name", problem)
+        raise InvalidConfiguration([fault])
 
     @cached_property
     def _aws(self) -> Any:

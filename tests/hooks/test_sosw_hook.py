@@ -263,6 +263,15 @@ def test_test_connection_of_a_faulty_one(set_connection: SetConnection) -> None:
     assert (success, "extra queue_bucket: is missing" in message) == (False, True)
 
 
+def test_test_connection_without_a_region(set_connection: SetConnection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for by the name of its field."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.delenv("AWS_REGION")
+    set_connection("sosw_default", extra={"queue_bucket": "b", "aws_conn_id": ""})
+    success, message = SoswHook().test_connection()
+    assert (success, "extra region_name: is missing" in message) == (False, True)
+
+
 def test_no_secret_gets_out(
     aws: Aws, set_connection: SetConnection, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

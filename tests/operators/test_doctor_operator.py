@@ -56,6 +56,15 @@ def test_strict(installation: Aws) -> None:
     assert "sosw_retry_tasks" in str(error)
 
 
+def test_no_region(installation: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is one, too."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.setenv("AIRFLOW_CONN_SOSW_DEFAULT", "sosw:///?queue_bucket=b&aws_conn_id=")
+    error, _ = examine()
+    assert "extra region_name: is missing" in str(error)
+
+
 def test_no_connection(installation: Aws) -> None:
     """Is one of the findings."""
     error, _ = examine(sosw_conn_id="sosw_elsewhere")
