@@ -57,12 +57,16 @@ demo-stop: ## end the demo's embedded AWS (its rows end with it)
 test: test-3.3 test-2.11 ## all tests: everything on Airflow 3.3, then what depends on Airflow on 2.11
 
 test-3.3: $(READY) $(READY_2) $(READY_MINISTACK)
-	.venv/bin/python -m pytest $(OF_THEIR_OWN) $(PYTEST_ARGS)
+	.venv/bin/python -m pytest $(SPREAD) $(OF_THEIR_OWN) $(PYTEST_ARGS)
 # Whole Airflows with their schedulers have commands of their own: test-airflow, test-browser, test-celery, test-matrix.
 OF_THEIR_OWN := $(addprefix --ignore=tests/,airflow_runs browser celery)
 
+# Two at a time; the tests of a file stay together, since they share what they set up.
+SPREAD = -n $(WORKERS) --dist loadfile
+WORKERS ?= 2
+
 test-2.11: $(READY_2) $(READY_MINISTACK)
-	@if [ -x .venv-2.11/bin/python ]; then set -x; .venv-2.11/bin/python -m pytest $(AIRFLOW_FREE) $(OF_THEIR_OWN) $(PYTEST_ARGS); \
+	@if [ -x .venv-2.11/bin/python ]; then set -x; .venv-2.11/bin/python -m pytest $(SPREAD) $(AIRFLOW_FREE) $(OF_THEIR_OWN) $(PYTEST_ARGS); \
 	else echo "NOT RUN: the tests on Airflow $(AIRFLOW_2). It needs Python 3.10 to 3.12, and there is none on this machine."; fi
 # What knows no Airflow behaves the same under both, and the first run has tried the built wheel with both. The demo is 3.3 only.
 AIRFLOW_FREE := $(addprefix --ignore=tests/,crashes differential docs emulators faults jobs packaging stores upstream test_demo.py)

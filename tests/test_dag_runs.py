@@ -389,6 +389,7 @@ def test_identity() -> None:
         "generation": 3,
         "labourer_id": "worker",
         "repairs": "",
+        "queue_file": "",
     }
 
 

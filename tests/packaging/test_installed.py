@@ -66,6 +66,7 @@ def test_example_dags_are_imported(installed: Installed) -> None:
         "sosw_hashtags",
         "sosw_many_labourers",
         "sosw_product_sales",
+        "sosw_wait_for_workers",
     }
 
 
