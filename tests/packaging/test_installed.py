@@ -41,8 +41,8 @@ def test_airflow_finds_the_hooks(installed: Installed) -> None:
 
 
 def test_commands_of_the_readme(installed: Installed) -> None:
-    """The README's commands are accepted; the Connection that they make is of our type and has the same extras."""
-    commands = [line for line in README.splitlines() if line.startswith("airflow ")]
+    """The README's commands to connect are accepted; the Connection is of our type and has the same extras."""
+    commands = [line for line in README.splitlines() if line.startswith(("airflow connections ", "airflow variables "))]
     for command in commands:
         installed.run(*shlex.split(command))
     [connection] = entries(installed.run("airflow", "connections", "get", "sosw_default", "--output", "json"))
