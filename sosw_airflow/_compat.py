@@ -9,7 +9,6 @@
 | `find_connection`      | `BaseHook`, `AirflowNotFoundException` | the same                            |
 | `load_dag_bag`         | `airflow.models.dagbag`              | `airflow.dag_processing.dagbag`, 3.0: as 2 |
 | `template_macros`      | `airflow.macros`                     | `airflow.sdk.execution_time.macros`   |
-
 | `AirflowSensorTimeout` | `airflow.exceptions`                 | `airflow.sdk.exceptions`; 3.0: as 2   |
 | `asset_class`          | `airflow.datasets` (`Dataset`)       | `airflow.sdk` (`Asset`)               |
 | `BaseOperatorLink`     | `airflow.models.baseoperatorlink`    | `airflow.sdk`                         |

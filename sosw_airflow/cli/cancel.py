@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from sosw_airflow.cli.job_argument import add_job_arguments, with_deployment
+from sosw_airflow.cli.job_argument import add_job_arguments, with_job
 
 if TYPE_CHECKING:
     from sosw_airflow.stores.scheduling import Deployment
@@ -41,4 +41,4 @@ def run(arguments: argparse.Namespace) -> int:
             )
         return 0
 
-    return with_deployment("cancel", arguments, cancel)
+    return with_job("cancel", arguments, cancel)

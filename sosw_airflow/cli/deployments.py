@@ -21,13 +21,17 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--conn-id", default="sosw_default", help="id of the Connection (default: %(default)s)")
 
 
-def with_deployment(command: str, conn_id: str, work: Callable[[Deployment], int]) -> int:
-    """Do the work and give its exit code; 1 where it is refused, 2 where there is no Airflow."""
+def with_deployment(command: str, conn_id: str, work: Callable[[Deployment], int], *, patient: bool = False) -> int:
+    """Do the work and give its exit code; 1 where it is refused, 2 where there is no Airflow.
+
+    :param patient: repeat requests that AWS does not answer, instead of giving up soon.
+    """
     try:
         with own_airflow():
             from sosw_airflow.hooks.sosw import SoswHook
 
-            deployment = SoswHook(conn_id).examined()
+            hook = SoswHook(conn_id)
+            deployment = hook.deployment() if patient else hook.examined()
         with silence():
             return work(deployment)
     except NoAirflowError as error:

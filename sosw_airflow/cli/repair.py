@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from sosw_airflow.cli.job_argument import add_job_arguments, with_deployment
+from sosw_airflow.cli.job_argument import add_job_arguments, with_job
 
 if TYPE_CHECKING:
     from sosw_airflow.stores.scheduling import Deployment
@@ -52,4 +52,4 @@ def run(arguments: argparse.Namespace) -> int:
             )
         return 0
 
-    return with_deployment("repair", arguments, schedule)
+    return with_job("repair", arguments, schedule)

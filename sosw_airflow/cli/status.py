@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sosw_airflow.cli.job_argument import add_job_arguments, with_deployment
+from sosw_airflow.cli.job_argument import add_job_arguments, with_job
 
 if TYPE_CHECKING:
     from sosw_airflow.stores.scheduling import Deployment
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
             print("\n\n".join(map(_text, jobs)))
         return 3 if jobs[-1]["failed"] else 0
 
-    return with_deployment("status", arguments, show)
+    return with_job("status", arguments, show)
 
 
 def _chain(deployment: Deployment, job_id: str, shown: int) -> Iterator[dict[str, Any]]:
