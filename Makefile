@@ -59,7 +59,7 @@ test: test-3.3 test-2.11 ## all tests: everything on Airflow 3.3, then what depe
 test-3.3: $(READY) $(READY_2) $(READY_MINISTACK)
 	.venv/bin/python -m pytest $(SPREAD) $(OF_THEIR_OWN) $(PYTEST_ARGS)
 # Whole Airflows with their schedulers have commands of their own: test-airflow, test-browser, test-celery, test-matrix.
-OF_THEIR_OWN := $(addprefix --ignore=tests/,airflow_runs browser celery)
+OF_THEIR_OWN := $(addprefix --ignore=tests/system/,airflow_runs browser celery)
 
 # Two at a time; the tests of a file stay together, since they share what they set up.
 SPREAD = -n $(WORKERS) --dist loadfile
@@ -69,33 +69,33 @@ test-2.11: $(READY_2) $(READY_MINISTACK)
 	@if [ -x .venv-2.11/bin/python ]; then set -x; .venv-2.11/bin/python -m pytest $(SPREAD) $(AIRFLOW_FREE) $(OF_THEIR_OWN) $(PYTEST_ARGS); \
 	else echo "NOT RUN: the tests on Airflow $(AIRFLOW_2). It needs Python 3.10 to 3.12, and there is none on this machine."; fi
 # What knows no Airflow behaves the same under both, and the first run has tried the built wheel with both. The demo is 3.3 only.
-AIRFLOW_FREE := $(addprefix --ignore=tests/,crashes differential docs emulators faults jobs packaging stores upstream test_demo.py)
+AIRFLOW_FREE := $(addprefix --ignore=tests/,differential support unit/jobs integration/crashes integration/docs integration/stores integration/scheduling integration/waiting integration/doctor system/packaging system/test_demo.py)
 
 test-kills: $(READY) $(READY_MINISTACK) ## the large run of the crash tests: 200 kills on each emulator [KILLS=200]
-	SOSW_TEST_KILLS=$(KILLS) .venv/bin/python -m pytest tests/crashes/test_kills.py -s $(PYTEST_ARGS)
+	SOSW_TEST_KILLS=$(KILLS) .venv/bin/python -m pytest tests/integration/crashes/test_kills.py -s $(PYTEST_ARGS)
 KILLS ?= 200
 
 test-airflow: $(READY) $(READY_2) $(READY_MINISTACK) ## schedules, backfills, clears in running Airflows, 3.3 and 2.11
-	.venv/bin/python -m pytest tests/airflow_runs $(PYTEST_ARGS)
-	.venv-2.11/bin/python -m pytest tests/airflow_runs $(PYTEST_ARGS)
+	.venv/bin/python -m pytest tests/system/airflow_runs $(PYTEST_ARGS)
+	.venv-2.11/bin/python -m pytest tests/system/airflow_runs $(PYTEST_ARGS)
 
 test-browser: $(READY) $(READY_2) ## the forms in the UIs of Airflow 3.3 and 2.11; needs chromium and chromedriver on the machine
 	@if ! [ -x /usr/bin/chromium ] || ! [ -x /usr/bin/chromedriver ]; then \
 	  echo "NOT RUN: chromium is not installed. Debian has it in the packages chromium and chromium-driver."; \
 	else set -ex; $(UV) pip install --quiet --python .venv --target build/browser/packages --group browser; \
-	  PYTHONPATH=build/browser/packages .venv/bin/python -m pytest tests/browser $(PYTEST_ARGS); fi
+	  PYTHONPATH=build/browser/packages .venv/bin/python -m pytest tests/system/browser $(PYTEST_ARGS); fi
 
 test-fast: $(READY) ## the tests without the slow ones, on Airflow 3.3
 	.venv/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
 test-matrix: $(READY) $(READY_MINISTACK) ## each supported release of Airflow, one after the other, in .matrix/: about two minutes each [VERSIONS=3.0.6]
-	.venv/bin/python -m tests.matrix --uv $(UV) $(VERSIONS)
+	.venv/bin/python -m tests.system.matrix --uv $(UV) $(VERSIONS)
 
 test-celery: $(UV_READY) $(READY_MINISTACK) ## mapped jobs on two Celery workers, one of them killed; needs redis-server and postgresql on the machine
 	$(UV) venv --quiet --clear --python '$(PYTHON)' .venv-celery
 	$(UV) pip install --quiet --python .venv-celery --group test --editable . hatchling 'apache-airflow==$(AIRFLOW_3)' \
 	  apache-airflow-providers-celery apache-airflow-providers-postgres 'celery<5.7' redis
-	.venv-celery/bin/python -m pytest tests/celery $(PYTEST_ARGS)
+	.venv-celery/bin/python -m pytest tests/system/celery $(PYTEST_ARGS)
 # The newest provider for Celery does not know Celery 5.7 yet.
 
 bench: $(READY) $(READY_MINISTACK) ## how fast it is, beside sosw and other floors: tables, and JSON in build/benchmarks [BENCH="expansion plan"]

@@ -15,11 +15,11 @@ from typing import Any
 from benchmarks.report import Report
 from benchmarks.writer_ours import BUCKET, LABOURER, planned_job
 from sosw_airflow.jobs.identity import task_id
-from sosw_airflow.stores.completion import OVERLAP, JobWatch
 from sosw_airflow.stores.tables import SOSW_NAMES, create_missing_tables
-from tests.emulators.emulator import Emulator
-from tests.emulators.ministack_emulator import ministack_server
-from tests.faults.units import item_bytes
+from sosw_airflow.waiting.progress import OVERLAP, ProgressReader
+from tests.support.emulators.emulator import Emulator
+from tests.support.emulators.ministack_emulator import ministack_server
+from tests.support.faults.units import item_bytes
 
 __all__ = ["ABOUT", "add_arguments", "run"]
 
@@ -79,12 +79,12 @@ def _measure(emulator: Emulator, closed: int, rate: float, polls: int) -> dict[s
     dynamodb = emulator.client("dynamodb")
     entry = _close(dynamodb, header.job_id, closed, since=header.created_at, rate=rate)
     reads = _Reads(dynamodb, entry)
-    watch = JobWatch(dynamodb, SOSW_NAMES, header.job_id)
-    first_seconds, _ = _timed(watch)
+    reader = ProgressReader(dynamodb, SOSW_NAMES, header.job_id)
+    first_seconds, _ = _timed(reader)
     first_requests, first_units = reads.forget()
-    seconds, processor_seconds = zip(*(_timed(watch) for _ in range(polls)), strict=True)
+    seconds, processor_seconds = zip(*(_timed(reader) for _ in range(polls)), strict=True)
     requests, units = reads.forget()
-    found = watch.poll()
+    found = reader.read()
     if (found.closed, found.failed) != (closed, len(range(0, closed, _FAILED))):
         raise AssertionError(f"{found}: what was measured has not done its work")
     return {
@@ -101,10 +101,10 @@ def _measure(emulator: Emulator, closed: int, rate: float, polls: int) -> dict[s
     }
 
 
-def _timed(watch: JobWatch) -> tuple[float, float]:
+def _timed(reader: ProgressReader) -> tuple[float, float]:
     """Seconds that a poll takes, and seconds of the processor that it takes on our side."""
     begun, processor = time.perf_counter(), time.thread_time()
-    watch.poll()
+    reader.read()
     return time.perf_counter() - begun, time.thread_time() - processor
 
 

@@ -19,7 +19,7 @@ from sosw_airflow.exceptions import QueueFull
 from sosw_airflow.jobs.blocks import Block
 from sosw_airflow.jobs.greenfield import place_at_back
 from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, Page, PageCutter, PageLimits
-from sosw_airflow.stores.pace import PagePace
+from sosw_airflow.scheduling.pace import PagePace
 from sosw_airflow.stores.task_queue import Capacity
 
 __all__ = ["ABOUT", "Scale", "Simulated", "add_arguments", "by_arithmetic", "pages_of", "run", "simulate"]

@@ -18,10 +18,10 @@ from typing import Any
 from benchmarks.fresh_process import Figures, measured, medians
 from benchmarks.report import Report
 from sosw_airflow.stores.tables import SOSW_NAMES, TableNames, create_missing_tables
-from tests.emulators.emulator import Emulator
-from tests.emulators.ministack_emulator import ministack_server
-from tests.faults.proxy import FaultProxy
-from tests.faults.request import DYNAMODB
+from tests.support.emulators.emulator import Emulator
+from tests.support.emulators.ministack_emulator import ministack_server
+from tests.support.faults.proxy import FaultProxy
+from tests.support.faults.request import DYNAMODB
 
 __all__ = ["ABOUT", "add_arguments", "run"]
 

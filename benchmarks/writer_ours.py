@@ -16,15 +16,16 @@ from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, PageLimits, cut_pages
 from sosw_airflow.jobs.rows import LineCodec
+from sosw_airflow.scheduling.pace import PagePace
+from sosw_airflow.scheduling.page_writer import PageWriter, Stopped
+from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome, ScheduleRequest
+from sosw_airflow.stores.deployment import Deployment
 from sosw_airflow.stores.job_record import Header, JobRecords
-from sosw_airflow.stores.pace import PagePace
-from sosw_airflow.stores.page_writer import PageWriter, Stopped
-from sosw_airflow.stores.progress import Progress
 from sosw_airflow.stores.queue_file import QueueFile
-from sosw_airflow.stores.scheduling import Deployment, JobScheduler, Outcome, ScheduleRequest
 from sosw_airflow.stores.tables import SOSW_NAMES, TableNames
 from sosw_airflow.stores.task_queue import Capacity
-from tests.emulators.emulator import ACCESS_KEY, REGION, SECRET_KEY
+from sosw_airflow.waiting.progress_log import Progress
+from tests.support.emulators.emulator import ACCESS_KEY, REGION, SECRET_KEY
 
 __all__ = [
     "BUCKET",

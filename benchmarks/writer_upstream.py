@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.fresh_process import Figures
 from benchmarks.writer_ours import BUCKET, LABOURER, SCHEMA, add_latency, job
-from tests.emulators.emulator import ACCESS_KEY, REGION, SECRET_KEY
+from tests.support.emulators.emulator import ACCESS_KEY, REGION, SECRET_KEY
 
 __all__ = ["measure_upstream"]
 
@@ -46,7 +46,7 @@ def _scheduler(endpoint_url: str, latency: float, meta: bool) -> Any:
 
     boto3.setup_default_session()
     add_latency(boto3.DEFAULT_SESSION, latency)
-    from tests.upstream import quiet  # noqa: F401 - before anything of sosw
+    from tests.support.upstream import quiet  # noqa: F401 - before anything of sosw
 
     # isort: split
     from sosw import app

@@ -18,7 +18,7 @@ from moto import mock_aws
 from sosw_airflow.stores.tables import TableNames, create_missing_tables
 from sosw_airflow.testing.memory_aws import one_at_a_time
 
-pytest_plugins = ["tests.emulators.fixtures"]
+pytest_plugins = ["tests.support.emulators.fixtures"]
 
 REGION = "us-west-2"
 BUCKET = "sosw-queue"

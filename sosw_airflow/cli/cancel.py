@@ -7,10 +7,10 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from sosw_airflow.cli.job_argument import add_job_arguments, with_job
+from sosw_airflow.cli.deployments import add_job_arguments, with_job
 
 if TYPE_CHECKING:
-    from sosw_airflow.stores.scheduling import Deployment
+    from sosw_airflow.stores.deployment import Deployment
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     def cancel(deployment: Deployment, job_id: str) -> int:
         from sosw_airflow.exceptions import UnknownJob
-        from sosw_airflow.stores.cancelling import cancel_job
+        from sosw_airflow.scheduling.cancel import cancel_job
 
         cancelled = cancel_job(deployment, job_id)
         if cancelled is None:

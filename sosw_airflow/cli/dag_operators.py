@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sosw_airflow.cli.own_airflow import own_airflow
+from sosw_airflow.cli.deployments import own_airflow
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
 from sosw_airflow.jobs.periods import DataInterval
 
@@ -47,7 +47,7 @@ _FIELDS = ("job", "labourer", "job_schema", "reference_date")
 def _find_operator(
     dag_id: str, task_id: str, today: date, map_index: int | None, dags_folder: str | None
 ) -> OperatorJob:
-    from sosw_airflow.dag_runs import reference_date
+    from sosw_airflow.run_context import reference_date
 
     dag = _dag(dag_id, dags_folder)
     operator = _task(dag, task_id)

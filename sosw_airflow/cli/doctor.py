@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sosw_airflow.stores.findings import Finding
+    from sosw_airflow.doctor.findings import Finding
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code: 0, 1, 2 or 3, as its help says."""
-    from sosw_airflow.cli.own_airflow import NoAirflowError, own_airflow
+    from sosw_airflow.cli.deployments import NoAirflowError, own_airflow
 
     try:
         with own_airflow():
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _print(findings: Sequence[Finding]) -> None:
     for each in findings:
         mark = {"ok": "ok", "warning": "WARN", "error": "WRONG"}[each.level.value]
-        for text, first in ((f"{each.subject}: {each.text}", f"{mark:<6}"), (each.mend, "       -> ")):
+        for text, first in ((f"{each.subject}: {each.text}", f"{mark:<6}"), (each.fix, "       -> ")):
             if text:
                 print(
                     textwrap.fill(

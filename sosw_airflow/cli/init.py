@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sosw_airflow.cli.deployments import add_connection, with_deployment
 
 if TYPE_CHECKING:
-    from sosw_airflow.stores.scheduling import Deployment
+    from sosw_airflow.stores.deployment import Deployment
     from sosw_airflow.stores.tables import Throughput
 
 __all__ = ["HELP", "add_arguments", "run"]
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     billing = Throughput(*arguments.provisioned) if arguments.provisioned else None
     if arguments.cloudformation:
-        from sosw_airflow.stores.cloudformation import cloudformation_template
+        from sosw_airflow.provision.cloudformation import cloudformation_template
 
         print(json.dumps(cloudformation_template(throughput=billing or SOSW_THROUGHPUT), indent=2))
         return 0
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _create(deployment: Deployment, billing: Throughput | None, *, apply: bool) -> int:
-    from sosw_airflow.stores.provisioning import create_missing, missing_bucket, missing_tables
+    from sosw_airflow.provision.create import create_missing, missing_bucket, missing_tables
 
     region = deployment.dynamodb.meta.region_name
     missing = [f"table {name}" for name in missing_tables(deployment)]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from sosw_airflow.cli.deployments import add_connection, with_deployment
 
 if TYPE_CHECKING:
+    from sosw_airflow.stores.deployment import Deployment
     from sosw_airflow.stores.job_record import Header
-    from sosw_airflow.stores.scheduling import Deployment
 
 __all__ = ["HELP", "STATES", "add_arguments", "run"]
 
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(deployment: Deployment, arguments: argparse.Namespace) -> int:
-    from sosw_airflow.stores.leftovers import job_headers
+    from sosw_airflow.doctor.orphans import job_headers
 
     wanted = {"state": arguments.state, "labourer_id": arguments.labourer, "dag_id": arguments.dag_id}
     found = [

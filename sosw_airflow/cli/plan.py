@@ -127,7 +127,7 @@ def _terms(arguments: argparse.Namespace) -> WritingTerms:
     pages, units, pages_per_second = PageLimits(rows), None, None
     if arguments.write_units or arguments.index_write_units or arguments.jobs_write_units:
         # The pace is the writer's own; its module loads botocore.
-        from sosw_airflow.stores.pace import TRANSACTION, page_limits_for, units_per_second
+        from sosw_airflow.scheduling.pace import TRANSACTION, page_limits_for, units_per_second
         from sosw_airflow.stores.task_queue import Capacity
 
         table = arguments.write_units

@@ -125,13 +125,13 @@ class _Variables:
         """Whether a Connection registers this labourer, where Airflow is asked at all."""
         if self._arguments.labourers is not None:
             return False
-        from sosw_airflow.cli.own_airflow import is_labourer_connection
+        from sosw_airflow.cli.deployments import is_labourer_connection
 
         return is_labourer_connection(labourer_id)
 
     @staticmethod
     def _variable(name: str, option: str) -> str | None:
-        from sosw_airflow.cli.own_airflow import NoAirflowError, read_variable
+        from sosw_airflow.cli.deployments import NoAirflowError, read_variable
 
         try:
             return read_variable(name)

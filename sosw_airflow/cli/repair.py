@@ -6,10 +6,10 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from sosw_airflow.cli.job_argument import add_job_arguments, with_job
+from sosw_airflow.cli.deployments import add_job_arguments, with_job
 
 if TYPE_CHECKING:
-    from sosw_airflow.stores.scheduling import Deployment
+    from sosw_airflow.stores.deployment import Deployment
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -31,8 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code: 0 done or nothing to do, 1 refused, 2 no Airflow here."""
 
     def schedule(deployment: Deployment, job_id: str) -> int:
-        from sosw_airflow.stores.repairing import repair
-        from sosw_airflow.stores.scheduling import JobScheduler, Outcome
+        from sosw_airflow.scheduling.repair import repair
+        from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome
 
         repaired = repair(
             JobScheduler(deployment),

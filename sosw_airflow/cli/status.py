@@ -9,10 +9,10 @@ from datetime import datetime, timezone
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sosw_airflow.cli.job_argument import add_job_arguments, with_job
+from sosw_airflow.cli.deployments import add_job_arguments, with_job
 
 if TYPE_CHECKING:
-    from sosw_airflow.stores.scheduling import Deployment
+    from sosw_airflow.stores.deployment import Deployment
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -52,23 +52,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _chain(deployment: Deployment, job_id: str, shown: int) -> Iterator[dict[str, Any]]:
     """The job, its repair, the repair of that, and so on, each with its counts."""
+    from sosw_airflow.scheduling.repair import chain_of
     from sosw_airflow.stores.closed_tasks import describe_failures
-    from sosw_airflow.stores.completion import JobWatch
     from sosw_airflow.stores.job_record import JobRecords
-    from sosw_airflow.stores.repairing import chain_of
+    from sosw_airflow.waiting.progress import ProgressReader
 
     records = JobRecords(deployment.dynamodb, deployment.tables.jobs_table)
     for header in chain_of(records, job_id):
-        watch = JobWatch(deployment.dynamodb, deployment.tables, header.job_id)
-        standing = watch.poll()
+        reader = ProgressReader(deployment.dynamodb, deployment.tables, header.job_id)
+        progress = reader.read()
         yield {
             "job_id": header.job_id,
             "labourer": header.labourer_id,
-            "state": "closed" if standing.over and standing.closed >= header.tasks else header.state.value,
+            "state": "closed" if progress.over and progress.closed >= header.tasks else header.state.value,
             "tasks": header.tasks,
-            "completed": standing.completed,
-            "failed": standing.failed,
-            "open": header.tasks - standing.closed,
+            "completed": progress.completed,
+            "failed": progress.failed,
+            "open": header.tasks - progress.closed,
             "created_at": datetime.fromtimestamp(header.created_at, tz=timezone.utc).isoformat(),
             "dag_id": header.dag_id,
             "run_id": header.run_id,
@@ -76,7 +76,7 @@ def _chain(deployment: Deployment, job_id: str, shown: int) -> Iterator[dict[str
             "map_index": header.map_index,
             "generation": header.generation,
             **({"repairs": header.repairs.split("#")[0]} if header.repairs else {}),
-            "failed_tasks": describe_failures(deployment.dynamodb, deployment.tables, islice(watch.failed(), shown)),
+            "failed_tasks": describe_failures(deployment.dynamodb, deployment.tables, islice(reader.failed(), shown)),
         }
 
 

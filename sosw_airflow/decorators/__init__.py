@@ -1,1 +1,1 @@
-"""Decorators of Airflow's TaskFlow."""
+"""The decorator `@task.sosw` of TaskFlow. Not here: what becomes of the job that it returns (`operators`)."""

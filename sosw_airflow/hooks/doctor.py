@@ -13,9 +13,9 @@ from sosw_airflow.config.registry import (
     job_schemas_from,
     labourers_from,
 )
+from sosw_airflow.doctor.findings import Finding, Level, error, ok, reported, warning
 from sosw_airflow.exceptions import InvalidConfiguration, InvalidJobSchema
 from sosw_airflow.hooks.sosw import SoswHook
-from sosw_airflow.stores.findings import Finding, Level, error, ok, reported, warning
 
 __all__ = ["examine_deployment"]
 
@@ -27,8 +27,8 @@ def examine_deployment(hook: SoswHook) -> Iterator[Finding]:
         settings = hook.settings
     except InvalidConfiguration as faulty:
         for fault in faulty.faults:
-            mend = "" if "airflow connections add" in fault.problem else "Edit the Connection."
-            yield error("connection", fault.path, f"{fault.problem}.", mend)
+            fix = "" if "airflow connections add" in fault.problem else "Edit the Connection."
+            yield error("connection", fault.path, f"{fault.problem}.", fix)
         connected = False
     else:
         yield ok(
@@ -52,8 +52,8 @@ def _variables(labourers: dict[str, Labourer]) -> Iterator[Finding]:
         if labourers:
             yield ok("labourers", subject, f"registers {len(labourers)}: {', '.join(sorted(labourers)[:10])}.")
         else:
-            mend = "Register your Lambda functions there, unless each is a Connection of type sosw_labourer."
-            yield warning("labourers", subject, "registers no labourer.", mend)
+            fix = "Register your Lambda functions there, unless each is a Connection of type sosw_labourer."
+            yield warning("labourers", subject, "registers no labourer.", fix)
     try:
         schemas = job_schemas_from(get_variable(SCHEMAS_VARIABLE))
     except (InvalidConfiguration, InvalidJobSchema) as faulty:
@@ -63,21 +63,21 @@ def _variables(labourers: dict[str, Labourer]) -> Iterator[Finding]:
         if schemas:
             yield ok("job_schemas", subject, f"has {len(schemas)}: {', '.join(sorted(schemas)[:10])}.")
         else:
-            mend = "Add them, unless each operator has its own job_schema."
-            yield warning("job_schemas", subject, "has no job schema.", mend)
+            fix = "Add them, unless each operator has its own job_schema."
+            yield warning("job_schemas", subject, "has no job schema.", fix)
 
 
 def _faults(check: str, faulty: InvalidConfiguration | InvalidJobSchema, variable: str) -> Iterator[Finding]:
     for fault in faulty.faults:
-        mend = f"Correct it: airflow variables get {variable} shows it."
-        yield error(check, fault.path or f"Variable {variable}", f"{fault.problem}.", mend)
+        fix = f"Correct it: airflow variables get {variable} shows it."
+        yield error(check, fault.path or f"Variable {variable}", f"{fault.problem}.", fix)
 
 
 def _aws(hook: SoswHook, labourers: Mapping[str, Labourer]) -> Iterator[Finding]:
-    from sosw_airflow.stores import leftovers
-    from sosw_airflow.stores.checks import examine
-    from sosw_airflow.stores.labourer_functions import look_for_functions
-    from sosw_airflow.stores.permission_checks import try_permissions
+    from sosw_airflow.doctor import orphans as leftovers
+    from sosw_airflow.doctor.functions import check_functions
+    from sosw_airflow.doctor.permissions import try_permissions
+    from sosw_airflow.doctor.tables import examine
 
     try:
         deployment = hook.examined()
@@ -94,14 +94,14 @@ def _aws(hook: SoswHook, labourers: Mapping[str, Labourer]) -> Iterator[Finding]
             broken.add(each.subject)
     yield from try_permissions(deployment)
     functions = {labourer_id: labourer.arn or labourer_id for labourer_id, labourer in labourers.items()}
-    yield from look_for_functions(hook.client("lambda", attempts=2), functions)
+    yield from check_functions(hook.client("lambda", attempts=2), functions)
     tables = deployment.tables
     if not broken.intersection({tables.jobs_table}):
-        yield from reported("planned", tables.jobs_table, lambda: leftovers.look_for_planned_jobs(deployment))
+        yield from reported("planned", tables.jobs_table, lambda: leftovers.find_planned_jobs(deployment))
     if not broken.intersection({tables.tasks_table, f"{tables.tasks_table}/{tables.index_greenfield}"}):
         for labourer_id in labourers:
-            look = partial(leftovers.look_into_queue, deployment, labourer_id)
+            look = partial(leftovers.check_queue, deployment, labourer_id)
             yield from reported("queue", tables.tasks_table, look)
     if not broken.intersection({deployment.queue_bucket}):
-        yield from reported("queue_file", deployment.queue_bucket, lambda: leftovers.look_for_queue_files(deployment))
-        yield from reported("upload", deployment.queue_bucket, lambda: leftovers.look_for_uploads(deployment))
+        yield from reported("queue_file", deployment.queue_bucket, lambda: leftovers.find_queue_files(deployment))
+        yield from reported("upload", deployment.queue_bucket, lambda: leftovers.find_uploads(deployment))

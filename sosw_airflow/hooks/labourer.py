@@ -8,7 +8,7 @@ from sosw_airflow._compat import BaseHook, find_connection
 from sosw_airflow.config.registry import LABOURER_CONN_TYPE, Labourer
 from sosw_airflow.connection_forms import LABOURER_FORM, form_behaviour, form_widgets
 from sosw_airflow.exceptions import Fault, InvalidConfiguration, SoswError
-from sosw_airflow.hooks.extras import extras_of
+from sosw_airflow.hooks.sosw import extras_of
 
 __all__ = ["SoswLabourerHook"]
 
@@ -42,9 +42,9 @@ class SoswLabourerHook(BaseHook):
         The credentials are those of the Connection ``sosw_default``. Airflow tests a Connection under an id that it
         makes up, so that the function is only known here by its ARN.
         """
+        from sosw_airflow.doctor.findings import Level
+        from sosw_airflow.doctor.functions import check_functions
         from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.stores.findings import Level
-        from sosw_airflow.stores.labourer_functions import look_for_functions
 
         try:
             arn = self.get_conn().arn
@@ -56,7 +56,7 @@ class SoswLabourerHook(BaseHook):
             lambda_client = SoswHook().client("lambda", attempts=2, region_name=_region(arn))
         except SoswError as error:
             return True, f"The settings can be read. Its function was not looked for: {error}"
-        (finding,) = look_for_functions(lambda_client, {arn: arn}, where="this Connection")
+        (finding,) = check_functions(lambda_client, {arn: arn}, where="this Connection")
         return finding.level is not Level.ERROR, str(finding)
 
     @classmethod

@@ -1,8 +1,10 @@
-"""The connection type ``sosw``, and what it leads to."""
+"""The connection type `sosw`: its extras, its AWS clients, the deployment that it describes."""
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -18,10 +20,39 @@ from sosw_airflow.config.registry import (
 from sosw_airflow.config.settings import SoswSettings
 from sosw_airflow.connection_forms import SOSW_FORM, form_behaviour, form_widgets
 from sosw_airflow.exceptions import Fault, InvalidConfiguration, SoswError, UnknownLabourer
-from sosw_airflow.hooks.extras import extras_of
 from sosw_airflow.jobs.schema import JobSchema
 
-__all__ = ["SoswHook"]
+__all__ = ["SoswHook", "extras_of"]
+
+
+def extras_of(connection: Any, conn_id: str) -> dict[str, Any]:
+    """The extras as a mapping; empty where there are none.
+
+    :raises InvalidConfiguration: they are not a JSON object. Airflow itself takes extras that are not JSON for empty.
+    """
+    text = connection.extra
+    if not text or not text.strip():
+        return {}
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        problem = f"has extras that are not a JSON object ({error})"
+    else:
+        if isinstance(document, dict):
+            # Read in this way, Airflow masks what is secret in them.
+            return _without_doubles(connection.extra_dejson, f"extra__{connection.conn_type}__")
+        problem = f"has extras that are not a JSON object, but of the type {type(document).__name__}"
+    raise InvalidConfiguration([Fault(f"Connection {conn_id}", problem)])
+
+
+def _without_doubles(extras: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The button "Test" of Airflow 2 sends each field of the form twice, once as ``extra__sosw__<name>``."""
+    return {
+        name: value
+        for name, value in extras.items()
+        if not (name.startswith(prefix) and name.removeprefix(prefix) in extras)
+    }
+
 
 #: Pages in flight, and so connections kept open.
 _CONNECTIONS = 16
@@ -127,12 +158,12 @@ class SoswHook(BaseHook):
         return self._aws.get_session(region_name=self.settings.region_name)
 
     def deployment(self) -> Any:
-        """The installation of sosw that the Connection describes, a `sosw_airflow.stores.scheduling.Deployment`."""
+        """The installation of sosw that the Connection describes, a `sosw_airflow.stores.deployment.Deployment`."""
         return self._deployment
 
     @cached_property
     def _deployment(self) -> Any:
-        from sosw_airflow.stores.scheduling import Deployment
+        from sosw_airflow.stores.deployment import Deployment
 
         settings = self.settings
         return Deployment(
@@ -149,8 +180,8 @@ class SoswHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Look at each table, index and the bucket: Airflow's "Test" button. Says what is wrong first, and its mend."""
-        from sosw_airflow.stores.checks import examine
-        from sosw_airflow.stores.findings import Level
+        from sosw_airflow.doctor.findings import Level
+        from sosw_airflow.doctor.tables import examine
 
         try:
             findings = list(examine(self.examined()))

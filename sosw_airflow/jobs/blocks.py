@@ -11,10 +11,10 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from sosw_airflow.jobs.chunking import TaskSeries
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.json_texts import Attributes, joined, listed, quoted
 from sosw_airflow.jobs.rows import LineCodec
-from sosw_airflow.jobs.walk import Leaf
 
 __all__ = ["Block", "blocks_of", "blocks_of_lines"]
 
@@ -150,7 +150,7 @@ class _Runs:
         self._attributes = attributes or Attributes()
         self._tasks = 0
 
-    def of(self, leaves: Iterable[Leaf]) -> Iterator[Block]:
+    def of(self, leaves: Iterable[TaskSeries]) -> Iterator[Block]:
         """The runs of all leaves, which are those of one job from its beginning."""
         for leaf in leaves:
             base = leaf.base
@@ -165,7 +165,7 @@ class _Runs:
                     values = leaf.values[start : start + run.tasks * leaf.size]
                     yield from self._one_by_one(replace(leaf, values=values))
 
-    def _joined(self, leaf: Leaf) -> Iterator[tuple[Block, int]]:
+    def _joined(self, leaf: TaskSeries) -> Iterator[tuple[Block, int]]:
         """The lines of a leaf, and which of its values is the first one in them."""
         head, tail = f"{{{self._attributes.text(leaf.base)}", self._codec.tail
         if leaf.attribute is None:
@@ -191,7 +191,7 @@ class _Runs:
             # As if one line had the texts of all these values.
             yield Block(text, len(part), len(text) - (len(part) - 1) * len(between)), start
 
-    def _one_by_one(self, leaf: Leaf) -> Iterator[Block]:
+    def _one_by_one(self, leaf: TaskSeries) -> Iterator[Block]:
         """The same for tasks that need a closer look."""
         for task in leaf.tasks():
             line = self._codec.line(task, self._tasks, labourer_first=self._whole)

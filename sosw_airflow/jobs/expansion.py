@@ -1,7 +1,7 @@
 """From a job to its tasks: the expansion of sosw's Scheduler (sosw rules 3 to 5), streaming.
 
-The job is walked once to find every fault and again, for each base job, to emit. Both use the same `Walk`, so that
-what was checked is what is emitted. The walk yields `Leaf`s, runs of tasks which differ only in one attribute; memory
+The job is walked once to find every fault and again, for each base job, to emit. Both use the same `Chunker`, so what
+was checked is what is emitted. The walk yields `TaskSeries`s, runs of tasks which differ only in one attribute; memory
 grows with the depth of a job and not with the number of its tasks.
 """
 
@@ -15,15 +15,15 @@ from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidJob
 from sosw_airflow.jobs.attributes import attributes_of
+from sosw_airflow.jobs.chunking import Chunker, TaskSeries
 from sosw_airflow.jobs.event import JobRequest, parse_event
 from sosw_airflow.jobs.job_checks import row_faults, structure_faults, untrue_text
 from sosw_airflow.jobs.json_values import as_json, json_faults
 from sosw_airflow.jobs.list_types import ListTypes
 from sosw_airflow.jobs.periods import DataInterval, InvalidPeriod, resolve_period
 from sosw_airflow.jobs.schema import JobSchema
-from sosw_airflow.jobs.walk import Leaf, Walk
 
-__all__ = ["Expansion", "JobWarning", "Leaf", "expand"]
+__all__ = ["Expansion", "JobWarning", "TaskSeries", "expand"]
 
 _FLAG = re.compile(r"isolate_\w+|max_\w+_per_batch")
 
@@ -76,7 +76,7 @@ class Expansion:
         for leaf in self.leaves():
             yield from leaf.tasks()
 
-    def leaves(self) -> Iterator[Leaf]:
+    def leaves(self) -> Iterator[TaskSeries]:
         """The same tasks as runs."""
         for base in self._base_jobs():
             yield from self._leaves_of(base)
@@ -86,15 +86,15 @@ class Expansion:
         """The dates of which each has all tasks anew; none where the tasks have no dates, or all dates at once."""
         return self.dates if self.dates is not None and self.job.get("isolate_days") else ()
 
-    def leaves_of_a_day(self, date_list: list[str]) -> Iterator[Leaf]:
+    def leaves_of_a_day(self, date_list: list[str]) -> Iterator[TaskSeries]:
         """The runs of one of the `isolated_days`. They are the same for each but for this very list."""
         yield from self._leaves_of({**self._undated_job(), "date_list": date_list})
 
-    def _leaves_of(self, base: dict[str, Any]) -> Iterator[Leaf]:
+    def _leaves_of(self, base: dict[str, Any]) -> Iterator[TaskSeries]:
         if self._chunks:
-            yield from Walk(self._attributes, self._types, checked=True).chunk(base, {}, 0, ())
+            yield from Chunker(self._attributes, self._types, checked=True).chunk(base, {}, 0, ())
         else:
-            yield Leaf(base)
+            yield TaskSeries(base)
 
     @property
     def passed_whole(self) -> bool:
@@ -119,7 +119,7 @@ class Expansion:
 
     def _check(self, reference_date: date, data_interval: DataInterval | None, found: list[str]) -> Iterator[Fault]:
         faults = list(structure_faults(self.job, self._attributes, 0, (), found, types=self._types))
-        walk = Walk(self._attributes, self._types, checked=False)
+        walk = Chunker(self._attributes, self._types, checked=False)
         self._chunks = bool(self._attributes) and walk.needs(0, self.job, {}, {}, top=True)
         isolate_days = self.job.get("isolate_days")
         self._dated = (

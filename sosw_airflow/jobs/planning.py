@@ -15,9 +15,9 @@ from json.encoder import JSONEncoder, encode_basestring_ascii
 from typing import Any
 
 from sosw_airflow.exceptions import QueueFull
-from sosw_airflow.jobs.advice import advice_on
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.greenfield import STEP, place_at_back
+from sosw_airflow.jobs.lint import advice_on
 from sosw_airflow.jobs.pages import PageCutter, PageLimits, write_units
 from sosw_airflow.jobs.rows import DYNAMODB_ITEM_LIMIT, LAMBDA_PAYLOAD_LIMIT, LineCodec, row_size_of_line
 

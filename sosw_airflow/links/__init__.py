@@ -1,1 +1,1 @@
-"""Links from Airflow's UI."""
+"""Links from an Airflow task to what it works on in the AWS console."""

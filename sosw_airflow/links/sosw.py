@@ -6,7 +6,9 @@ names of the XComs are those under which Airflow 3 looks for them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from sosw_airflow._compat import BaseOperatorLink
 
@@ -14,7 +16,53 @@ if TYPE_CHECKING:
     from sosw_airflow.config.registry import Labourer
     from sosw_airflow.hooks.sosw import SoswHook
 
-__all__ = ["LINKS", "FunctionLink", "FunctionLogsLink", "QueueFileLink", "TaskRowsLink", "push_links"]
+__all__ = ["LINKS", "Console", "FunctionLink", "FunctionLogsLink", "QueueFileLink", "TaskRowsLink", "push_links"]
+
+_DOMAINS = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+}
+
+
+@dataclass(frozen=True)
+class Console:
+    """The console of one region.
+
+    :ivar partition: ``aws``, ``aws-cn`` or ``aws-us-gov``.
+    """
+
+    region: str
+    partition: str = "aws"
+
+    @classmethod
+    def of_arn(cls, arn: str) -> Console | None:
+        """The console of the region that an ARN names, or None."""
+        parts = arn.split(":")
+        return cls(parts[3], parts[1]) if len(parts) > 5 and parts[1] in _DOMAINS and parts[3] else None
+
+    def s3_object(self, bucket: str, key: str) -> str:
+        """An object."""
+        return f"https://{self._host()}/s3/object/{quote(bucket)}?region={self.region}&prefix={quote(key)}"
+
+    def table_rows(self, table: str, index: str, key: str) -> str:
+        """The items of an index with this partition key."""
+        return (
+            f"https://{self._host()}/dynamodbv2/home?region={self.region}#item-explorer?maximize=true"
+            f"&operation=QUERY&table={quote(table)}&index={quote(index)}&pk={quote(key)}"
+        )
+
+    def function(self, name: str) -> str:
+        """A Lambda function."""
+        return f"https://{self._host()}/lambda/home?region={self.region}#/functions/{quote(name)}"
+
+    def function_logs(self, name: str) -> str:
+        """The log group of a Lambda function. This part of the console wants its % as $, and quoted twice."""
+        group = quote(quote(f"/aws/lambda/{name}", safe=""), safe="").replace("%", "$")
+        return f"https://{self._host()}/cloudwatch/home?region={self.region}#logsV2:log-groups/log-group/{group}"
+
+    def _host(self) -> str:
+        return _DOMAINS.get(self.partition, _DOMAINS["aws"])
 
 
 class _PushedLink(BaseOperatorLink):
@@ -61,7 +109,6 @@ LINKS = (QueueFileLink(), TaskRowsLink(), FunctionLink(), FunctionLogsLink())
 
 def push_links(ti: Any, hook: SoswHook, labourer: Labourer, job_id: str) -> None:
     """Push the addresses. An emulator has no console, so it gets none."""
-    from sosw_airflow.links.console import Console
     from sosw_airflow.stores.queue_file import queue_file_key
 
     settings = hook.settings

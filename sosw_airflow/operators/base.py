@@ -7,26 +7,25 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sosw_airflow._compat import BaseOperator, default_deferrable
+from sosw_airflow._compat import AirflowFailException, BaseOperator, default_deferrable
 from sosw_airflow.links.sosw import LINKS
 
 # Airflow imports this module whenever it parses a DAG file: whatever only `execute` needs is imported there.
 if TYPE_CHECKING:
     from sosw_airflow._compat import Context
     from sosw_airflow.config.registry import Labourer
-    from sosw_airflow.exceptions import Fault
+    from sosw_airflow.exceptions import Fault, SoswError
     from sosw_airflow.hooks.sosw import SoswHook
-    from sosw_airflow.operators.killing import Killing
-    from sosw_airflow.stores.following import JobFollower
+    from sosw_airflow.operators.cancellation import CancelOnKill
+    from sosw_airflow.waiting.poller import JobPoller
 
-__all__ = ["SoswBaseOperator", "failing_at_once"]
+__all__ = ["SoswBaseOperator", "fail_without_retry"]
 
 
 @contextmanager
-def failing_at_once() -> Iterator[None]:
+def fail_without_retry() -> Iterator[None]:
     """Inside, an error that a retry cannot mend fails the Airflow task without spending its retries."""
     from sosw_airflow.exceptions import SoswError
-    from sosw_airflow.operators.failing import without_retry
 
     failure = None
     try:
@@ -68,7 +67,7 @@ class SoswBaseOperator(BaseOperator):
         self.timeout = timeout
         self.tolerated_failures = tolerated_failures
         self.cancel_on_kill = cancel_on_kill
-        self._killing: Killing | None = None
+        self._cancel_on_kill: CancelOnKill | None = None
         self._lineage: dict[str, Any] | None = None
 
     def execute_complete(
@@ -84,30 +83,30 @@ class SoswBaseOperator(BaseOperator):
         :raises SoswError: as when waiting without deferral.
         """
         from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.operators.waiting import conclude, follower_of, summary_of
-        from sosw_airflow.stores.following import Ending
+        from sosw_airflow.operators.waiting import conclude, poller_of, summary_of
+        from sosw_airflow.waiting.poller import JobResult
 
-        with failing_at_once():
+        with fail_without_retry():
             deployment = SoswHook(self.sosw_conn_id).deployment()
             job_id = (event or summary or {})["job_id"]
             # `dag.test()` loses what was deferred beside the trigger, so that the record has to tell.
             summary = summary or summary_of(deployment, job_id)
             if not event or event.get("status") == "look":
                 # The trigger could not go on. Whatever it met is met here, and raised.
-                follower = follower_of(deployment, job_id, deadline)
-                ending = follower.look()
-                if ending is None:
-                    self._defer(context, follower, summary)
+                poller = poller_of(deployment, job_id, deadline)
+                result = poller.poll()
+                if result is None:
+                    self._defer(context, poller, summary)
                     raise AssertionError  # _defer has raised
             else:
-                ending = Ending.of(event)
+                result = JobResult.of(event)
             self._lineage = summary
-            return {**summary, **conclude(deployment, ending, tolerated_failures=self.tolerated_failures)}
+            return {**summary, **conclude(deployment, result, tolerated_failures=self.tolerated_failures)}
 
     def on_kill(self) -> None:
         """Stop between two requests; what happens to the tasks in the queue is up to ``cancel_on_kill``."""
-        if self._killing is not None:
-            self._killing.kill()
+        if self._cancel_on_kill is not None:
+            self._cancel_on_kill.kill()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
         """Tell OpenLineage what was produced: the labourer's queue, with the job."""
@@ -117,8 +116,8 @@ class SoswBaseOperator(BaseOperator):
 
     def _argument_faults(self) -> list[Fault]:
         from sosw_airflow.exceptions import Fault, InvalidConfiguration
-        from sosw_airflow.jobs.tolerance import Tolerance
         from sosw_airflow.operators.waiting import waiting_faults
+        from sosw_airflow.waiting.tolerance import Tolerance
 
         faults = list(waiting_faults(poll_interval=self.poll_interval, timeout=self.timeout))
         if self.queue_position not in ("back", "front"):
@@ -131,11 +130,11 @@ class SoswBaseOperator(BaseOperator):
 
     def _finish(self, context: Context, hook: SoswHook, summary: dict[str, Any]) -> dict[str, Any]:
         """Wait if that is wanted. Returns the summary for the XCom, or defers."""
-        from sosw_airflow.operators.killing import Killing
+        from sosw_airflow.operators.cancellation import CancelOnKill
         from sosw_airflow.operators.waiting import (
             conclude,
             deadline_after,
-            follower_of,
+            poller_of,
             seconds,
             wait_until_over,
         )
@@ -144,32 +143,32 @@ class SoswBaseOperator(BaseOperator):
         if not self.wait_for_completion:
             return summary
         deployment, job_id = hook.deployment(), summary["job_id"]
-        follower = follower_of(deployment, job_id, deadline_after(self.timeout))
-        killing = self._killing = self._killing or Killing(self.cancel_on_kill)
-        with killing.guarding(deployment, job_id):
-            ending = follower.look()
-            if ending is None and not self.deferrable:
-                ending = wait_until_over(follower, seconds(self.poll_interval), killing)
-        if ending is None:
-            self._defer(context, follower, summary)
+        poller = poller_of(deployment, job_id, deadline_after(self.timeout))
+        on_kill = self._cancel_on_kill = self._cancel_on_kill or CancelOnKill(self.cancel_on_kill)
+        with on_kill.watch(deployment, job_id):
+            result = poller.poll()
+            if result is None and not self.deferrable:
+                result = wait_until_over(poller, seconds(self.poll_interval), on_kill)
+        if result is None:
+            self._defer(context, poller, summary)
             raise AssertionError  # _defer has raised
-        return {**summary, **conclude(deployment, ending, tolerated_failures=self.tolerated_failures)}
+        return {**summary, **conclude(deployment, result, tolerated_failures=self.tolerated_failures)}
 
-    def _defer(self, context: Context, follower: JobFollower, summary: dict[str, Any]) -> None:  # noqa: ARG002
+    def _defer(self, context: Context, poller: JobPoller, summary: dict[str, Any]) -> None:  # noqa: ARG002
         from sosw_airflow.operators.waiting import seconds
         from sosw_airflow.triggers.sosw import SoswJobTrigger
 
         trigger = SoswJobTrigger(
             sosw_conn_id=self.sosw_conn_id,
-            job_id=follower.watch.job_id,
+            job_id=poller.reader.job_id,
             poll_interval=seconds(self.poll_interval),
-            deadline=follower.deadline,
+            deadline=poller.deadline,
             cancel_on_kill=self.cancel_on_kill,
         )
         self.defer(
             trigger=trigger,
             method_name="execute_complete",
-            kwargs={"summary": summary, "deadline": follower.deadline},
+            kwargs={"summary": summary, "deadline": poller.deadline},
         )
 
     def _push_links(self, context: Context, hook: SoswHook, labourer: Labourer, job_id: str) -> None:
@@ -178,3 +177,37 @@ class SoswBaseOperator(BaseOperator):
 
         if self.do_xcom_push:
             push_links(context["ti"], hook, labourer, job_id)
+
+
+def without_retry(error: SoswError) -> SoswError:
+    """The same error, of the same class, which is also an `AirflowFailException`: Airflow spends no retries on it."""
+    failure = _failing(type(error)).__new__(_failing(type(error)), *error.args)
+    failure.__dict__.update(error.__dict__)
+    failure.args = error.args
+    return failure
+
+
+_made: dict[type[SoswError], type[SoswError]] = {}
+
+
+def _failing(kind: type[SoswError]) -> type[SoswError]:
+    if kind not in _made:
+        _made[kind] = _make(kind)
+    return _made[kind]
+
+
+def _make(kind: type[SoswError]) -> type[SoswError]:
+    members = {"__module__": kind.__module__, "__doc__": kind.__doc__, "__reduce__": _reduce}
+    return type(kind.__name__, (kind, AirflowFailException), members)
+
+
+def _reduce(failure: SoswError) -> tuple[object, ...]:
+    # The class is made at run time, so pickle has to make it again.
+    return _restore, (type(failure).__mro__[1], failure.args, failure.__dict__)
+
+
+def _restore(kind: type[SoswError], args: tuple[object, ...], state: dict[str, object]) -> SoswError:
+    failure = _failing(kind).__new__(_failing(kind), *args)
+    failure.__dict__.update(state)
+    failure.args = args
+    return failure

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow._compat import BaseOperator
-from sosw_airflow.operators.base import SoswBaseOperator, failing_at_once
+from sosw_airflow.operators.base import SoswBaseOperator, fail_without_retry
 
 # Airflow imports this module whenever it parses a DAG file: whatever only `execute` needs is imported there.
 if TYPE_CHECKING:
@@ -95,13 +95,13 @@ class SoswScheduleOperator(SoswBaseOperator):
             Airflow task at once.
         """
         from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.operators.killing import Killing
-        from sosw_airflow.operators.scheduling import Scheduling
+        from sosw_airflow.operators.cancellation import CancelOnKill
+        from sosw_airflow.operators.execution import ScheduleExecution
 
-        with failing_at_once():
+        with fail_without_retry():
             hook = SoswHook(self.sosw_conn_id)
-            self._killing = Killing(self.cancel_on_kill)
-            scheduling = Scheduling(
+            self._cancel_on_kill = CancelOnKill(self.cancel_on_kill)
+            scheduling = ScheduleExecution(
                 job=self.job,
                 labourer=self.labourer,
                 job_schema=self.job_schema,
@@ -112,7 +112,7 @@ class SoswScheduleOperator(SoswBaseOperator):
                 scheduler_function=self.scheduler_function,
                 waits=self.wait_for_completion,
                 hook=hook,
-                killing=self._killing,
+                on_kill=self._cancel_on_kill,
                 argument_faults=self._argument_faults(),
                 announce=lambda labourer, job_id: self._push_links(context, hook, labourer, job_id),
             )
@@ -148,18 +148,18 @@ class SoswRepairOperator(SoswBaseOperator):
         :raises SoswError: says what is wrong, where, and how to mend it.
         """
         from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.operators.killing import Killing
-        from sosw_airflow.operators.repairing import Repairing
+        from sosw_airflow.operators.cancellation import CancelOnKill
+        from sosw_airflow.operators.execution import RepairExecution
 
-        with failing_at_once():
+        with fail_without_retry():
             hook = SoswHook(self.sosw_conn_id)
-            self._killing = Killing(self.cancel_on_kill)
-            repairing = Repairing(
+            self._cancel_on_kill = CancelOnKill(self.cancel_on_kill)
+            repairing = RepairExecution(
                 job_id=self.job_id,
                 unfinished=self.unfinished,
                 queue_position=self.queue_position,
                 hook=hook,
-                killing=self._killing,
+                on_kill=self._cancel_on_kill,
                 argument_faults=self._argument_faults(),
             )
             scheduled = repairing.run(context)
@@ -196,18 +196,18 @@ class SoswDrainQueueOperator(SoswBaseOperator):
         :raises SoswError: says what is wrong, where, and how to mend it.
         """
         from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.operators.draining import Draining
-        from sosw_airflow.operators.killing import Killing
+        from sosw_airflow.operators.cancellation import CancelOnKill
+        from sosw_airflow.operators.execution import DrainExecution
 
-        with failing_at_once():
+        with fail_without_retry():
             hook = SoswHook(self.sosw_conn_id)
-            self._killing = Killing(self.cancel_on_kill)
-            draining = Draining(
+            self._cancel_on_kill = CancelOnKill(self.cancel_on_kill)
+            draining = DrainExecution(
                 queue_file=self.queue_file,
                 take_locked=self.take_locked,
                 queue_position=self.queue_position,
                 hook=hook,
-                killing=self._killing,
+                on_kill=self._cancel_on_kill,
                 argument_faults=self._argument_faults(),
             )
             scheduled = draining.run(context)
@@ -222,7 +222,7 @@ class SoswDoctorOperator(BaseOperator):
     :param strict: fail also where something only has to be looked after, such as a queue that nobody works off.
 
     Returns (as XCom, also where it fails) the findings: a list of ``level`` (``ok``, ``warning``, ``error``),
-    ``check``, ``subject``, ``text`` and ``mend``.
+    ``check``, ``subject``, ``text`` and ``fix``.
     """
 
     template_fields: Sequence[str] = ("sosw_conn_id",)
@@ -238,10 +238,10 @@ class SoswDoctorOperator(BaseOperator):
 
         :raises DeploymentBroken: names each thing that has to be mended, and how. Is retried as the Airflow task is.
         """
+        from sosw_airflow.doctor.findings import Level
         from sosw_airflow.exceptions import DeploymentBroken
         from sosw_airflow.hooks.doctor import examine_deployment
         from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.stores.findings import Level
 
         findings = list(examine_deployment(SoswHook(self.sosw_conn_id)))
         for each in findings:

@@ -9,19 +9,19 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.exceptions import Fault, JobCancelled, JobFailed, JobTimedOut
-from sosw_airflow.jobs.tolerance import Tolerance
+from sosw_airflow.scheduling.page_writer import Stopped
+from sosw_airflow.scheduling.scheduler import Outcome, Scheduled
 from sosw_airflow.stores.closed_tasks import describe_failures
-from sosw_airflow.stores.completion import JobWatch
-from sosw_airflow.stores.following import Ending, JobFollower, Status
 from sosw_airflow.stores.job_record import JobRecords, JobState
-from sosw_airflow.stores.page_writer import Stopped
-from sosw_airflow.stores.scheduling import Outcome, Scheduled
+from sosw_airflow.waiting.poller import JobPoller, JobResult, Status
+from sosw_airflow.waiting.progress import ProgressReader
+from sosw_airflow.waiting.tolerance import Tolerance
 
 if TYPE_CHECKING:
-    from sosw_airflow.operators.killing import Killing
-    from sosw_airflow.stores.scheduling import Deployment
+    from sosw_airflow.operators.cancellation import CancelOnKill
+    from sosw_airflow.stores.deployment import Deployment
 
-__all__ = ["conclude", "deadline_after", "follower_of", "seconds", "summary_of", "wait_until_over", "waiting_faults"]
+__all__ = ["conclude", "deadline_after", "poller_of", "seconds", "summary_of", "wait_until_over", "waiting_faults"]
 
 log = logging.getLogger(__name__)
 
@@ -47,20 +47,20 @@ def waiting_faults(*, poll_interval: Any, timeout: Any) -> Iterator[Fault]:
             yield Fault(name, f"must be a positive number of seconds or a timedelta{none}, not {value!r}")
 
 
-def follower_of(deployment: Deployment, job_id: str, deadline: float | None) -> JobFollower:
+def poller_of(deployment: Deployment, job_id: str, deadline: float | None) -> JobPoller:
     """Somebody who looks at this job."""
-    return JobFollower(JobWatch(deployment.dynamodb, deployment.tables, job_id), deadline)
+    return JobPoller(ProgressReader(deployment.dynamodb, deployment.tables, job_id), deadline)
 
 
-def wait_until_over(follower: JobFollower, poll_interval: float, killing: Killing) -> Ending:
+def wait_until_over(poller: JobPoller, poll_interval: float, on_kill: CancelOnKill) -> JobResult:
     """Look and wait, in turn.
 
     :raises Stopped: Airflow has asked to stop.
     """
-    while (ending := follower.look()) is None:
-        if killing.stop.wait(poll_interval):
+    while (result := poller.poll()) is None:
+        if on_kill.stop.wait(poll_interval):
             raise Stopped
-    return ending
+    return result
 
 
 def summary_of(deployment: Deployment, job_id: str) -> dict[str, Any]:
@@ -69,33 +69,33 @@ def summary_of(deployment: Deployment, job_id: str) -> dict[str, Any]:
     return {"job_id": job_id} if header is None else dict(Scheduled(header, Outcome.FOUND).summary())
 
 
-def conclude(deployment: Deployment, ending: Ending, *, tolerated_failures: object) -> dict[str, Any]:
+def conclude(deployment: Deployment, result: JobResult, *, tolerated_failures: object) -> dict[str, Any]:
     """What the end of a waiting adds to the summary for the XCom: ``completed``, ``failed``, ``state``.
 
     :raises JobFailed: more tasks failed than are tolerated.
     :raises JobCancelled, JobTimedOut: it ended without an end.
     """
-    standing = ending.standing
-    if ending.status is Status.TIMED_OUT:
-        total = standing.total if standing.state else None
-        raise JobTimedOut(job_id=standing.job_id, total=total, closed=standing.closed)
-    if standing.state is JobState.CANCELLED:
-        raise JobCancelled(standing.job_id)
+    progress = result.progress
+    if result.status is Status.TIMED_OUT:
+        total = progress.total if progress.state else None
+        raise JobTimedOut(job_id=progress.job_id, total=total, closed=progress.closed)
+    if progress.state is JobState.CANCELLED:
+        raise JobCancelled(progress.job_id)
     tolerance = Tolerance.of(tolerated_failures)
-    if not tolerance.allows(standing.failed, standing.total):
+    if not tolerance.allows(progress.failed, progress.total):
         raise JobFailed(
-            job_id=standing.job_id,
-            total=standing.total,
-            completed=standing.completed,
-            failed=standing.failed,
+            job_id=progress.job_id,
+            total=progress.total,
+            completed=progress.completed,
+            failed=progress.failed,
             tolerated=str(tolerance),
-            examples=describe_failures(deployment.dynamodb, deployment.tables, ending.failed_tasks),
+            examples=describe_failures(deployment.dynamodb, deployment.tables, result.failed_tasks),
         )
     log.info(
         "The workers are done with the job %s: %s tasks completed, %s failed (tolerated: %s).",
-        standing.job_id,
-        f"{standing.completed:,}",
-        f"{standing.failed:,}",
+        progress.job_id,
+        f"{progress.completed:,}",
+        f"{progress.failed:,}",
         tolerance,
     )
-    return {"completed": standing.completed, "failed": standing.failed, "state": "closed"}
+    return {"completed": progress.completed, "failed": progress.failed, "state": "closed"}

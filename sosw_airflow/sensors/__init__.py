@@ -1,1 +1,1 @@
-"""Sensors."""
+"""The sensor that waits for a job of another DAG."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow._compat import BaseSensorOperator, default_deferrable
-from sosw_airflow.operators.base import failing_at_once
+from sosw_airflow.operators.base import fail_without_retry
 
 if TYPE_CHECKING:
     from sosw_airflow._compat import Context
-    from sosw_airflow.stores.following import JobFollower
+    from sosw_airflow.waiting.poller import JobPoller
 
 __all__ = ["SoswJobSensor"]
 
@@ -50,7 +50,7 @@ class SoswJobSensor(BaseSensorOperator):
         self.sosw_conn_id = sosw_conn_id
         self.tolerated_failures = tolerated_failures
         self.deferrable = deferrable
-        self._follower: JobFollower | None = None
+        self._poller: JobPoller | None = None
         self._result: dict[str, Any] = {}
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -74,49 +74,49 @@ class SoswJobSensor(BaseSensorOperator):
         """Look once."""
         from sosw_airflow.hooks.sosw import SoswHook
         from sosw_airflow.jobs.identity import parse_job_id
-        from sosw_airflow.jobs.tolerance import Tolerance
-        from sosw_airflow.operators.waiting import follower_of
+        from sosw_airflow.operators.waiting import poller_of
+        from sosw_airflow.waiting.tolerance import Tolerance
 
-        with failing_at_once():
+        with fail_without_retry():
             Tolerance.of(self.tolerated_failures)
-            if self._follower is None:
+            if self._poller is None:
                 deployment = SoswHook(self.sosw_conn_id).deployment()
-                self._follower = follower_of(deployment, parse_job_id(self.job_id), None)
-            ending = self._follower.look()
-            if ending is None:
+                self._poller = poller_of(deployment, parse_job_id(self.job_id), None)
+            result = self._poller.poll()
+            if result is None:
                 return False
-            self._result = self._conclude(ending)
+            self._result = self._conclude(result)
             return True
 
     def execute_complete(
         self, context: Context, event: dict[str, Any] | None = None, deadline: float | None = None
     ) -> dict[str, Any]:
         """Go on after the deferral. The arguments are a contract: deferrals in flight survive an upgrade."""
-        from sosw_airflow.stores.following import Ending, Status
+        from sosw_airflow.waiting.poller import JobResult, Status
 
         if not event or event.get("status") == "look":
             # The trigger could not go on. Whatever it met is met here, and raised.
             if not self.poke(context):
                 self._defer(deadline)
             return self._result
-        ending = Ending.of(event)
-        if ending.status is Status.TIMED_OUT:
+        result = JobResult.of(event)
+        if result.status is Status.TIMED_OUT:
             from sosw_airflow._compat import AirflowSensorTimeout
             from sosw_airflow.exceptions import JobTimedOut
 
-            total = ending.standing.total if ending.standing.state else None
-            closed = ending.standing.closed
-            raise AirflowSensorTimeout(str(JobTimedOut(job_id=ending.standing.job_id, total=total, closed=closed)))
-        with failing_at_once():
-            return self._conclude(ending)
+            total = result.progress.total if result.progress.state else None
+            closed = result.progress.closed
+            raise AirflowSensorTimeout(str(JobTimedOut(job_id=result.progress.job_id, total=total, closed=closed)))
+        with fail_without_retry():
+            return self._conclude(result)
 
-    def _conclude(self, ending: Any) -> dict[str, Any]:
+    def _conclude(self, result: Any) -> dict[str, Any]:
         from sosw_airflow.hooks.sosw import SoswHook
         from sosw_airflow.operators.waiting import conclude
 
         deployment = SoswHook(self.sosw_conn_id).deployment()
-        counts = conclude(deployment, ending, tolerated_failures=self.tolerated_failures)
-        return {"job_id": ending.standing.job_id, "tasks": ending.standing.total, **counts}
+        counts = conclude(deployment, result, tolerated_failures=self.tolerated_failures)
+        return {"job_id": result.progress.job_id, "tasks": result.progress.total, **counts}
 
     def _defer(self, deadline: float | None) -> None:
         from sosw_airflow.jobs.identity import parse_job_id

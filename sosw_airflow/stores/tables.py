@@ -1,7 +1,7 @@
 """The five DynamoDB tables: sosw's four, as its own template defines them, and `sosw_jobs` for the job records.
 
 One set of definitions feeds both ways of creating them: `create_missing_tables` (demo, tests, small installations) and
-the CloudFormation template of `sosw_airflow.stores.cloudformation`.
+the CloudFormation template of `sosw_airflow.provision.cloudformation`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from sosw_airflow._compat import BaseTrigger, TriggerEvent
-from sosw_airflow.triggers.looking import Lookout, cancel
+from sosw_airflow.triggers.polling import AsyncJobPoller, cancel
 
 __all__ = ["SoswJobTrigger"]
 
@@ -69,17 +69,17 @@ class SoswJobTrigger(BaseTrigger):
         # triggers which start together do not look together.
         spread = int(self.job_id[:4] or "0", 16) / 0xFFFF
         await asyncio.sleep(min(self.poll_interval, _SPREAD) * spread)
-        lookout = Lookout(self.sosw_conn_id, self.job_id, self.deadline)
+        poller = AsyncJobPoller(self.sosw_conn_id, self.job_id, self.deadline)
         while True:
             try:
-                ending = await lookout.look()
+                result = await poller.poll()
             except Exception as error:  # noqa: BLE001
                 # Raised here it would reach the user as "Trigger failure", and not as what it is.
                 log.warning("The job %s cannot be looked at any more: %s", self.job_id, error)
                 yield _event({"status": "look", "job_id": self.job_id})
                 return
-            if ending is not None:
-                yield _event(ending.event())
+            if result is not None:
+                yield _event(result.event())
                 return
             await asyncio.sleep(self.poll_interval)
 

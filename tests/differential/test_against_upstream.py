@@ -24,7 +24,7 @@ from sosw_airflow.jobs import JobWarning, expand
 from tests.differential import model
 from tests.differential.generate import Case, cases
 from tests.differential.witnesses import WITNESSES, Result, has_both_spellings, has_singular
-from tests.upstream.scheduler import singular_first, upstream_lines
+from tests.support.upstream.scheduler import singular_first, upstream_lines
 
 SEED = 20261123
 NUMBER = 20_000

@@ -23,11 +23,12 @@ from sosw_airflow.jobs import JobSchema, JobWarning, expand
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.jobs.rows import LineCodec
-from sosw_airflow.stores.scheduling import Deployment, JobScheduler, ScheduleRequest
-from tests.config.documented import SCHEDULER_CONFIG
+from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleRequest
+from sosw_airflow.stores.deployment import Deployment
 from tests.conftest import Aws
-from tests.upstream.components import Upstream, upstream
-from tests.upstream.scheduler import plural_first, singular_first, upstream_lines, upstream_rows
+from tests.support.upstream.components import Upstream, upstream
+from tests.support.upstream.scheduler import plural_first, singular_first, upstream_lines, upstream_rows
+from tests.unit.config.documented import SCHEDULER_CONFIG
 
 # isort: split
 from sosw.scheduler import Scheduler

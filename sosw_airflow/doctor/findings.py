@@ -1,0 +1,70 @@
+"""What an examination of a deployment finds: what is right, what is wrong, and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+from sosw_airflow.exceptions import AccessDenied, SoswError
+
+__all__ = ["Finding", "Level", "error", "ok", "reported", "warning"]
+
+
+class Level(str, Enum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"  # works, or works for now
+    ERROR = "error"  # jobs cannot be scheduled, or not be worked on
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    :ivar check: a short name of the check, for programs.
+    :ivar subject: what it is about: a table, the bucket, a labourer, a job.
+    :ivar text: what was found, without the subject.
+    :ivar fix: what to do; empty where nothing is to be done.
+    """
+
+    level: Level
+    check: str
+    subject: str
+    text: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.text}{f' {self.fix}' if self.fix else ''}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The finding for JSON."""
+        return {**asdict(self), "level": self.level.value}
+
+
+def ok(check: str, subject: str, text: str) -> Finding:
+    """Something is right."""
+    return Finding(Level.OK, check, subject, text)
+
+
+def warning(check: str, subject: str, text: str, fix: str) -> Finding:
+    """Something should be looked after."""
+    return Finding(Level.WARNING, check, subject, text, fix)
+
+
+def error(check: str, subject: str, text: str, fix: str) -> Finding:
+    """Something is broken."""
+    return Finding(Level.ERROR, check, subject, text, fix)
+
+
+def reported(check: str, subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings of a check that scheduling does not depend on; what stops it becomes one of them."""
+    try:
+        yield from look()
+    except AccessDenied as denied:
+        fix = f"Allow {denied.action} to have this checked; scheduling does without."
+        yield warning(check, subject, f"could not be looked at: AWS denies {denied.action}.", fix)
+    except SoswError as stopped:
+        yield error(check, subject, str(stopped), "")

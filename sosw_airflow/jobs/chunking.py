@@ -1,0 +1,228 @@
+"""The walk through a job (sosw rule 5): from its nested objects to runs of tasks, one run at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sosw_airflow.exceptions import Fault
+from sosw_airflow.jobs.attributes import Attribute
+from sosw_airflow.jobs.job_checks import ROW_NAMES, excerpt, is_listed, row_faults
+from sosw_airflow.jobs.json_values import Path, dotted
+from sosw_airflow.jobs.list_types import ListTypes, are_flat, are_objects, types_of
+
+__all__ = ["Chunker", "TaskSeries"]
+
+#: A flat list that nobody asked to chunk is cut at this length, as upstream does. Not configurable there, nor here.
+_UNCHUNKED = 1_000_000
+
+
+@dataclass(slots=True)
+class TaskSeries:
+    """Tasks that differ in one attribute only. Not to be changed.
+
+    :ivar base: attributes that all of them have; not to be changed.
+    :ivar attribute: the plural name of the attribute that varies, or None for the single task ``base``.
+    :ivar values: its values, of which each task gets the next ``size``.
+    :ivar types: the types of the values.
+    """
+
+    base: dict[str, Any]
+    attribute: str | None = None
+    values: list[Any] = field(default_factory=list)
+    size: int = 1
+    types: frozenset[type] = frozenset()
+
+    def tasks(self) -> Iterator[dict[str, Any]]:
+        """The tasks, in order. They share nested values with the job."""
+        if self.attribute is None:
+            yield self.base
+            return
+        for start in range(0, len(self.values), self.size):
+            yield {**self.base, self.attribute: self.values[start : start + self.size]}
+
+
+class Chunker:
+    """One pass over a base job. Faults are collected; a faulty place emits nothing.
+
+    :param types: of the lists of the job.
+    :param checked: the job has been walked before, without a fault.
+    """
+
+    def __init__(self, attributes: Sequence[Attribute], types: ListTypes, *, checked: bool) -> None:
+        self._attributes = attributes
+        self._types = types
+        self._checked = checked
+        self.faults: list[Fault] = []
+        # For each attribute: where chunking was asked for in vain (D5).
+        self._missing: dict[str, list[Path]] = {}
+
+    def chunk(self, job: dict[str, Any], outer: dict[str, Any], level: int, path: Path) -> Iterator[TaskSeries]:
+        """The leaves of one node: ``job`` is what stands at it, ``outer`` what is inherited from above."""
+        attribute = self._attributes[level]
+        name = attribute.spelling_in(job)
+        if not self._checked:
+            self.faults.extend(row_faults(job, path))
+            if name is not None and name != attribute.plural and attribute.plural in ROW_NAMES:
+                self._fault((*path, name), f"becomes {attribute.plural!r}, a name of sosw's own rows: rename it")
+        if not self.needs(level, job, outer, {}, top=True):
+            yield from self._unchunked(job, outer, attribute, name)
+            return
+        emitted, faults_before = False, len(self.faults)
+        values = attribute.values_in(job)
+        if values and name is not None:
+            size = attribute.batch_size(job, outer) or 1
+            base = {**outer, **{key: value for key, value in job.items() if key != name}}
+            for leaf in self._chunked(values, base, size, level, (*path, name), listed=is_listed(job[name])):
+                emitted = True
+                yield leaf
+        if not emitted and len(self.faults) == faults_before:
+            # Upstream loses this task (D5).
+            self._missing.setdefault(attribute.plural, []).append(path)
+            yield TaskSeries({**outer, **job})
+
+    def needs(
+        self, level: int, job: Mapping[str, Any], outer: Mapping[str, Any], flags: Mapping[str, Any], *, top: bool
+    ) -> bool:
+        """Does this node or one below it ask for chunking? An outer flag beats an inner one (sosw rule 5.4)."""
+        attribute = self._attributes[level]
+        flags = {**attribute.flags_of(job), **attribute.flags_of(outer), **flags}
+        if any(flags.get(flag) for flag in (attribute.flags_at_top if top else attribute.flags)):
+            return True
+        if level + 1 == len(self._attributes):
+            return False
+        values = attribute.values_in({**job, **outer} if attribute.spelling_in(outer) else job)
+        if are_flat(self._types.of(values)):  # not chunked at this level (D3)
+            return False
+        return any(
+            isinstance(below, dict) and self.needs(level + 1, below, {}, flags, top=False)
+            for value in values
+            if isinstance(value, dict)
+            for below in value.values()
+        )
+
+    def vanished(self, job: dict[str, Any]) -> Iterator[Fault]:
+        """Attributes that are to be isolated, or cut into batches, but occur nowhere in the job (D5)."""
+        for name, paths in self._missing.items():
+            if not self._occurs(name, job, 0):
+                where = ", ".join(dotted(path) or "the job itself" for path in paths[:3])
+                more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+                yield Fault(
+                    name,
+                    f"is to be chunked, but has no values anywhere (looked for in {where}{more}): give it values, or "
+                    f"take its isolate_... or max_..._per_batch out",
+                )
+
+    def _occurs(self, name: str, node: dict[str, Any], level: int) -> bool:
+        """Whether the attribute has values in this node or below it, chunked or not."""
+        attribute = self._attributes[level]
+        values = [value for value in attribute.values_in(node) if value != {}]
+        if attribute.plural == name:
+            return bool(values)
+        return any(
+            isinstance(below, dict) and self._occurs(name, below, level + 1)
+            for value in values
+            if isinstance(value, dict)
+            for below in value.values()
+        )
+
+    def _unchunked(
+        self, job: dict[str, Any], outer: dict[str, Any], attribute: Attribute, name: str | None
+    ) -> Iterator[TaskSeries]:
+        if name is None:
+            yield TaskSeries({**outer, **job})
+            return
+        rest = {key: value for key, value in job.items() if key != name}
+        value = job[name]
+        flat = self._flat(value) if value else None
+        if flat is not None:
+            yield TaskSeries(
+                {**outer, **rest}, attribute.plural, flat[0], _UNCHUNKED, flat[1]
+            )  # siblings are kept (D4)
+        elif value:
+            yield TaskSeries({**outer, **rest, name: value})  # moves to the end, as upstream has it
+        else:
+            yield TaskSeries({**outer, **rest})
+
+    def _chunked(
+        self, values: Sequence[Any], base: dict[str, Any], size: int, level: int, path: Path, *, listed: bool
+    ) -> Iterator[TaskSeries]:
+        plural = self._attributes[level].plural
+        types = self._types.of(values)
+        if are_flat(types):
+            yield TaskSeries(base, plural, _as_list(values), size, types)
+            return
+        if not are_objects(types):
+            wrong = next(value for value in values if not isinstance(value, (str, int, float)))
+            self._fault(
+                path,
+                f"cannot be chunked: a list must have only text and numbers, or only objects, but one of its "
+                f"values is {excerpt(wrong)}",
+            )
+            return
+        leaf_size = self._size_of_leaves(level + 1, {**base, plural: [None]})
+        following = self._attributes[level + 1].plural if leaf_size else ""
+        for position, value in enumerate(values):
+            here = (*path, position) if listed else path
+            if all(below is None for below in value.values()):
+                if value:
+                    names = list(value)
+                    yield TaskSeries(base, plural, names, size, types_of(names))
+                continue
+            for name, below in value.items():
+                task = {**base, plural: [name]}
+                if below is None:
+                    yield TaskSeries(task)
+                elif leaf_size and (listed_below := self._nothing_but_values(below, following)):
+                    yield TaskSeries(task, following, listed_below, leaf_size, self._types.of(listed_below))
+                elif not isinstance(below, dict):
+                    self._fault(
+                        (*here, name), f"must be an object or null where {plural} are chunked, not {excerpt(below)}"
+                    )
+                elif level + 1 < len(self._attributes):
+                    yield from self.chunk(below, task, level + 1, (*here, name))
+                else:
+                    if not self._checked:
+                        self.faults.extend(row_faults(below, (*here, name)))
+                    yield TaskSeries({**task, **below})
+
+    def _size_of_leaves(self, level: int, outer: dict[str, Any]) -> int:
+        """The size of batches where a node of this level has nothing but values; 0 where it is not to be chunked.
+
+        Most nodes are such, and need no look at all that a node may have.
+        """
+        if level == len(self._attributes):
+            return 0
+        attribute = self._attributes[level]
+        if attribute.plural in ROW_NAMES or attribute.plural in attribute.all_flags:
+            return 0
+        asked = any(outer.get(flag) for flag in attribute.flags_at_top)
+        return (attribute.batch_size({}, outer) or 1) if asked else 0
+
+    def _nothing_but_values(self, node: object, plural: str) -> list[Any] | None:
+        """The values of a node that has one flat list and nothing else; None for any other."""
+        if not isinstance(node, dict) or len(node) != 1:
+            return None
+        values = node.get(plural)
+        return values if values and isinstance(values, list) and are_flat(self._types.of(values)) else None
+
+    def _fault(self, path: Path, problem: str) -> None:
+        self.faults.append(Fault(dotted(path), problem))
+
+    def _flat(self, value: Any) -> tuple[list[Any], frozenset[type]] | None:
+        """The flat values of a list or of an object of nulls, and their types; None where there is more to them."""
+        if isinstance(value, (list, tuple)):
+            types = self._types.of(value)
+            return (_as_list(value), types) if are_flat(types) else None
+        if isinstance(value, dict):
+            if all(below is None for below in value.values()):
+                names = list(value)
+                return names, types_of(names)
+            if len(value) == 1:
+                return [value], frozenset({dict})
+        return None
+
+
+def _as_list(values: Sequence[Any]) -> list[Any]:
+    return values if isinstance(values, list) else list(values)

@@ -1,0 +1,226 @@
+"""The work of the operators: schedule, drain, repair. Imported when they execute, so that DAG files parse fast."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sosw_airflow.exceptions import ConflictingLabourers, Fault, InvalidConfiguration, MissingQueueFile
+from sosw_airflow.hooks.sosw import SoswHook
+from sosw_airflow.jobs.event import JobRequest, function_name, parse_event
+from sosw_airflow.jobs.expansion import Expansion
+from sosw_airflow.jobs.identity import parse_job_id
+from sosw_airflow.jobs.schema import JobSchema
+from sosw_airflow.run_context import data_interval_days, job_identity, reference_date
+from sosw_airflow.scheduling.deliver import deliver
+from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
+from sosw_airflow.scheduling.repair import last_of_chain, repair, resume
+from sosw_airflow.scheduling.requests import ScheduleRequest
+from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome, Scheduled
+from sosw_airflow.stores.documents import read_document
+
+if TYPE_CHECKING:
+    from sosw_airflow._compat import Context
+    from sosw_airflow.config.registry import Labourer
+    from sosw_airflow.jobs.identity import JobIdentity
+    from sosw_airflow.operators.cancellation import CancelOnKill
+
+__all__ = ["DrainExecution", "RepairExecution", "ScheduleExecution"]
+
+log = logging.getLogger(__name__)
+
+_ON_CLEAR = ("reschedule", "failed", "resume")
+_DELIVERY = ("tasks", "queue_file")
+_WHY = " with delivery='queue_file': sosw's own Scheduler writes the tasks then, under ids of its own"
+
+
+@dataclass
+class ScheduleExecution:
+    """One attempt at a job, with the operator's arguments after their rendering; see there for their meaning.
+
+    :ivar argument_faults: of the operator's other arguments.
+    :ivar announce: called with the labourer and the job's id before anything is written.
+    """
+
+    job: Any
+    labourer: str | None
+    job_schema: str | Mapping[str, Any] | JobSchema
+    reference_date: Any
+    queue_position: str
+    on_clear: str
+    delivery: str
+    scheduler_function: str | None
+    waits: bool
+    hook: SoswHook
+    on_kill: CancelOnKill
+    argument_faults: Sequence[Fault] = ()
+    announce: Callable[[Labourer, str], None] = lambda labourer, job_id: None  # noqa: ARG005
+
+    def run(self, context: Context) -> Scheduled:
+        """Check everything, then schedule."""
+        self._check_choices()
+        job = self._parse_job()
+        labourer_id = self._labourer_id(job)
+        labourer = self.hook.labourer(labourer_id)
+        today, interval = reference_date(context, self.reference_date), data_interval_days(context)
+        expansion = Expansion(job, schema=self._schema(job), reference_date=today, data_interval=interval)
+        for warning in expansion.warnings:
+            log.warning("%s", warning)
+        scheduler = JobScheduler(self.hook.deployment(), stop=self.on_kill.stop)
+        own = job_identity(context, labourer_id)
+        identity = own if self.on_clear == "reschedule" else scheduler.latest_generation(own)
+        self.announce(labourer, identity.job_id)
+        position: Any = self.queue_position
+        request = ScheduleRequest(identity, expansion, today, interval, position)
+        with self._watch(identity.job_id, scheduler):
+            if self.delivery == "queue_file":
+                return self._deliver(request, scheduler)
+            scheduled = scheduler.schedule(request)
+        if self.on_clear == "reschedule" or scheduled.outcome is Outcome.SCHEDULED:
+            return scheduled
+        return self._after_repairs(scheduled, own, labourer, scheduler)
+
+    def _after_repairs(
+        self, scheduled: Scheduled, own: JobIdentity, labourer: Labourer, scheduler: JobScheduler
+    ) -> Scheduled:
+        """The job may have been repaired since; with ``on_clear="failed"`` a new generation repairs it."""
+        guard = partial(self._watch, scheduler=scheduler)
+        if self.on_clear == "failed" and scheduled.header.generation != own.generation:
+            position: Any = self.queue_position
+            scheduled = repair(
+                scheduler,
+                scheduled.header.job_id,
+                asked_by=own,
+                queue_position=position,
+                unfinished="wait",
+                guard=guard,
+            )
+        else:
+            last = last_of_chain(scheduler.records, scheduled.header.job_id)
+            if not last.repairs:
+                return scheduled
+            scheduled = resume(scheduler, last, guard)
+        self.announce(labourer, scheduled.header.job_id)
+        return scheduled
+
+    def _deliver(self, request: ScheduleRequest, scheduler: JobScheduler) -> Scheduled:
+        function = self.scheduler_function
+        return deliver(
+            scheduler, request, function=function, aws_lambda=self.hook.client("lambda") if function else None
+        )
+
+    def _watch(self, job_id: str, scheduler: JobScheduler) -> AbstractContextManager[None]:
+        return self.on_kill.watch(scheduler.deployment, job_id)
+
+    def _check_choices(self) -> None:
+        faults = list(self.argument_faults)
+        if self.on_clear not in _ON_CLEAR:
+            faults.append(Fault("on_clear", f"must be {' or '.join(map(repr, _ON_CLEAR))}, not {self.on_clear!r}"))
+        if self.delivery not in _DELIVERY:
+            faults.append(Fault("delivery", f"must be {' or '.join(map(repr, _DELIVERY))}, not {self.delivery!r}"))
+        if self.scheduler_function and self.delivery != "queue_file":
+            faults.append(Fault("scheduler_function", "is only used with delivery='queue_file'"))
+        if self.delivery == "queue_file":
+            faults += [Fault(name, f"must be {value}{_WHY}") for name, value in self._not_with_delivery()]
+        if faults:
+            raise InvalidConfiguration(faults)
+
+    def _not_with_delivery(self) -> Iterator[tuple[str, str]]:
+        if self.waits:
+            yield "wait_for_completion", "False"
+        if self.queue_position == "front":
+            yield "queue_position", "'back'"
+        if self.on_clear == "failed":
+            yield "on_clear", "'reschedule' or 'resume'"
+
+    def _parse_job(self) -> JobRequest:
+        job = self.job
+        if isinstance(job, str) and job.strip().startswith("s3://"):
+            job = read_document(self.hook.client("s3"), job.strip())
+        return parse_event(job)
+
+    def _labourer_id(self, job: JobRequest) -> str:
+        given = function_name(self.labourer) if self.labourer else None
+        if given and job.lambda_name and given != job.lambda_name:
+            raise ConflictingLabourers(given, job.lambda_name)
+        labourer_id = given or job.lambda_name
+        if not labourer_id:
+            problem = "is missing: give the operator's labourer, or lambda_name in the job"
+            raise InvalidConfiguration([Fault("labourer", problem)])
+        return labourer_id
+
+    def _schema(self, job: JobRequest) -> JobSchema:
+        wanted = job.schema_name or self.job_schema
+        return self.hook.job_schema(wanted) if isinstance(wanted, str) else JobSchema.of(wanted)
+
+
+@dataclass
+class DrainExecution:
+    """One attempt at a queue file, with the operator's arguments after their rendering; see there for their meaning."""
+
+    queue_file: Any
+    take_locked: bool
+    queue_position: Any
+    hook: SoswHook
+    on_kill: CancelOnKill
+    argument_faults: Sequence[Fault] = ()
+
+    def run(self, context: Context) -> Scheduled:
+        """Check everything, then schedule."""
+        faults = list(self.argument_faults)
+        if not isinstance(self.queue_file, str) or not self.queue_file.strip():
+            faults.append(Fault("queue_file", f"must be a name, a key or s3://bucket/key, not {self.queue_file!r}"))
+        if faults:
+            raise InvalidConfiguration(faults)
+        deployment = self.hook.deployment()
+        file = LeftFile.of(
+            deployment.s3, self.queue_file.strip(), bucket=deployment.queue_bucket, prefix=deployment.s3_prefix
+        )
+        scheduler = JobScheduler(deployment, stop=self.on_kill.stop)
+        identity = replace(job_identity(context, ""), queue_file=str(file))
+        former = scheduler.records.header(identity.job_id)
+        labourer_id = former.labourer_id if former else file.labourer_id()
+        if labourer_id is None:
+            raise MissingQueueFile(str(file))
+        self.hook.labourer(labourer_id)
+        identity = replace(identity, labourer_id=labourer_id)
+        request = DrainRequest(identity, file, reference_date(context), self.queue_position)
+        with self.on_kill.watch(deployment, identity.job_id):
+            return drain(scheduler, request, take_locked=self.take_locked)
+
+
+@dataclass
+class RepairExecution:
+    """One attempt at a repair, with the operator's arguments after their rendering; see there for their meaning."""
+
+    job_id: Any
+    unfinished: str
+    queue_position: Any
+    hook: SoswHook
+    on_kill: CancelOnKill
+    argument_faults: Sequence[Fault] = ()
+
+    def run(self, context: Context) -> Scheduled:
+        """Check everything, then schedule."""
+        faults = list(self.argument_faults)
+        if self.unfinished not in ("refuse", "leave"):
+            faults.append(Fault("unfinished", f"must be 'refuse' or 'leave', not {self.unfinished!r}"))
+        try:
+            job_id = parse_job_id(self.job_id)
+        except InvalidConfiguration as error:
+            faults += error.faults
+        if faults:
+            raise InvalidConfiguration(faults)
+        scheduler = JobScheduler(self.hook.deployment(), stop=self.on_kill.stop)
+        return repair(
+            scheduler,
+            job_id,
+            asked_by=job_identity(context, ""),
+            queue_position=self.queue_position,
+            unfinished=self.unfinished,
+            guard=lambda job_id: self.on_kill.watch(scheduler.deployment, job_id),
+        )

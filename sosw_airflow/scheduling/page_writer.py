@@ -1,0 +1,236 @@
+"""Commits the pages of a job, several at once, each exactly once.
+
+A page is one transaction: its rows and its marker, each only where there is none yet. So an answer that was lost is
+settled by sending again: if the marker is there, the page was committed.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sosw_airflow.exceptions import JobRecordDamaged, NoProgress
+from sosw_airflow.jobs.greenfield import Placement
+from sosw_airflow.jobs.identity import task_id
+from sosw_airflow.jobs.pages import Page
+from sosw_airflow.jobs.rows import LineCodec, Row, row_item
+from sosw_airflow.scheduling.pace import PagePace
+from sosw_airflow.stores.aws_errors import Verdict, cancellation_codes, error_code, explain, judge
+from sosw_airflow.stores.job_record import Header, JobRecords
+from sosw_airflow.waiting.progress_log import ProgressLog
+
+__all__ = ["MetaTable", "PageWriter", "Stopped"]
+
+#: Seconds of the first and of the longest pause between two attempts for one page; each is shortened at random.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 10.0
+
+#: Seconds after which a page that waits for its turn asks again, since the pace may have changed.
+_LOOK_AGAIN = 0.5
+
+
+class Stopped(Exception):
+    """The writing was stopped from outside; what is committed stays, and a later attempt goes on from there."""
+
+
+@dataclass(frozen=True)
+class MetaTable:
+    """Where upstream's tools look for the history of a task, and who we are there (sosw rule 10)."""
+
+    name: str
+    invocation_id: str
+    log_stream_name: str
+    author: str = "airflow"
+
+    def put(self, row: Row) -> dict[str, Any]:
+        """The put of a task's "created" row."""
+        item = {
+            "task_id": {"S": row.task_id},
+            "created_at": {"N": f"{row.created_at:.6f}"},
+            "action": {"S": "created"},
+            "labourer": {"S": row.labourer_id},
+            "author": {"S": self.author},
+            "invocation_id": {"S": self.invocation_id},
+            "log_stream_name": {"S": self.log_stream_name},
+        }
+        return {"TableName": self.name, "Item": item}
+
+
+class PageWriter:
+    """Writes pages of one job.
+
+    :param dynamodb: a boto3 DynamoDB client, safe for threads, that does not retry by itself.
+    :param tasks_table: where the rows go.
+    :param records: where the markers go.
+    :param now: the present, in seconds since 1970.
+    :param stop: set from outside to stop between two requests.
+    :param concurrency: pages in flight.
+    :param patience: seconds without any progress after which the writer gives up.
+    """
+
+    def __init__(
+        self,
+        dynamodb: Any,
+        *,
+        header: Header,
+        codec: LineCodec,
+        tasks_table: str,
+        records: JobRecords,
+        pace: PagePace,
+        now: Callable[[], float],
+        stop: threading.Event,
+        meta: MetaTable | None = None,
+        concurrency: int = 8,
+        patience: float = 300.0,
+    ) -> None:
+        self._dynamodb = dynamodb
+        self._header = header
+        self._codec = codec
+        self._tasks_table = tasks_table
+        self._records = records
+        self._pace = pace
+        self._now = now
+        self._stop = stop
+        self._meta = meta
+        self._concurrency = concurrency
+        self._patience = patience
+        self._placement = Placement(header.greenfield_base, header.greenfield_step)
+        self._halt = threading.Event()  # set when any page has failed for good
+
+    def write(self, pages: Iterable[Page], progress: ProgressLog) -> None:
+        """Commit all these pages; return when all are committed.
+
+        :raises Stopped: ``stop`` was set.
+        :raises NoProgress: AWS took nothing for too long.
+        :raises SoswError: a fault that sending again cannot mend. Pages in flight are finished first in each case.
+        """
+        in_flight: dict[Future[None], int] = {}
+        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="sosw-page") as pool:
+            try:
+                for page in pages:
+                    self._check_stop()
+                    in_flight[pool.submit(self._commit, page, progress)] = len(page.lines)
+                    # One page more than there are threads, so that none of them waits for the reader.
+                    while len(in_flight) > self._concurrency:
+                        self._collect(in_flight, progress)
+                while in_flight:
+                    self._collect(in_flight, progress)
+            except BaseException:
+                self._halt.set()
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _collect(self, in_flight: dict[Future[None], int], progress: ProgressLog) -> None:
+        done, _ = wait(in_flight, timeout=1.0, return_when=FIRST_COMPLETED)
+        for future in done:
+            tasks = in_flight.pop(future)
+            future.result()
+            progress.add(tasks, throttled=self._pace.throttled)
+        progress.report(throttled=self._pace.throttled)
+        self._check_stop()
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
+
+    def _commit(self, page: Page, progress: ProgressLog) -> None:
+        actions = self._actions(page)
+        pause = _FIRST_PAUSE
+        while True:
+            self._sleep(0.0)
+            while wait_for := self._pace.claim(page):
+                self._sleep(min(wait_for, _LOOK_AGAIN))
+            try:
+                self._dynamodb.transact_write_items(TransactItems=actions)
+            except (ClientError, BotoCoreError) as error:
+                verdict = self._judge(error, page)
+                if verdict is None:
+                    return
+                if verdict is Verdict.PERMANENT:
+                    raise explain(
+                        error,
+                        action="dynamodb:TransactWriteItems",
+                        resource=f"{self._tasks_table} or {self._records.table}",
+                        setting="tasks_table",
+                    ) from error
+                if verdict is Verdict.THROTTLED:
+                    self._pace.slow_down()
+                self._give_up_after_patience(progress, error)
+                self._sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter needs no secrecy
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                self._pace.written(page)
+                return
+
+    def _judge(self, error: ClientError | BotoCoreError, page: Page) -> Verdict | None:
+        """What to do after a failed transaction; None where the page is committed after all."""
+        verdict = judge(error)
+        if verdict is not Verdict.CANCELLED or not isinstance(error, ClientError):
+            return verdict
+        codes = cancellation_codes(error)
+        marker, rows = codes[:1], codes[1 :: 2 if self._meta else 1]
+        if marker == ["ConditionalCheckFailed"]:
+            return None  # by an earlier attempt, another copy, or a request whose answer was lost
+        if "ConditionalCheckFailed" in rows:
+            if self._records.has_marker(self._header.job_id, page.number):
+                return None
+            index = page.first + rows.index("ConditionalCheckFailed")
+            raise JobRecordDamaged(
+                f"The task {task_id(self._header.job_id, index)} is in {self._tasks_table}, but the job record in "
+                f"{self._records.table} does not know of it: somebody has changed or emptied one of the tables. "
+                f"Nothing of this page was written. Clear the Airflow task to schedule the job as a new one."
+            )
+        faults = {code for code in codes if code != "None"}
+        if faults & {"ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"}:
+            return Verdict.THROTTLED
+        if faults and faults <= {"TransactionConflict", "DuplicateItem"}:
+            return Verdict.TRANSIENT
+        return Verdict.PERMANENT
+
+    def _actions(self, page: Page) -> list[dict[str, Any]]:
+        job_id, created_at = self._header.job_id, self._now()
+        actions: list[dict[str, Any]] = [{"Put": self._records.marker(self._header, page.number)}]
+        for index, line in enumerate(page.lines, page.first):
+            row = Row(
+                task_id(job_id, index),
+                self._header.labourer_id,
+                self._codec.payload(line),
+                created_at,
+                self._placement.of(index),
+            )
+            put = {
+                "TableName": self._tasks_table,
+                "Item": row_item(row),
+                "ConditionExpression": "attribute_not_exists(task_id)",
+            }
+            actions.append({"Put": put})
+            if self._meta is not None:
+                actions.append({"Put": self._meta.put(row)})
+        return actions
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait, but not longer than anybody wants this page."""
+        until = time.monotonic() + seconds
+        while not (self._stop.is_set() or self._halt.is_set()):
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            self._stop.wait(min(left, 0.25))
+        raise Stopped
+
+    def _give_up_after_patience(self, progress: ProgressLog, error: Exception) -> None:
+        seconds = time.monotonic() - progress.moved_at
+        if seconds > self._patience:
+            raise NoProgress(
+                job_id=self._header.job_id,
+                done=progress.done,
+                total=self._header.tasks,
+                seconds=seconds,
+                last=f"{error_code(error)}: {error}",
+            )

@@ -1,0 +1,318 @@
+"""Puts one generation of a job into sosw's queue, exactly once: plan, header, pages, finish.
+
+1. The expansion streams into the queue file. Nothing shows until it is complete and the job is known to fit.
+2. The header of the job record says that the plan is there. Whoever comes later goes on from it.
+3. The pages are committed, each with its marker.
+4. The header goes to ``written``; the queue file is removed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from sosw_airflow.exceptions import (
+    AccessDenied,
+    Fault,
+    InvalidJob,
+    JobCancelled,
+    JobConflict,
+    JobDelivered,
+    JobRecordDamaged,
+    describe_changes,
+)
+from sosw_airflow.jobs.greenfield import Placement, place_at_back, place_at_front
+from sosw_airflow.jobs.identity import JobIdentity, task_id
+from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, MAX_PAGE_ROWS_WITH_META, PageCutter, PageLimits, cut_pages
+from sosw_airflow.jobs.rows import LineCodec
+from sosw_airflow.scheduling.pace import PagePace, page_limits_for
+from sosw_airflow.scheduling.page_writer import MetaTable, PageWriter, Stopped
+from sosw_airflow.scheduling.requests import QueuePosition, Request, ScheduleRequest
+from sosw_airflow.stores.deployment import Deployment
+from sosw_airflow.stores.job_record import RECORD_SECONDS, Header, JobRecords, JobState
+from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone, queue_file_key
+from sosw_airflow.stores.task_queue import Capacity, TaskQueue, table_capacity
+from sosw_airflow.waiting.progress_log import ProgressLog
+
+__all__ = ["JobScheduler", "Outcome", "QueuePosition", "ScheduleRequest", "Scheduled"]
+
+log = logging.getLogger(__name__)
+
+#: How often a plan that somebody removes is made again within one attempt.
+_PLANS = 3
+
+
+class Outcome(str, Enum):
+    """How a call of `JobScheduler.schedule` came to its result."""
+
+    SCHEDULED = "scheduled"  # planned and written here
+    RESUMED = "resumed"  # planned by an earlier attempt or another copy, finished here
+    FOUND = "found"  # written before; nothing was done
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """:ivar header: of the job, in its final state.  :ivar outcome: how it came to it."""
+
+    header: Header
+    outcome: Outcome
+
+    def summary(self) -> dict[str, str | int]:
+        """What an XCom holds. The same for every attempt and copy of one generation."""
+        header = self.header
+        return {
+            "job_id": header.job_id,
+            "labourer": header.labourer_id,
+            "tasks": header.tasks,
+            "pages": header.pages,
+            "queue_key": f"s3://{header.queue_bucket}/{header.queue_key}",
+            "reference_date": header.reference_date,
+            "first_task_id": task_id(header.job_id, 0),
+            "last_task_id": task_id(header.job_id, header.tasks - 1),
+            "state": header.state.value,
+            **({"repairs": header.repairs.split("#")[0]} if header.repairs else {}),
+        }
+
+
+@dataclass
+class JobScheduler:
+    """Schedules jobs into one installation of sosw.
+
+    :ivar records: the job records of the installation.
+    :ivar stop: set it, from a signal's handler or another thread, to end between two requests with `Stopped`.
+    """
+
+    deployment: Deployment
+    stop: threading.Event = field(default_factory=threading.Event)
+    concurrency: int = 8
+    patience: float = 300.0
+
+    def __post_init__(self) -> None:
+        at = self.deployment
+        self.records = JobRecords(at.dynamodb, at.tables.jobs_table, now=at.now)
+        self._most_rows = MAX_PAGE_ROWS_WITH_META if at.tables.meta_table else MAX_PAGE_ROWS
+
+    def schedule(self, request: Request) -> Scheduled:
+        """Put every task of the job into the queue, or finish what an earlier attempt has begun.
+
+        :raises JobConflict: another job was scheduled under this identity.
+        :raises JobCancelled: the job was cancelled.
+        :raises InvalidJob, TaskTooLarge, QueueFull, MissingTable, MissingBucket: and nothing was written.
+        :raises NoProgress, Stopped, AwsFault: the next attempt goes on from here.
+        """
+        header, outcome = self.plan(request)
+        if header.state in (JobState.DELIVERING, JobState.DELIVERED):
+            raise JobDelivered(header.job_id)
+        if header.state is JobState.WRITTEN:
+            log.info("The job %s was written before: %s tasks. Nothing to do.", header.job_id, f"{header.tasks:,}")
+            return Scheduled(header, Outcome.FOUND)
+        return self._finish(request, header, outcome)
+
+    def plan(self, request: Request) -> tuple[Header, Outcome]:
+        """Write the plan and the header, or find those of an earlier attempt.
+
+        :raises SoswError: as `schedule`.
+        """
+        job_id = request.identity.job_id
+        header = self.records.header(job_id)
+        outcome = Outcome.RESUMED
+        if header is None:
+            header = self._plan(request)
+            if self.records.create(header):
+                outcome = Outcome.SCHEDULED
+            else:
+                header = self._winner(job_id)
+                if header.state is not JobState.PLANNED:
+                    self._queue_file(request).delete()  # ours came too late; nobody else would remove it
+        self._compare(request, header)
+        return header, outcome
+
+    def latest_generation(self, identity: JobIdentity) -> JobIdentity:
+        """The newest generation of a job that was planned and not cancelled; the given one where there is none."""
+        for generation in range(identity.generation, -1, -1):
+            former = replace(identity, generation=generation)
+            header = self.records.header(former.job_id)
+            if header is not None and header.state is not JobState.CANCELLED:
+                return former
+        return identity
+
+    def _plan(self, request: Request) -> Header:
+        """Write the queue file. On any fault nothing is left behind."""
+        at, identity = self.deployment, request.identity
+        limits = page_limits_for(self._capacity(), most_rows=self._most_rows)
+        queue_file = self._queue_file(request)
+        cutter = PageCutter(limits)
+        progress = ProgressLog(f"Planning job {identity.job_id}", None)
+        with queue_file.writer() as plan:
+            for block in request.blocks(self._codec(identity.labourer_id)):
+                plan.write(block.text)
+                cutter.take(block)
+                progress.add(block.tasks)
+                self._check_stop()
+            tasks = progress.done
+            if not tasks:
+                raise InvalidJob([Fault("", "the job expands to no task")])
+            placement = self._place(request, tasks)
+            size = plan.complete()
+        log.info("The plan of the job %s is in %s: %s tasks.", identity.job_id, queue_file, f"{tasks:,}")
+        now = int(at.now())
+        return Header(
+            job_id=identity.job_id,
+            state=JobState.PLANNED,
+            labourer_id=identity.labourer_id,
+            fingerprint=request.fingerprint,
+            outline=json.dumps(request.outline()),
+            tasks=tasks,
+            pages=cutter.pages,
+            page_rows=limits.rows,
+            page_units=limits.units,
+            greenfield_base=placement.base,
+            greenfield_step=placement.step,
+            queue_bucket=queue_file.bucket,
+            queue_key=queue_file.key,
+            queue_bytes=size,
+            reference_date=request.reference_date.isoformat(),
+            dag_id=identity.dag_id,
+            run_id=identity.run_id,
+            task_id=identity.task_id,
+            map_index=identity.map_index,
+            generation=identity.generation,
+            created_at=now,
+            updated_at=now,
+            expires_at=now + RECORD_SECONDS,
+            repairs=identity.repairs,
+        )
+
+    def _place(self, request: Request, tasks: int) -> Placement:
+        at, labourer = self.deployment, request.identity.labourer_id
+        queue = TaskQueue(at.dynamodb, at.tables.tasks_table, at.tables.index_greenfield, labourer, now=at.now)
+        now = int(at.now())
+        if request.queue_position == "front":
+            return place_at_front(queue.oldest(), tasks, now=now, labourer_id=labourer)
+        return place_at_back(queue.newest(), tasks, now=now, labourer_id=labourer)
+
+    def _restore_plan(self, request: Request, header: Header) -> None:
+        """Write the queue file of a planned job again, which somebody has removed. The job is known to be the same."""
+        log.warning("The queue file of the job %s is gone; it is made again.", header.job_id)
+        with self._planned_file(header).writer() as plan:
+            for block in request.blocks(self._codec(header.labourer_id)):
+                plan.write(block.text)
+            if plan.size != header.queue_bytes:
+                raise JobRecordDamaged(
+                    f"The queue file s3://{header.queue_bucket}/{header.queue_key} is gone, and the job expands to "
+                    f"{plan.size:,} bytes now, to {header.queue_bytes:,} when it was planned. Restore the file, or "
+                    f"clear the Airflow task to schedule the job as a new one."
+                )
+            plan.complete()
+
+    def _compare(self, request: Request, header: Header) -> None:
+        """Refuse another job than the one that was planned under this id, and a cancelled one."""
+        if header.fingerprint != request.fingerprint:
+            changes = describe_changes(header.outline_parts(), request.outline())
+            raise JobConflict(job_id=header.job_id, changes=changes or ["a detail inside of the job"])
+        if header.state is JobState.CANCELLED:
+            raise JobCancelled(header.job_id)
+
+    def _finish(self, request: Request, header: Header, outcome: Outcome) -> Scheduled:
+        queue_file = self._planned_file(header)
+        for _ in range(_PLANS):
+            try:
+                self._write_pages(request, header, queue_file.lines(header.queue_bytes))
+                break
+            except (QueueFileGone, AccessDenied) as error:
+                # S3 also denies access to a missing object where the bucket may not be listed.
+                if self._all_committed(header):
+                    break  # another copy of this generation has finished in the meantime
+                if isinstance(error, AccessDenied):
+                    raise
+                self._restore_plan(request, header)
+        else:
+            raise JobRecordDamaged(
+                f"The queue file {queue_file} of the job {header.job_id} is removed again and again."
+            )
+        # First the file: a crash in between is mended by the next attempt, which finds all markers but no state.
+        queue_file.delete()
+        written = self.records.change_state(header, JobState.WRITTEN, allowed=(JobState.PLANNED, JobState.WRITTEN))
+        if written is None:
+            self._winner(header.job_id)  # raises where the header is gone
+            raise JobCancelled(header.job_id)
+        log.info("The job %s is in the queue of %s: %s tasks.", header.job_id, header.labourer_id, f"{header.tasks:,}")
+        return Scheduled(written, outcome)
+
+    def _write_pages(self, request: Request, header: Header, lines: Iterator[str]) -> None:
+        at = self.deployment
+        committed = {page for page, _ in self.records.markers(header.job_id)}
+        if len(committed) == header.pages:
+            return
+        limits = PageLimits(header.page_rows, header.page_units)
+        jobs_capacity = table_capacity(at.dynamodb, at.tables.jobs_table, setting="jobs_table")
+        pace = PagePace(self._capacity(), jobs_capacity, rows_per_second=at.max_rows_per_second, clock=time.monotonic)
+        writer = PageWriter(
+            at.dynamodb_once,
+            header=header,
+            codec=self._codec(header.labourer_id),
+            tasks_table=at.tables.tasks_table,
+            records=self.records,
+            pace=pace,
+            now=at.now,
+            stop=self.stop,
+            meta=self._meta(request.identity),
+            concurrency=self.concurrency,
+            patience=self.patience,
+        )
+        done = header.tasks * len(committed) // header.pages  # near enough for the log
+        if committed:
+            log.info("The job %s goes on: %s of %s pages are there.", header.job_id, len(committed), header.pages)
+        progress = ProgressLog(f"Job {header.job_id}", header.tasks, done=done)
+        writer.write((page for page in cut_pages(lines, limits) if page.number not in committed), progress)
+
+    def _winner(self, job_id: str) -> Header:
+        """The header that another copy of this generation has put."""
+        header = self.records.header(job_id)
+        if header is None:
+            raise JobRecordDamaged(
+                f"The header of the job {job_id} in {self.records.table} was there and is gone: somebody deletes job "
+                f"records. Retry the Airflow task."
+            )
+        return header
+
+    def _all_committed(self, header: Header) -> bool:
+        return sum(1 for _ in self.records.markers(header.job_id)) == header.pages
+
+    # -- small things that the above share -----------------------------------------------------------------------------
+
+    def _capacity(self) -> Capacity:
+        """What the tables that get rows can take; also shows that they exist."""
+        at, tables = self.deployment, self.deployment.tables
+        capacity = table_capacity(at.dynamodb, tables.tasks_table, setting="tasks_table", index=tables.index_greenfield)
+        if tables.meta_table is None:
+            return capacity
+        meta = table_capacity(at.dynamodb, tables.meta_table, setting="meta_table")
+        units = [each for each in (capacity.table, meta.table) if each]
+        return Capacity(min(units, default=None), capacity.index)
+
+    def _codec(self, labourer_id: str) -> LineCodec:
+        return LineCodec(labourer_id, lambda_payload_limit=self.deployment.lambda_payload_limit)
+
+    def _queue_file(self, request: Request) -> QueueFile:
+        at = self.deployment
+        key = queue_file_key(at.s3_prefix, request.identity.job_id)
+        return QueueFile(at.s3, at.queue_bucket, key, fingerprint=request.fingerprint)
+
+    def _planned_file(self, header: Header) -> QueueFile:
+        # Where it was planned, also when the Connection names another bucket by now.
+        return QueueFile(self.deployment.s3, header.queue_bucket, header.queue_key, fingerprint=header.fingerprint)
+
+    def _meta(self, identity: JobIdentity) -> MetaTable | None:
+        name = self.deployment.tables.meta_table
+        stream = f"{identity.dag_id}/{identity.task_id}/{identity.map_index}"
+        return MetaTable(name, invocation_id=identity.run_id, log_stream_name=stream) if name else None
+
+    def _check_stop(self) -> None:
+        if self.stop.is_set():
+            raise Stopped

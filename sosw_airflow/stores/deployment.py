@@ -1,0 +1,35 @@
+"""A deployment of sosw: its names and the clients that reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sosw_airflow.jobs.rows import LAMBDA_PAYLOAD_LIMIT
+from sosw_airflow.stores.tables import TableNames
+
+__all__ = ["Deployment"]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Where an installation of sosw has its things, and the clients to reach them.
+
+    :ivar dynamodb: a boto3 DynamoDB client with botocore's retries.
+    :ivar dynamodb_once: one without retries, safe for threads, for the page writer, which decides about each answer.
+    :ivar s3: a boto3 S3 client.
+    :ivar max_rows_per_second: a limit that the user sets, or None.
+    :ivar lambda_payload_limit: bytes.
+    :ivar now: the present, in seconds since 1970.
+    """
+
+    dynamodb: Any
+    dynamodb_once: Any
+    s3: Any
+    tables: TableNames
+    queue_bucket: str
+    s3_prefix: str
+    now: Callable[[], float]
+    max_rows_per_second: float | None = None
+    lambda_payload_limit: int = LAMBDA_PAYLOAD_LIMIT

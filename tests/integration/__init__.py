@@ -1,0 +1,1 @@
+"""Tests with DynamoDB, S3 and Lambda in an emulator, moto or ministack."""

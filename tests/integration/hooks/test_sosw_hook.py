@@ -1,0 +1,294 @@
+"""`SoswHook`: from the Connection and the Variables to settings, labourers, schemas and clients."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sosw_airflow.exceptions import InvalidConfiguration, UnknownJobSchema, UnknownLabourer
+from sosw_airflow.hooks.sosw import SoswHook
+from sosw_airflow.jobs import JobSchema
+from sosw_airflow.stores.tables import TableNames
+from tests.conftest import Aws
+from tests.integration.hooks.conftest import FAULTY_EXTRAS, SetConnection, SetVariable
+
+pytestmark = pytest.mark.usefixtures("only_the_environment")
+
+BUCKET = {"queue_bucket": "b", "aws_conn_id": "", "region_name": "eu-central-1"}
+
+
+def test_nothing_is_read_before_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook may be made where a DAG file is parsed."""
+    for name in ("find_connection", "get_variable"):
+        monkeypatch.setattr(f"sosw_airflow.hooks.sosw.{name}", lambda *_: pytest.fail("was read"))
+    assert SoswHook("anything").sosw_conn_id == "anything"
+
+
+def test_the_default_connection() -> None:
+    """Its id."""
+    assert SoswHook().sosw_conn_id == "sosw_default"
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+
+def test_settings(set_connection: SetConnection) -> None:
+    """The extras of the Connection."""
+    set_connection("sosw_eu", extra={"queue_bucket": "b", "jobs_table": "j"})
+    assert (SoswHook("sosw_eu").settings.queue_bucket, SoswHook("sosw_eu").settings.jobs_table) == ("b", "j")
+
+
+def test_settings_are_read_once(set_connection: SetConnection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secrets backend may be slow, and cost money."""
+    set_connection("sosw_default", extra={"queue_bucket": "b"})
+    hook = SoswHook()
+    before = hook.settings
+    monkeypatch.setattr("sosw_airflow.hooks.sosw.find_connection", lambda *_: pytest.fail("was read again"))
+    assert hook.settings is before
+
+
+def test_no_connection() -> None:
+    """The command that creates it is told."""
+    with pytest.raises(InvalidConfiguration, match="airflow connections add sosw_eu --conn-type sosw --conn-extra"):
+        _ = SoswHook("sosw_eu").settings
+
+
+def test_faults_of_the_extras(set_connection: SetConnection) -> None:
+    """The Connection is named."""
+    set_connection("sosw_eu", extra={"queue_bucket": 5})
+    with pytest.raises(InvalidConfiguration, match="Connection sosw_eu, extra queue_bucket: must be text, not 5"):
+        _ = SoswHook("sosw_eu").settings
+
+
+@pytest.mark.parametrize("extra", ['{"queue_bucket": ', "queue_bucket=b", "[1]", '"b"', "5"])
+def test_extras_that_are_no_json_object(set_connection: SetConnection, extra: str) -> None:
+    """It is told, rather than that the bucket is missing; Airflow takes such extras for empty."""
+    set_connection("sosw_eu", extra=extra)
+    with pytest.raises(InvalidConfiguration, match=FAULTY_EXTRAS.format("sosw_eu")):
+        _ = SoswHook("sosw_eu").settings
+
+
+def test_a_connection_that_airflow_cannot_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow 3 says that it is not defined; the variable is named, what is in it is not."""
+    monkeypatch.setenv("AIRFLOW_CONN_SOSW_EU", '{"conn_type": "sosw", "password": "s3cr3t",')
+    with pytest.raises(Exception) as refused:  # noqa: PT011 - in Airflow 2 it is Airflow's own
+        _ = SoswHook("sosw_eu").settings
+    assert "s3cr3t" not in str(refused.value)
+    if isinstance(refused.value, InvalidConfiguration):
+        assert "from the environment variable AIRFLOW_CONN_SOSW_EU: it must be a URI" in str(refused.value)
+
+
+def test_no_extras(set_connection: SetConnection) -> None:
+    """A Connection that was just created: the bucket is missing."""
+    set_connection("sosw_eu")
+    with pytest.raises(InvalidConfiguration, match="Connection sosw_eu, extra queue_bucket: is missing"):
+        _ = SoswHook("sosw_eu").settings
+
+
+# -- labourers and job schemas -----------------------------------------------------------------------------------------
+
+
+def test_a_labourer_of_the_variable(set_variable: SetVariable) -> None:
+    """With its settings as they are."""
+    set_variable("sosw_labourers", {"worker": {"arn": "arn:w", "cooldown": 5}})
+    labourer = SoswHook().labourer("worker")
+    assert (labourer.labourer_id, labourer.arn, labourer.settings["cooldown"]) == ("worker", "arn:w", 5)
+
+
+def test_a_labourer_of_a_connection(set_connection: SetConnection) -> None:
+    """The Connection's id is the labourer's."""
+    set_connection("elsewhere", conn_type="sosw_labourer", extra={"arn": "arn:e"})
+    assert SoswHook().labourer("elsewhere").arn == "arn:e"
+
+
+def test_the_variable_comes_first(set_variable: SetVariable, set_connection: SetConnection) -> None:
+    """Where both have the labourer."""
+    set_variable("sosw_labourers", {"worker": {"arn": "arn:variable"}})
+    set_connection("worker", conn_type="sosw_labourer", extra={"arn": "arn:connection"})
+    assert SoswHook().labourer("worker").arn == "arn:variable"
+
+
+def test_a_connection_of_another_type_is_no_labourer(set_connection: SetConnection) -> None:
+    """A database may have the same id."""
+    set_connection("worker", conn_type="postgres", extra={})
+    with pytest.raises(UnknownLabourer):
+        SoswHook().labourer("worker")
+
+
+def test_a_labourer_connection_with_faulty_extras(set_connection: SetConnection) -> None:
+    """Is reported like that of the installation."""
+    set_connection("worker", conn_type="sosw_labourer", extra="[1]")
+    with pytest.raises(InvalidConfiguration, match=FAULTY_EXTRAS.format("worker")):
+        SoswHook().labourer("worker")
+
+
+def test_an_unknown_labourer(set_variable: SetVariable) -> None:
+    """Those that are registered are listed."""
+    set_variable("sosw_labourers", {"b": {}, "a": {}})
+    with pytest.raises(UnknownLabourer, match="'worker' is not registered. Labourers in .* sosw_labourers: a, b"):
+        SoswHook().labourer("worker")
+
+
+def test_a_job_schema(set_variable: SetVariable) -> None:
+    """By its name."""
+    set_variable("sosw_job_schemas", {"shop": {"chunkable_attrs": ["section"]}})
+    assert SoswHook().job_schema("shop") == JobSchema(("section",))
+
+
+def test_an_unknown_job_schema() -> None:
+    """Without the Variable there is none."""
+    with pytest.raises(UnknownJobSchema):
+        SoswHook().job_schema("default")
+
+
+# -- clients -----------------------------------------------------------------------------------------------------------
+
+
+def aws_connection(set_connection: SetConnection, **extra: Any) -> None:
+    """A Connection to AWS with credentials of its own."""
+    set_connection("my_aws", conn_type="aws", login="AKIAOFTHECONNECTION", password="s3cr3t", extra=extra)
+
+
+def test_a_client_has_the_region(set_connection: SetConnection) -> None:
+    """Of the sosw Connection."""
+    set_connection("sosw_default", extra=BUCKET)
+    assert SoswHook().client("dynamodb").meta.region_name == "eu-central-1"
+
+
+def test_a_client_has_the_region_of_the_aws_connection(set_connection: SetConnection) -> None:
+    """Where the sosw Connection has none."""
+    aws_connection(set_connection, region_name="ap-southeast-2")
+    set_connection("sosw_default", extra={"queue_bucket": "b", "aws_conn_id": "my_aws"})
+    assert SoswHook().client("s3").meta.region_name == "ap-southeast-2"
+
+
+def test_a_client_has_the_credentials_of_the_aws_connection(set_connection: SetConnection) -> None:
+    """Not those of the environment."""
+    aws_connection(set_connection)
+    set_connection("sosw_default", extra={**BUCKET, "aws_conn_id": "my_aws"})
+    credentials = SoswHook().client("dynamodb")._request_signer._credentials
+    assert (credentials.access_key, credentials.secret_key) == ("AKIAOFTHECONNECTION", "s3cr3t")
+
+
+def test_a_client_has_the_credentials_of_the_environment(set_connection: SetConnection) -> None:
+    """With an empty ``aws_conn_id``: boto3's own search."""
+    set_connection("sosw_default", extra=BUCKET)
+    assert SoswHook().client("dynamodb")._request_signer._credentials.access_key == "123456789012"
+
+
+def test_a_client_has_the_endpoint(set_connection: SetConnection) -> None:
+    """Of the sosw Connection, for every service: an emulator, or a private endpoint."""
+    set_connection("sosw_default", extra={**BUCKET, "endpoint_url": "http://127.0.0.1:4566"})
+    hook = SoswHook()
+    assert {hook.client(service).meta.endpoint_url for service in ("dynamodb", "s3")} == {"http://127.0.0.1:4566"}
+
+
+def test_a_client_has_the_endpoint_of_the_aws_connection(set_connection: SetConnection) -> None:
+    """Where the sosw Connection has none: each service may have its own there."""
+    aws_connection(set_connection, service_config={"dynamodb": {"endpoint_url": "http://127.0.0.1:1"}})
+    set_connection("sosw_default", extra={**BUCKET, "aws_conn_id": "my_aws"})
+    hook = SoswHook()
+    assert hook.client("dynamodb").meta.endpoint_url == "http://127.0.0.1:1"
+    assert hook.client("s3").meta.endpoint_url == "https://s3.eu-central-1.amazonaws.com"
+
+
+def test_a_client_keeps_the_settings_of_the_aws_connection(set_connection: SetConnection) -> None:
+    """For instance a proxy; how often a request is repeated is decided here."""
+    config = {"proxies": {"https": "http://127.0.0.1:3128"}, "retries": {"max_attempts": 50}}
+    aws_connection(set_connection, config_kwargs=config)
+    set_connection("sosw_default", extra={**BUCKET, "aws_conn_id": "my_aws"})
+    settings = SoswHook().client("dynamodb", attempts=1).meta.config
+    assert settings.proxies == {"https": "http://127.0.0.1:3128"}
+    assert settings.retries["total_max_attempts"] == 1
+
+
+def test_get_conn(set_connection: SetConnection) -> None:
+    """The hook's client, as Airflow's hooks have one, is that of DynamoDB."""
+    set_connection("sosw_default", extra=BUCKET)
+    assert SoswHook().get_conn().meta.service_model.service_name == "dynamodb"
+
+
+# -- the installation --------------------------------------------------------------------------------------------------
+
+
+def test_deployment(set_connection: SetConnection) -> None:
+    """All that the stores have to know, in their words."""
+    extra = {**BUCKET, "tasks_table": "t", "meta_table": "m", "s3_prefix": "p", "max_rows_per_second": 7}
+    set_connection("sosw_default", extra={**extra, "lambda_payload_limit": 1000})
+    at = SoswHook().deployment()
+    assert at.tables == TableNames(tasks_table="t", meta_table="m")
+    assert (at.queue_bucket, at.s3_prefix, at.max_rows_per_second, at.lambda_payload_limit) == ("b", "p", 7, 1000)
+
+
+def test_the_clients_of_a_deployment(set_connection: SetConnection) -> None:
+    """The page writer decides about every answer itself, so its client never repeats a request; the others do."""
+    set_connection("sosw_default", extra=BUCKET)
+    at = SoswHook().deployment()
+    clients = (at.dynamodb, at.dynamodb_once, at.s3)
+    assert [client.meta.config.retries["total_max_attempts"] for client in clients] == [10, 1, 10]
+    assert at.dynamodb_once.meta.config.max_pool_connections >= 8
+
+
+def test_test_connection(aws: Aws, set_connection: SetConnection) -> None:
+    """Everything is there."""
+    set_connection("sosw_default", extra={"queue_bucket": aws.bucket, "aws_conn_id": "", "region_name": aws.region})
+    success, message = SoswHook().test_connection()
+    assert (success, "WRONG" in message, message.count("is right: key")) == (True, False, 4)
+
+
+def test_test_connection_names_what_is_missing(aws: Aws, set_connection: SetConnection) -> None:
+    """All of it at once."""
+    extra = {"queue_bucket": "no-bucket", "aws_conn_id": "", "region_name": aws.region, "jobs_table": "no_table"}
+    set_connection("sosw_default", extra=extra)
+    success, message = SoswHook().test_connection()
+    first, second = message.splitlines()[:2]
+    assert (success, first[:16], second[:16]) == (False, "WRONG: no_table:", "WRONG: no-bucket")
+
+
+def test_test_connection_of_a_form_of_airflow_2(aws: Aws, set_connection: SetConnection) -> None:
+    """Its button sends each field twice, all of them as text."""
+    fields = {"queue_bucket": aws.bucket, "region_name": aws.region, "max_rows_per_second": "500"}
+    extra = {"aws_conn_id": "", **fields, **{f"extra__sosw__{name}": text for name, text in fields.items()}}
+    set_connection("sosw_default", extra=extra)
+    success, message = SoswHook().test_connection()
+    assert (success, "WRONG" in message) == (True, False)
+
+
+def test_test_connection_of_a_faulty_one(set_connection: SetConnection) -> None:
+    """The faults are the message."""
+    set_connection("sosw_default", extra={})
+    success, message = SoswHook().test_connection()
+    assert (success, "extra queue_bucket: is missing" in message) == (False, True)
+
+
+def test_test_connection_without_a_region(set_connection: SetConnection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for by the name of its field."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.delenv("AWS_REGION")
+    set_connection("sosw_default", extra={"queue_bucket": "b", "aws_conn_id": ""})
+    success, message = SoswHook().test_connection()
+    assert (success, "extra region_name: is missing" in message) == (False, True)
+
+
+def test_no_secret_gets_out(
+    aws: Aws, set_connection: SetConnection, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither in a message nor in the log, whatever fails."""
+    aws_connection(set_connection)
+    extra = {"queue_bucket": "no-bucket", "aws_conn_id": "my_aws", "jobs_table": "no_table", "token": "t0k3n"}
+    set_connection("sosw_default", extra={**extra, "region_name": aws.region})
+    hook = SoswHook()
+    with caplog.at_level(0):
+        _, message = hook.test_connection()
+    printed = capsys.readouterr()
+    everything = f"{message} {caplog.text} {printed.out} {printed.err} {hook.settings!r}"
+    assert [secret for secret in ("s3cr3t", "t0k3n") if secret in everything] == []
+
+
+def test_the_form() -> None:
+    """The fields that mean nothing here are hidden; the placeholder is a valid Connection."""
+    form = SoswHook.get_ui_field_behaviour()
+    assert set(form["hidden_fields"]) == {"host", "port", "login", "password", "schema"}
+    assert json.loads(form["placeholders"]["extra"])["queue_bucket"]

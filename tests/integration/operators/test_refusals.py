@@ -1,0 +1,223 @@
+"""Input that is refused: what the error says, and that nothing was written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from sosw_airflow import exceptions as errors
+from sosw_airflow._compat import AirflowFailException
+from sosw_airflow.operators.sosw import SoswScheduleOperator
+from tests.conftest import Aws
+from tests.integration.operators.conftest import LABOURER, MakeContext
+
+Schedule = Callable[..., SoswScheduleOperator]
+
+
+@pytest.fixture
+def nothing_written(installation: Aws) -> Iterator[Aws]:
+    """Fails the test if a row, a job record, an object or the beginning of one is left behind."""
+    yield installation
+    assert [] == installation.rows()
+    assert [] == installation.rows(installation.names.jobs_table)
+    assert {} == installation.queue_files()
+    assert [] == installation.s3.list_multipart_uploads(Bucket=installation.bucket).get("Uploads", [])
+
+
+pytestmark = pytest.mark.usefixtures("nothing_written")
+
+
+def test_an_unknown_labourer(schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]) -> None:
+    """The registered ones are listed."""
+    with pytest.raises(errors.UnknownLabourer, match=f"'nobody' is not registered.*{LABOURER}"):
+        schedule(tutorial_job, labourer="nobody").execute(context())
+
+
+def test_no_labourer_at_all(schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]) -> None:
+    """Both places where it can be given are named."""
+    with pytest.raises(errors.InvalidConfiguration, match="the operator's labourer, or lambda_name in the job"):
+        schedule(tutorial_job, labourer=None).execute(context())
+
+
+def test_labourers_that_disagree(schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]) -> None:
+    """The operator's and the job's."""
+    with pytest.raises(errors.ConflictingLabourers, match=f"{LABOURER}.*'other'"):
+        schedule({**tutorial_job, "lambda_name": "other"}).execute(context())
+
+
+def test_an_unknown_period(schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]) -> None:
+    """The known ones are listed."""
+    with pytest.raises(errors.InvalidJob, match="period: 'last_fortnight' is not a known period; these are: last_N"):
+        schedule({**tutorial_job, "period": "last_fortnight"}).execute(context())
+
+
+@pytest.mark.parametrize("where", ["operator", "job"])
+def test_an_unknown_schema(schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any], where: str) -> None:
+    """The configured variants are listed."""
+    in_job = {"job_schema_name": "shops"} if where == "job" else {}
+    in_operator = {"job_schema": "shops"} if where == "operator" else {}
+    with pytest.raises(errors.UnknownJobSchema, match="'shops' is not known.*default, shop"):
+        schedule({**tutorial_job, **in_job}, **in_operator).execute(context())
+
+
+def test_a_chunkable_attribute_in_the_plural(
+    schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]
+) -> None:
+    """As in sosw, the names in a schema are singular."""
+    with pytest.raises(errors.InvalidJobSchema, match=r"chunkable_attrs\[1\]: 'words' ends in 's'"):
+        schedule(tutorial_job, job_schema={"chunkable_attrs": ["topic", "words"]}).execute(context())
+
+
+def test_wrong_types_deep_in_the_job(schedule: Schedule, context: MakeContext) -> None:
+    """Every fault is reported, each with its path."""
+    job = {
+        "isolate_products": True,
+        "sections": {
+            "a": {"stores": {"x": {"products": [{"apple": 1}, 2]}, "y": 5}},
+            "b": {"stores": {"z": {"products": ["p"], "max_products_per_batch": -1}}},
+        },
+    }
+    with pytest.raises(errors.InvalidJob) as refused:
+        schedule(job, job_schema="shop").execute(context())
+    assert [
+        "sections.b.stores.z.max_products_per_batch",
+        "sections.a.stores.x.products",
+        "sections.a.stores.y",
+    ] == [fault.path for fault in refused.value.faults]
+
+
+def test_what_json_does_not_know(schedule: Schedule, context: MakeContext) -> None:
+    """NaN, dates, sets and keys that are not text, each with its path."""
+    job = {"a": float("nan"), "b": {"c": [{1, 2}]}, "d": {7: None}}
+    with pytest.raises(errors.InvalidJob) as refused:
+        schedule(job).execute(context())
+    assert ["a", "b.c[0]", "d"] == [fault.path for fault in refused.value.faults]
+
+
+def test_a_task_over_the_limit_of_a_row(schedule: Schedule, context: MakeContext) -> None:
+    """The task and its largest attribute are named."""
+    job = {"topics": {"small": None, "big": {"words": ["x" * 500_000]}}, "isolate_topics": True}
+    with pytest.raises(errors.TaskTooLarge, match=r"Task number 2 .* DynamoDB item is 409,600 bytes.*'words'"):
+        schedule(job).execute(context())
+
+
+def test_a_task_over_the_limit_of_a_payload(
+    schedule: Schedule, context: MakeContext, installation: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit of Lambda is a setting."""
+    extra = {"queue_bucket": installation.bucket, "aws_conn_id": "", "lambda_payload_limit": 262144}
+    monkeypatch.setenv("AIRFLOW_CONN_SOSW_DEFAULT", json.dumps({"conn_type": "sosw", "extra": extra}))
+    with pytest.raises(errors.TaskTooLarge, match="the limit of a Lambda payload .* is 262,144 bytes"):
+        schedule({"text": "x" * 300_000}).execute(context())
+
+
+def test_more_tasks_than_fit_below_now(
+    schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any], installation: Aws
+) -> None:
+    """A queue that reaches up to the present takes nothing more."""
+    import time
+
+    from sosw_airflow.jobs.rows import Row, row_item
+
+    newest = row_item(Row("f" * 32, LABOURER, "{}", 0.0, int(time.time()) - 10))
+    installation.dynamodb.put_item(TableName=installation.names.tasks_table, Item=newest)
+    with pytest.raises(errors.QueueFull, match="room for 0 more tasks, the job has 8"):
+        schedule(tutorial_job).execute(context())
+    installation.dynamodb.delete_item(TableName=installation.names.tasks_table, Key={"task_id": newest["task_id"]})
+
+
+@pytest.mark.parametrize("setting", ["tasks_table", "jobs_table", "index_greenfield"])
+def test_a_missing_table(
+    schedule: Schedule,
+    context: MakeContext,
+    tutorial_job: dict[str, Any],
+    installation: Aws,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+) -> None:
+    """The table and the setting that names it are named."""
+    extra = {"queue_bucket": installation.bucket, "aws_conn_id": "", setting: "elsewhere"}
+    monkeypatch.setenv("AIRFLOW_CONN_SOSW_DEFAULT", json.dumps({"conn_type": "sosw", "extra": extra}))
+    with pytest.raises(errors.MissingTable, match=f"elsewhere.*'{setting}'"):
+        schedule(tutorial_job).execute(context())
+
+
+def test_a_missing_bucket(
+    schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bucket is named."""
+    extra = {"queue_bucket": "no-such-bucket", "aws_conn_id": ""}
+    monkeypatch.setenv("AIRFLOW_CONN_SOSW_DEFAULT", json.dumps({"conn_type": "sosw", "extra": extra}))
+    with pytest.raises(errors.MissingBucket, match="There is no S3 bucket 'no-such-bucket'"):
+        schedule(tutorial_job).execute(context())
+
+
+@pytest.mark.parametrize("job", ['{"topics": ', "[1, 2]", '{"job": "{"}', ""])
+def test_malformed_json(schedule: Schedule, context: MakeContext, job: str) -> None:
+    """Where it is malformed is said; a document that is no object is refused likewise."""
+    with pytest.raises(errors.InvalidJob, match=r"is not valid JSON \(|must be an object"):
+        schedule(job).execute(context())
+
+
+@pytest.mark.parametrize("job", [{}, {"job": {}}, "{}"])
+def test_an_empty_job(schedule: Schedule, context: MakeContext, job: Any) -> None:
+    """There is nothing to do."""
+    with pytest.raises(errors.InvalidJob, match="the job is empty"):
+        schedule(job).execute(context())
+
+
+@pytest.mark.parametrize("topics", [{}, [], None, "absent"])
+def test_a_job_that_expands_to_no_task(schedule: Schedule, context: MakeContext, topics: Any) -> None:
+    """An attribute that is to be isolated but has no values anywhere."""
+    job = {"isolate_topics": True} if topics == "absent" else {"topics": topics, "isolate_topics": True}
+    with pytest.raises(errors.InvalidJob, match="topics: is to be chunked, but has no values anywhere"):
+        schedule(job).execute(context())
+
+
+def test_a_missing_connection(schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]) -> None:
+    """The command that creates it is named."""
+    with pytest.raises(errors.InvalidConfiguration, match="airflow connections add sosw_other --conn-type sosw"):
+        schedule(tutorial_job, sosw_conn_id="sosw_other").execute(context())
+
+
+def test_a_reference_date_that_is_none(schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]) -> None:
+    """For instance a template that has rendered to something else."""
+    with pytest.raises(errors.InvalidConfiguration, match="reference_date: must be a date .* not 'None'"):
+        schedule(tutorial_job, reference_date="None").execute(context())
+
+
+def test_an_unknown_queue_position(schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]) -> None:
+    """The two that exist are named."""
+    with pytest.raises(errors.InvalidConfiguration, match="queue_position: must be 'back' or 'front', not 'middle'"):
+        schedule(tutorial_job, queue_position="middle").execute(context())
+
+
+def test_an_unknown_choice_on_clear(schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]) -> None:
+    """The choices that exist are named."""
+    with pytest.raises(
+        errors.InvalidConfiguration, match="on_clear: must be 'reschedule' or 'failed' or 'resume', not 'again'"
+    ):
+        schedule(tutorial_job, on_clear="again").execute(context())
+
+
+def test_no_retries_are_spent_on_a_refusal(
+    schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]
+) -> None:
+    """The error is also an AirflowFailException, and survives pickling."""
+    import pickle
+
+    with pytest.raises(AirflowFailException) as refused:
+        schedule({**tutorial_job, "period": 5}).execute(context())
+    again = pickle.loads(pickle.dumps(refused.value))
+    assert isinstance(again, errors.InvalidJob)
+    assert str(refused.value) == str(again)
+
+
+def test_a_full_queue_is_worth_a_retry() -> None:
+    """The Orchestrator empties it, so Airflow's retries help."""
+    error = errors.QueueFull(labourer_id="a", tasks=2, room=1, base=1, now=2)
+    assert error.retryable
+    assert not isinstance(error, AirflowFailException)

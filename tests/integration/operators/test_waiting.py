@@ -1,0 +1,425 @@
+"""Waiting for the workers: in the Airflow task, in a trigger, in a sensor. All end alike."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sosw_airflow._compat import AirflowFailException, AirflowSensorTimeout
+from sosw_airflow.exceptions import InvalidConfiguration, JobCancelled, JobFailed, JobStopped, JobTimedOut
+from sosw_airflow.hooks.sosw import SoswHook
+from sosw_airflow.operators.sosw import SoswRepairOperator, SoswScheduleOperator
+from sosw_airflow.scheduling.cancel import cancel_job
+from sosw_airflow.sensors.sosw import SoswJobSensor
+from sosw_airflow.triggers.sosw import SoswJobTrigger
+from tests.conftest import Aws
+from tests.integration.operators.conftest import MakeContext
+from tests.support.closing import close
+
+Schedule = Callable[..., SoswScheduleOperator]
+
+#: Seconds; what is waited for happens before the second look.
+SOON = 0.01
+
+
+class Deferred(Exception):
+    """What an operator hands to Airflow when it defers."""
+
+    def __init__(self, trigger: Any, method_name: str, kwargs: dict[str, Any]) -> None:
+        super().__init__(method_name)
+        # As Airflow stores it, and another process makes it again.
+        path, arguments = trigger.serialize()
+        assert path == "sosw_airflow.triggers.sosw.SoswJobTrigger"
+        self.trigger = SoswJobTrigger(**json.loads(json.dumps(arguments)))
+        self.method_name = method_name
+        self.kwargs = json.loads(json.dumps(kwargs))
+
+
+@pytest.fixture(autouse=True)
+def deferring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow's own way of deferring is an exception too, with another name in each version."""
+
+    def defer(self: Any, *, trigger: Any, method_name: str, kwargs: dict[str, Any]) -> None:
+        raise Deferred(trigger, method_name, kwargs)
+
+    monkeypatch.setattr(SoswScheduleOperator, "defer", defer)
+    monkeypatch.setattr(SoswRepairOperator, "defer", defer)
+    monkeypatch.setattr(SoswJobSensor, "defer", defer)
+
+
+def events(trigger: SoswJobTrigger) -> list[dict[str, Any]]:
+    """What a trigger fires until it ends."""
+
+    async def run() -> list[dict[str, Any]]:
+        return [event.payload async for event in trigger.run()]
+
+    return asyncio.run(run())
+
+
+def finish(operator: Any, context: Any, *, deferrable: bool, meanwhile: Callable[[str], None]) -> Any:
+    """Execute an operator that waits; `meanwhile` gets the job's id once it does."""
+    if not deferrable:
+        _at_the_first_wait(operator, meanwhile)
+        return operator.execute(context)
+    with pytest.raises(Deferred) as deferred:
+        operator.execute(context)
+    meanwhile(deferred.value.trigger.job_id)
+    (event,) = events(deferred.value.trigger)
+    resumed = getattr(operator, deferred.value.method_name)
+    return resumed(context, json.loads(json.dumps(event)), **deferred.value.kwargs)
+
+
+def _at_the_first_wait(operator: Any, meanwhile: Callable[[str], None]) -> None:
+    from sosw_airflow.waiting.poller import JobPoller
+
+    poll = JobPoller.poll
+    patch = pytest.MonkeyPatch()
+
+    def looking(self: JobPoller) -> Any:
+        ending = poll(self)
+        patch.undo()
+        meanwhile(self.reader.job_id)
+        return ending
+
+    patch.setattr(JobPoller, "poll", looking)
+
+
+def waiting(schedule: Schedule, job: Any, **arguments: Any) -> SoswScheduleOperator:
+    """An operator that waits."""
+    return schedule(job, **{"wait_for_completion": True, "poll_interval": SOON, **arguments})
+
+
+def nothing(job_id: str) -> None:
+    """Let the workers sleep."""
+
+
+BOTH_WAYS = pytest.mark.parametrize("deferrable", [False, True], ids=["waiting", "deferred"])
+
+
+@BOTH_WAYS
+def test_a_job_that_completes(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, deferrable: bool
+) -> None:
+    """The summary has the counts, and the Airflow task succeeds."""
+    result = finish(
+        waiting(schedule, tutorial_job, deferrable=deferrable),
+        context(),
+        deferrable=deferrable,
+        meanwhile=lambda job_id: close(installation, job_id, range(8)),
+    )
+
+    assert (result["tasks"], result["completed"], result["failed"], result["state"]) == (8, 8, 0, "closed")
+
+
+@BOTH_WAYS
+def test_a_job_with_failures(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, deferrable: bool
+) -> None:
+    """The error counts them, shows them with payload and attempts, names the command that repairs them; no retries."""
+
+    def meanwhile(job_id: str) -> None:
+        close(installation, job_id, range(6))
+        close(installation, job_id, [6, 7], completed=False, attempts=3)
+
+    with pytest.raises(JobFailed) as failure:
+        finish(
+            waiting(schedule, tutorial_job, deferrable=deferrable),
+            context(),
+            deferrable=deferrable,
+            meanwhile=meanwhile,
+        )
+
+    text, job_id = str(failure.value), failure.value.job_id
+    assert isinstance(failure.value, AirflowFailException)
+    assert f"2 of 8 tasks of the job {job_id} failed (6 completed; tolerated: 0)" in text
+    assert f"{job_id}000000000006 (3 attempts): " in text
+    assert '"words": ["pizza"]' in text
+    assert f"sosw-airflow repair {job_id}" in text
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("tolerated", [2, "2", "25%"])
+def test_failures_that_are_tolerated(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, deferrable: bool, tolerated: Any
+) -> None:
+    """A number of tasks or a share of them."""
+
+    def meanwhile(job_id: str) -> None:
+        close(installation, job_id, range(6))
+        close(installation, job_id, [6, 7], completed=False)
+
+    result = finish(
+        waiting(schedule, tutorial_job, deferrable=deferrable, tolerated_failures=tolerated),
+        context(),
+        deferrable=deferrable,
+        meanwhile=meanwhile,
+    )
+
+    assert (result["completed"], result["failed"]) == (6, 2)
+
+
+@BOTH_WAYS
+def test_a_timeout(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, deferrable: bool
+) -> None:
+    """The tasks stay where they are; a retry of the Airflow task waits on."""
+    operator = waiting(schedule, tutorial_job, deferrable=deferrable, timeout=timedelta(seconds=0.2))
+
+    with pytest.raises(JobTimedOut, match="0 of 8 tasks are closed") as failure:
+        finish(operator, context(), deferrable=deferrable, meanwhile=nothing)
+
+    assert (failure.value.retryable, len(installation.rows())) == (True, 8)
+
+
+@BOTH_WAYS
+def test_a_job_that_somebody_cancels(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, deferrable: bool
+) -> None:
+    """Nobody waits for it any longer."""
+    with pytest.raises(JobCancelled):
+        finish(
+            waiting(schedule, tutorial_job, deferrable=deferrable),
+            context(),
+            deferrable=deferrable,
+            meanwhile=lambda job_id: cancel_job(SoswHook().deployment(), job_id) and None,
+        )
+
+
+@BOTH_WAYS
+def test_a_table_that_goes_away(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, deferrable: bool
+) -> None:
+    """The same error as anywhere, not one of the trigger."""
+    from sosw_airflow.exceptions import MissingTable
+
+    name = installation.names.closed_tasks_table
+
+    with pytest.raises(MissingTable, match=name):
+        finish(
+            waiting(schedule, tutorial_job, deferrable=deferrable),
+            context(),
+            deferrable=deferrable,
+            meanwhile=lambda _: installation.dynamodb.delete_table(TableName=name) and None,
+        )
+
+
+def test_a_job_that_is_over_is_not_deferred(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any
+) -> None:
+    """A retry after the end finds it so at once."""
+    job_id = schedule(tutorial_job).execute(context())["job_id"]
+    close(installation, job_id, range(8))
+
+    result = waiting(schedule, tutorial_job, deferrable=True).execute(context(try_number=2, max_tries=1) | context())
+
+    assert (result["job_id"], result["completed"]) == (job_id, 8)
+
+
+def test_the_trigger_could_not_go_on_and_now_all_is_well(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any
+) -> None:
+    """The Airflow task defers again, until the same moment."""
+    operator = waiting(schedule, tutorial_job, deferrable=True, timeout=1000)
+    with pytest.raises(Deferred) as first:
+        operator.execute(context())
+
+    with pytest.raises(Deferred) as again:
+        operator.execute_complete(
+            context(), {"status": "look", "job_id": first.value.trigger.job_id}, **first.value.kwargs
+        )
+
+    assert again.value.trigger.serialize() == first.value.trigger.serialize()
+    assert abs(again.value.trigger.deadline - time.time() - 1000) < 60
+
+
+def test_a_kill_while_waiting(installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any) -> None:
+    """The tasks stay in the queue."""
+    operator = waiting(schedule, tutorial_job, deferrable=False)
+
+    with pytest.raises(JobStopped):
+        finish(operator, context(), deferrable=False, meanwhile=lambda _: operator.on_kill())
+    assert len(installation.rows()) == 8
+
+
+def test_a_kill_while_waiting_that_cancels(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any
+) -> None:
+    """What no worker has got is taken out of the queue."""
+    operator = waiting(schedule, tutorial_job, deferrable=False, cancel_on_kill=True)
+
+    with pytest.raises(JobStopped, match="cancelled"):
+        finish(operator, context(), deferrable=False, meanwhile=lambda _: operator.on_kill())
+    assert installation.rows() == []
+
+
+@pytest.mark.parametrize(("cancels", "left"), [(True, 0), (False, 8)])
+def test_a_kill_while_deferred(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, cancels: bool, left: int
+) -> None:
+    """Airflow 3.3 tells the trigger."""
+    with pytest.raises(Deferred) as deferred:
+        waiting(schedule, tutorial_job, deferrable=True, cancel_on_kill=cancels).execute(context())
+
+    asyncio.run(deferred.value.trigger.on_kill())
+
+    assert len(installation.rows()) == left
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("poll_interval", 0, "poll_interval: must be a positive number of seconds or a timedelta, not 0"),
+        ("timeout", "1h", "timeout: must be a positive number of seconds or a timedelta, or None for no limit"),
+        ("tolerated_failures", "some", "tolerated_failures: must be a number of tasks"),
+        ("tolerated_failures", "101%", "tolerated_failures: must be a number of tasks"),
+        ("tolerated_failures", -1, "tolerated_failures: must be a number of tasks"),
+    ],
+)
+def test_arguments_that_cannot_be(
+    installation: Aws,
+    schedule: Schedule,
+    context: MakeContext,
+    tutorial_job: Any,
+    argument: str,
+    value: Any,
+    message: str,
+) -> None:
+    """Refused before anything is written."""
+    with pytest.raises(InvalidConfiguration, match=message):
+        schedule(tutorial_job, wait_for_completion=True, **{argument: value}).execute(context())
+    assert installation.rows() == []
+
+
+# -- the sensor ----------------------------------------------------------------------------------------------------
+
+
+def sensor(job_id: Any, **arguments: Any) -> SoswJobSensor:
+    """A sensor that looks often."""
+    return SoswJobSensor(**{"task_id": "wait", "job_id": job_id, "poke_interval": SOON, **arguments})
+
+
+@BOTH_WAYS
+def test_the_sensor_ends_as_the_operator_does(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, deferrable: bool
+) -> None:
+    """With the counts; it takes the summary of the Airflow task that has scheduled the job."""
+    summary = schedule(tutorial_job).execute(context())
+    result = finish(
+        sensor(summary, deferrable=deferrable),
+        context(),
+        deferrable=deferrable,
+        meanwhile=lambda job_id: close(installation, job_id, range(8)),
+    )
+
+    assert result == {"job_id": summary["job_id"], "tasks": 8, "completed": 8, "failed": 0, "state": "closed"}
+
+
+@BOTH_WAYS
+def test_the_sensor_fails_as_the_operator_does(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, deferrable: bool
+) -> None:
+    """At once, with the same error."""
+    job_id = schedule(tutorial_job).execute(context())["job_id"]
+
+    with pytest.raises(JobFailed, match="8 of 8 tasks"):
+        finish(
+            sensor(job_id, deferrable=deferrable),
+            context(),
+            deferrable=deferrable,
+            meanwhile=lambda job_id: close(installation, job_id, range(8), completed=False),
+        )
+
+
+@BOTH_WAYS
+def test_the_sensor_waits_for_a_job_that_is_not_there_yet(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, deferrable: bool
+) -> None:
+    """Another DAG may schedule it in a moment."""
+    job_id = schedule(tutorial_job).execute(context())["job_id"]
+    header = {"job_id": {"S": job_id}, "record": {"S": "header"}}
+    table = installation.names.jobs_table
+    item = installation.dynamodb.delete_item(TableName=table, Key=header, ReturnValues="ALL_OLD")["Attributes"]
+
+    def meanwhile(job_id: str) -> None:
+        installation.dynamodb.put_item(TableName=table, Item=item)
+        close(installation, job_id, range(8))
+
+    result = finish(sensor(job_id, deferrable=deferrable), context(), deferrable=deferrable, meanwhile=meanwhile)
+
+    assert result["completed"] == 8
+
+
+@BOTH_WAYS
+def test_the_sensor_times_out_as_sensors_do(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, deferrable: bool
+) -> None:
+    """With Airflow's own error, so that soft_fail means what it means elsewhere."""
+    job_id = schedule(tutorial_job).execute(context())["job_id"]
+
+    with pytest.raises(AirflowSensorTimeout):
+        finish(sensor(job_id, deferrable=deferrable, timeout=0.2), context(), deferrable=deferrable, meanwhile=nothing)
+
+
+@pytest.mark.parametrize("given", ["", "nonsense", None, {}, {"job_id": 7}])
+def test_what_names_no_job(installation: Aws, context: MakeContext, given: Any) -> None:
+    """Said at once, and not after the timeout."""
+    with pytest.raises(InvalidConfiguration, match="job_id: must be the id of a job"):
+        sensor(given).execute(context())
+
+
+# -- deferrals that survive an upgrade -----------------------------------------------------------------------------
+
+
+def test_a_trigger_of_the_first_version() -> None:
+    """Its path and its arguments are kept in databases: what was serialized then is made again now."""
+    trigger = SoswJobTrigger(
+        sosw_conn_id="sosw_default", job_id="0123456789abcdef0123", poll_interval=60.0, deadline=None
+    )
+
+    assert trigger.serialize() == (
+        "sosw_airflow.triggers.sosw.SoswJobTrigger",
+        {
+            "sosw_conn_id": "sosw_default",
+            "job_id": "0123456789abcdef0123",
+            "poll_interval": 60.0,
+            "deadline": None,
+            "cancel_on_kill": False,
+        },
+    )
+
+
+def test_a_trigger_of_another_version() -> None:
+    """An argument that went is ignored, one that came has a default."""
+    trigger = SoswJobTrigger(sosw_conn_id="sosw_default", job_id="0123456789abcdef0123", gone=1)
+
+    assert (trigger.job_id, trigger.poll_interval) == ("0123456789abcdef0123", 60.0)
+
+
+def test_a_resumption_without_what_was_deferred_beside_the_trigger(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any
+) -> None:
+    """As in `dag.test()`, where Airflow loses it: the summary comes from the job's record."""
+    summary = schedule(tutorial_job).execute(context())
+    event = {"status": "over", "job_id": summary["job_id"], "state": "written", "total": 8, "completed": 8}
+
+    result = waiting(schedule, tutorial_job).execute_complete(context(), event)
+
+    assert result == {**summary, "completed": 8, "failed": 0, "state": "closed"}
+
+
+def test_an_event_of_another_version(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any
+) -> None:
+    """It may have less in it."""
+    summary = schedule(tutorial_job).execute(context())
+    event = {"status": "over", "job_id": summary["job_id"], "state": "written", "total": 8, "completed": 8, "new": 1}
+
+    result = waiting(schedule, tutorial_job).execute_complete(context(), event, summary)
+
+    assert (result["completed"], result["failed"]) == (8, 0)

@@ -1,0 +1,256 @@
+"""The job record: header and markers, as they are in `sosw_jobs`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sosw_airflow.exceptions import AccessDenied, JobRecordDamaged, MissingTable
+from sosw_airflow.stores.job_record import Header, JobRecords, JobState
+from sosw_airflow.stores.tables import TableDefinition
+from tests.support.network_edge import answering, dynamodb_error
+
+TABLE = "sosw_jobs"
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+numbers = st.integers(-(10**15), 10**15)
+headers = st.builds(
+    Header,
+    **{
+        each.name: st.sampled_from(JobState) if each.name == "state" else numbers if each.type == "int" else texts
+        for each in fields(Header)
+    },
+)
+
+HEADER = Header(
+    job_id="0123456789abcdef0123",
+    state=JobState.PLANNED,
+    labourer_id="worker",
+    fingerprint="f" * 64,
+    outline='{"job.period": "\\"today\\""}',
+    tasks=3,
+    pages=2,
+    page_rows=2,
+    page_units=0,
+    greenfield_base=-5000,
+    greenfield_step=1000,
+    queue_bucket="bucket",
+    queue_key="key",
+    queue_bytes=77,
+    reference_date="2026-03-02",
+    dag_id="dag",
+    run_id="run",
+    task_id="task",
+    map_index=-1,
+    generation=0,
+    created_at=1_700_000_000,
+    updated_at=1_700_000_000,
+    expires_at=1_715_552_000,
+)
+
+
+@pytest.fixture
+def dynamodb(mocked_aws: None) -> Any:
+    """A client, and an empty table for the records."""
+    client = boto3.client("dynamodb")
+    client.create_table(**TableDefinition(TABLE, ("job_id", "S"), ("record", "S")).create_arguments())
+    return client
+
+
+@pytest.fixture
+def records(dynamodb: Any) -> JobRecords:
+    """The records, an hour after the header was made."""
+    return JobRecords(dynamodb, TABLE, now=lambda: 1_700_003_600.9)
+
+
+def put_marker(dynamodb: Any, records: JobRecords, page: int, **how: Any) -> None:
+    """Commit a page that has no rows."""
+    dynamodb.transact_write_items(TransactItems=[{"Put": records.marker(HEADER, page, **how)}])
+
+
+# -- header ------------------------------------------------------------------------------------------------------------
+
+
+@given(header=headers)
+def test_round_trip(header: Header) -> None:
+    """Whatever is in it, a header is read as it was written."""
+    assert Header.of(header.item()) == header
+
+
+def test_types_in_the_table() -> None:
+    """Numbers are numbers, the state is its word."""
+    item = HEADER.item()
+    assert item["record"] == {"S": "header"}
+    assert (item["tasks"], item["greenfield_base"], item["state"]) == ({"N": "3"}, {"N": "-5000"}, {"S": "planned"})
+
+
+def test_attributes_of_a_later_version_are_passed_over() -> None:
+    """A header may have more than this version knows."""
+    assert Header.of({**HEADER.item(), "later": {"BOOL": True}}) == HEADER  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"tasks": None}, {"state": {"S": "sleeping"}}, {"tasks": {"N": "many"}}, {"pages": {"NULL": True}}],
+    ids=["missing", "unknown state", "no number", "no value"],
+)
+def test_a_header_that_cannot_be_read(change: dict[str, Any]) -> None:
+    """The job is named, and what to do."""
+    item = {name: value for name, value in {**HEADER.item(), **change}.items() if value is not None}
+    with pytest.raises(JobRecordDamaged, match=f"The header of the job {HEADER.job_id} .* clear the Airflow task"):
+        Header.of(item)
+
+
+def test_outline() -> None:
+    """It is kept as text, and compared as a mapping."""
+    assert HEADER.outline_parts() == {"job.period": '"today"'}
+
+
+def test_no_header(records: JobRecords) -> None:
+    """The job was never planned."""
+    assert records.header("unknown") is None
+
+
+def test_the_first_header_stays(records: JobRecords) -> None:
+    """A second copy cannot replace it, and learns that it came too late."""
+    assert (records.create(HEADER), records.create(replace(HEADER, tasks=4))) == (True, False)
+    assert records.header(HEADER.job_id) == HEADER
+
+
+def test_a_marker_does_not_stand_in_the_headers_way(dynamodb: Any, records: JobRecords) -> None:
+    """Header and markers share the hash key; each is there or not for itself."""
+    put_marker(dynamodb, records, 0)
+    assert records.create(HEADER)
+
+
+# -- states ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_change_of_state(records: JobRecords) -> None:
+    """The header moves on, and says when."""
+    records.create(HEADER)
+    changed = records.change_state(HEADER, JobState.WRITTEN, allowed=(JobState.PLANNED,))
+    assert changed == replace(HEADER, state=JobState.WRITTEN, updated_at=1_700_003_600)
+    assert records.header(HEADER.job_id) == changed
+
+
+def test_a_change_that_is_not_allowed(records: JobRecords) -> None:
+    """What is in the table counts, not what this copy has read before."""
+    records.create(replace(HEADER, state=JobState.CANCELLED))
+    assert records.change_state(HEADER, JobState.WRITTEN, allowed=(JobState.PLANNED, JobState.WRITTEN)) is None
+    assert records.header(HEADER.job_id) == replace(HEADER, state=JobState.CANCELLED)
+
+
+def test_a_change_of_nothing(dynamodb: Any, records: JobRecords) -> None:
+    """A header that somebody has deleted does not come back as a fragment."""
+    assert records.change_state(HEADER, JobState.WRITTEN, allowed=tuple(JobState)) is None
+    assert dynamodb.scan(TableName=TABLE)["Items"] == []
+
+
+# -- markers -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_marker(records: JobRecords) -> None:
+    """It has the page's number, and expires with the header."""
+    assert records.marker(HEADER, 12)["Item"] == {
+        "job_id": {"S": HEADER.job_id},
+        "record": {"S": "page#00000012"},
+        "expires_at": {"N": str(HEADER.expires_at)},
+    }
+
+
+def test_a_marker_is_put_once(dynamodb: Any, records: JobRecords) -> None:
+    """The second transaction with it is cancelled, whoever sends it."""
+    put_marker(dynamodb, records, 0)
+    with pytest.raises(ClientError) as refused:
+        put_marker(dynamodb, records, 0)
+    reasons: Any = refused.value.response
+    assert [reason["Code"] for reason in reasons["CancellationReasons"]] == ["ConditionalCheckFailed"]
+
+
+def test_has_marker(dynamodb: Any, records: JobRecords) -> None:
+    """For one page of one job."""
+    put_marker(dynamodb, records, 1)
+    assert [records.has_marker(HEADER.job_id, page) for page in (0, 1, 10)] == [False, True, False]
+    assert not records.has_marker("another", 1)
+
+
+def test_markers_in_order(dynamodb: Any, records: JobRecords) -> None:
+    """By number, whatever their order of arrival; the header and other jobs are none of them."""
+    records.create(HEADER)
+    for page in (100, 9, 10):
+        put_marker(dynamodb, records, page)
+    dynamodb.put_item(**records.marker(replace(HEADER, job_id="another"), 1))
+    assert list(records.markers(HEADER.job_id)) == [(9, False), (10, False), (100, False)]
+
+
+def test_markers_of_a_cancelled_job(dynamodb: Any, records: JobRecords) -> None:
+    """They say that their pages were never committed."""
+    put_marker(dynamodb, records, 0)
+    put_marker(dynamodb, records, 1, cancelled=True)
+    assert list(records.markers(HEADER.job_id)) == [(0, False), (1, True)]
+
+
+def test_markers_of_a_long_job(dynamodb: Any, records: JobRecords) -> None:
+    """DynamoDB gives them in several pages, all of which are read."""
+    for page in range(7):
+        dynamodb.put_item(**records.marker(HEADER, page))
+    sent: list[dict[str, Any]] = []
+
+    def three_at_a_time(params: dict[str, Any], **_: Any) -> None:
+        params["Limit"] = 3
+        sent.append(dict(params))
+
+    dynamodb.meta.events.register("provide-client-params.dynamodb.Query", three_at_a_time)
+    assert [page for page, _ in records.markers(HEADER.job_id)] == list(range(7))
+    assert ["ExclusiveStartKey" in each for each in sent] == [False, True, True]
+
+
+def test_no_markers(records: JobRecords) -> None:
+    """Of a job that has none."""
+    assert list(records.markers("unknown")) == []
+
+
+# -- what AWS may say --------------------------------------------------------------------------------------------------
+
+CALLS: dict[str, tuple[str, Callable[[JobRecords], object]]] = {
+    "header": ("GetItem", lambda records: records.header("j")),
+    "create": ("PutItem", lambda records: records.create(HEADER)),
+    "change_state": ("UpdateItem", lambda r: r.change_state(HEADER, JobState.WRITTEN, allowed=(JobState.PLANNED,))),
+    "has_marker": ("GetItem", lambda records: records.has_marker("j", 0)),
+    "markers": ("Query", lambda records: list(records.markers("j"))),
+}
+
+
+@pytest.mark.parametrize("name", ["header", "has_marker", "markers"])
+def test_reads_are_consistent(dynamodb: Any, records: JobRecords, name: str) -> None:
+    """What another copy has written a moment ago is seen."""
+    sent: list[bool] = []
+    dynamodb.meta.events.register("provide-client-params", lambda params, **_: sent.append(params["ConsistentRead"]))
+    CALLS[name][1](records)
+    assert sent == [True]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_no_permission(dynamodb: Any, records: JobRecords, name: str) -> None:
+    """The action and the table are named."""
+    action, call = CALLS[name]
+    with (
+        answering(dynamodb, handler=lambda _: dynamodb_error("AccessDeniedException")),
+        pytest.raises(AccessDenied, match=f"AWS refuses dynamodb:{action} on sosw_jobs"),
+    ):
+        call(records)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_no_table(dynamodb: Any, name: str) -> None:
+    """The table and its setting are named."""
+    with pytest.raises(MissingTable, match="'elsewhere'.*'jobs_table'"):
+        CALLS[name][1](JobRecords(dynamodb, "elsewhere", now=lambda: 0))

@@ -1,0 +1,205 @@
+"""What the triggers of a process share, and what they keep off its event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sosw_airflow.triggers import polling as looking
+from sosw_airflow.triggers.sosw import SoswJobTrigger
+from tests.conftest import REGION, Aws
+
+ROOT = Path(__file__).parents[3]
+JOB = "0123456789abcdef0123"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a triggerer that has just started."""
+    monkeypatch.setattr(looking, "_known", {})
+
+
+@pytest.fixture
+def connect(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Writes the Connection, with what is given for it to say besides."""
+
+    def write(**extra: Any) -> None:
+        known = {"queue_bucket": aws.bucket, "region_name": REGION, "aws_conn_id": "aws_of_a_test", **extra}
+        monkeypatch.setenv("AIRFLOW_CONN_SOSW_DEFAULT", json.dumps({"conn_type": "sosw", "extra": known}))
+
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_OF_A_TEST", json.dumps({"conn_type": "aws"}))
+    write()
+    return write
+
+
+def clients_of(looks: int, between: Callable[[], None] = lambda: None) -> list[Any]:
+    """The clients with which so many lookouts look, in turn."""
+
+    async def look() -> list[Any]:
+        found = []
+        for number in range(looks):
+            if number:
+                between()
+            found.append((await looking._access_of("sosw_default")).dynamodb)
+        return found
+
+    return asyncio.run(look())
+
+
+def test_triggers_share_a_client(connect: Callable[..., None]) -> None:
+    """Those of one Connection."""
+    assert 1 == len({id(client) for client in clients_of(3)})
+
+
+def test_a_connection_that_was_not_edited(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read again, but the client stays: to make one holds up the event loop."""
+    monkeypatch.setattr(looking, "_FRESH", -1.0)
+    assert 1 == len({id(client) for client in clients_of(3)})
+
+
+def test_a_connection_that_was_edited(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A triggerer lives for weeks."""
+    monkeypatch.setattr(looking, "_FRESH", -1.0)
+    first, second = clients_of(2, lambda: connect(endpoint_url="http://127.0.0.1:9"))
+    assert "http://127.0.0.1:9" not in first.meta.endpoint_url
+    assert "http://127.0.0.1:9" == second.meta.endpoint_url
+
+
+def test_credentials_that_were_edited(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the AWS Connection count, too."""
+    monkeypatch.setattr(looking, "_FRESH", -1.0)
+    other = json.dumps({"conn_type": "aws", "login": "other", "password": "not a secret"})
+    first, second = clients_of(2, lambda: monkeypatch.setenv("AIRFLOW_CONN_AWS_OF_A_TEST", other))
+    assert first is not second
+
+
+def test_a_faulty_connection_is_mended(connect: Callable[..., None]) -> None:
+    """Its error is not kept."""
+    connect(max_rows_per_second="many")
+
+    async def look_twice() -> Any:
+        with pytest.raises(Exception, match="max_rows_per_second"):
+            await looking._access_of("sosw_default")
+        connect()
+        return await looking._access_of("sosw_default")
+
+    assert asyncio.run(look_twice()).dynamodb is not None
+
+
+def test_a_connection_that_cannot_be_read_any_more(
+    connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was known is gone on with: hundreds of Airflow tasks would come back for a backend that is away."""
+    monkeypatch.setattr(looking, "_FRESH", -1.0)
+    first, second = clients_of(2, lambda: connect(max_rows_per_second="many"))
+    assert first is second
+
+
+def test_a_trigger_that_is_cancelled_leaves_the_client_to_the_others(connect: Callable[..., None]) -> None:
+    """Also while it is being made."""
+
+    async def look() -> Any:
+        first = asyncio.create_task(looking._access_of("sosw_default"))
+        second = asyncio.create_task(looking._access_of("sosw_default"))
+        await asyncio.sleep(0)
+        first.cancel()
+        return await second
+
+    assert asyncio.run(look()).dynamodb is not None
+
+
+def test_nothing_that_takes_long_is_imported_on_the_event_loop(tmp_path: Path) -> None:
+    """What a trigger needs is imported by threads, from its first look on."""
+    program = """
+        import asyncio, sys, threading
+        import airflow.triggers.base
+        from sosw_airflow.triggers.sosw import SoswJobTrigger
+
+        found = set()
+
+        class Finder:
+            def find_spec(self, name, path=None, target=None):
+                if threading.current_thread() is threading.main_thread():
+                    found.add(name)
+
+        sys.meta_path.insert(0, Finder())
+
+        async def main():
+            trigger = SoswJobTrigger(sosw_conn_id="sosw_default", job_id="0123456789abcdef0123", poll_interval=0.01)
+            return [event.payload["status"] async for event in trigger.run()]
+
+        assert asyncio.run(main()) == ["look"]  # there is no AWS
+        assert "sosw_airflow.waiting.progress" in sys.modules
+        print(sorted(name for name in found if name.startswith(("sosw_airflow", "boto", "airflow.providers"))))
+    """
+    extra = {"queue_bucket": "b", "region_name": REGION, "aws_conn_id": "", "endpoint_url": "http://127.0.0.1:9"}
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(tmp_path),
+        "_AIRFLOW_PROCESS_CONTEXT": "server",
+        "AIRFLOW_CONN_SOSW_DEFAULT": json.dumps({"conn_type": "sosw", "extra": extra}),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (0, "[]") == (done.returncode, done.stdout.strip().splitlines()[-1]), done.stderr[-3000:]
+
+
+def test_each_look_happens_in_a_thread(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event loop's own thread never asks AWS."""
+    import threading
+
+    threads = []
+
+    def poll(self: Any) -> Any:
+        threads.append(threading.current_thread())
+        raise ValueError("this is enough")
+
+    monkeypatch.setattr("sosw_airflow.waiting.progress.ProgressReader.read", poll)
+
+    async def run() -> list[Any]:
+        return [event.payload async for event in SoswJobTrigger(sosw_conn_id="sosw_default", job_id=JOB).run()]
+
+    monkeypatch.setattr("sosw_airflow.triggers.sosw._SPREAD", 0.0)
+    assert [{"status": "look", "job_id": JOB}] == asyncio.run(run())
+    assert threading.main_thread() not in threads
+    assert 1 == len(threads)
+
+
+def test_a_cancelling_goes_on_when_its_trigger_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow 3.3 cancels a trigger each second until it has ended, also while its `on_kill` works."""
+    done = []
+
+    async def slow(call: Any) -> Any:
+        await asyncio.sleep(0.05)
+        done.append(call)
+
+    monkeypatch.setattr(looking, "_with_connections", slow)
+    monkeypatch.setattr(looking, "_in_thread", slow)
+    trigger = SoswJobTrigger(sosw_conn_id="sosw_default", job_id=JOB, cancel_on_kill=True)
+
+    async def kill() -> None:
+        killing = asyncio.create_task(trigger.on_kill())
+        await asyncio.sleep(0.01)
+        killing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await killing
+        await asyncio.gather(*looking._cancelling)
+
+    asyncio.run(kill())
+    assert 2 == len(done)
+    assert set() == looking._cancelling

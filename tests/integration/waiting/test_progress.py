@@ -1,0 +1,235 @@
+"""`ProgressReader`: how far the workers are with a job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from sosw_airflow.jobs.identity import task_id
+from sosw_airflow.scheduling.cancel import cancel_job
+from sosw_airflow.stores.job_record import JobState
+from sosw_airflow.waiting.progress import OVERLAP, JobProgress, ProgressReader
+from tests.integration.conftest import NOW, Installation, request_for
+from tests.support.closing import close
+
+#: Forty tasks.
+FORTY = {"sections": [f"s{number:02d}" for number in range(40)], "isolate_sections": True}
+
+
+def scheduled(installation: Installation, job: dict[str, Any] | None = None, **identity: Any) -> str:
+    """The id of a job that is in the queue."""
+    return installation.scheduler().schedule(request_for(job or FORTY, **identity)).header.job_id
+
+
+def watch(installation: Installation, job_id: str) -> ProgressReader:
+    """A watch as a new process would have it."""
+    return ProgressReader(installation.aws.dynamodb, installation.deployment.tables, job_id)
+
+
+def counts(standing: JobProgress) -> tuple[int, int]:
+    """(completed, failed)."""
+    return standing.completed, standing.failed
+
+
+@contextmanager
+def rows_read(dynamodb: Any) -> Iterator[list[int]]:
+    """The number of rows in each answer of DynamoDB to a query or a batch."""
+    rows: list[int] = []
+
+    def count(parsed: dict[str, Any], **_: Any) -> None:
+        answers = parsed.get("Responses", {})
+        rows.append(len(parsed.get("Items", ())) + sum(map(len, answers.values())))
+
+    names = ("after-call.dynamodb.Query", "after-call.dynamodb.BatchGetItem")
+    for name in names:
+        dynamodb.meta.events.register(name, count)
+    try:
+        yield rows
+    finally:
+        for name in names:
+            dynamodb.meta.events.unregister(name, count)
+
+
+def test_nothing_is_known_of_a_job_without_a_record(installation: Installation) -> None:
+    """It is not over: it may be scheduled yet."""
+    standing = watch(installation, "0" * 20).read()
+
+    assert (standing.state, standing.over) == (None, False)
+
+
+def test_closed_tasks_count_by_their_end(installation: Installation) -> None:
+    """Completed ones and failed ones."""
+    job_id = scheduled(installation)
+    close(installation.aws, job_id, range(30))
+    close(installation.aws, job_id, range(30, 37), completed=False)
+
+    standing = watch(installation, job_id).read()
+
+    assert (standing.total, *counts(standing), standing.over) == (40, 30, 7, False)
+
+
+def test_a_job_is_over_when_each_task_is_closed(installation: Installation) -> None:
+    """However it ended."""
+    job_id = scheduled(installation)
+    close(installation.aws, job_id, range(39))
+    close(installation.aws, job_id, [39], completed=False)
+
+    assert watch(installation, job_id).read().over
+
+
+def test_a_cancelled_job_is_over(installation: Installation) -> None:
+    """Nobody waits for tasks that were taken out of the queue."""
+    job_id = scheduled(installation)
+    cancel_job(installation.deployment, job_id)
+
+    standing = watch(installation, job_id).read()
+
+    assert (standing.state, standing.over) == (JobState.CANCELLED, True)
+
+
+def test_other_jobs_of_the_labourer_do_not_count(installation: Installation) -> None:
+    """The index has the tasks of all its jobs."""
+    ours, other = scheduled(installation), scheduled(installation, run_id="another")
+    close(installation.aws, other, range(40))
+    close(installation.aws, ours, [3])
+
+    assert counts(watch(installation, ours).read()) == (1, 0)
+
+
+def test_a_row_that_is_read_twice_counts_once(installation: Installation) -> None:
+    """The overlap is read at each poll."""
+    job_id = scheduled(installation)
+    follower = watch(installation, job_id)
+    for closed in (10, 20, 30):
+        close(installation.aws, job_id, range(closed - 10, closed), at=NOW + closed)
+        standing = follower.read()
+
+    assert counts(standing) == (30, 0)
+
+
+def test_a_row_in_two_tables_at_once_counts_once(installation: Installation) -> None:
+    """The Scavenger puts a row into the closed tasks before it deletes it from the others, and may do it again."""
+    job_id = scheduled(installation)
+    follower = watch(installation, job_id)
+    close(installation.aws, job_id, [0], keep=True)
+    follower.read()
+    close(installation.aws, job_id, [0], at=NOW + 500)
+
+    assert counts(follower.read()) == (1, 0)
+
+
+def test_a_task_that_completed_after_all(installation: Installation) -> None:
+    """Archived as failed first, as completed later: it moves from one count to the other."""
+    job_id = scheduled(installation)
+    follower = watch(installation, job_id)
+    close(installation.aws, job_id, [0], completed=False, keep=True)
+    before = counts(follower.read())
+    close(installation.aws, job_id, [0])
+
+    assert (before, counts(follower.read())) == ((0, 1), (1, 0))
+
+
+def test_a_row_that_moves_to_the_retries_and_back(installation: Installation) -> None:
+    """It is not over while it is in either table."""
+    aws = installation.aws
+    job_id = scheduled(installation, {"q": 1})
+    follower = watch(installation, job_id)
+    key = {"task_id": {"S": task_id(job_id, 0)}}
+    row = aws.dynamodb.delete_item(TableName=aws.names.tasks_table, Key=key, ReturnValues="ALL_OLD")["Attributes"]
+    retry = {**row, "desired_launch_time": {"N": str(int(NOW))}}
+    aws.dynamodb.put_item(TableName=aws.names.retry_tasks_table, Item=retry)
+    away = counts(follower.read())
+    aws.dynamodb.put_item(TableName=aws.names.tasks_table, Item=row)
+    back = counts(follower.read())
+    close(aws, job_id, [0], attempts=2)
+
+    assert (away, back, counts(follower.read())) == ((0, 0), (0, 0), (1, 0))
+
+
+@pytest.mark.parametrize("skew", [-120, 120])
+def test_clocks_two_minutes_apart(installation: Installation, skew: int) -> None:
+    """The Scavenger's clock may be behind or ahead of ours: no task is missed."""
+    job_id = scheduled(installation)
+    follower = watch(installation, job_id)
+    for index in range(40):
+        close(installation.aws, job_id, [index], at=NOW + 30 * index + skew)
+        standing = follower.read()
+
+    assert (counts(standing), standing.over) == ((40, 0), True)
+
+
+def test_two_scavengers_with_clocks_two_minutes_apart(installation: Installation) -> None:
+    """A row that appears behind others which were read already is found."""
+    job_id = scheduled(installation)
+    follower = watch(installation, job_id)
+    for index in range(40):
+        close(installation.aws, job_id, [index], at=NOW + 30 * index + (-120 if index % 2 else 0))
+        standing = follower.read()
+
+    assert counts(standing) == (40, 0)
+
+
+def test_a_row_that_the_index_hides_is_asked_for(installation: Installation) -> None:
+    """A clock that is an hour behind puts a row where the cursor has long been; after some quiet polls it is found."""
+    job_id = scheduled(installation)
+    follower = watch(installation, job_id)
+    close(installation.aws, job_id, range(39), at=NOW + 7200)
+    follower.read()
+    close(installation.aws, job_id, [39], at=NOW)
+
+    standings = [follower.read() for _ in range(8)]
+
+    assert [standing.over for standing in standings] == [*[False] * 7, True]
+
+
+def test_a_poll_costs_what_is_new(installation: Installation) -> None:
+    """The rows that a poll reads do not grow with those that are counted."""
+    job_id = scheduled(installation)
+    follower = watch(installation, job_id)
+    read = []
+    for step in range(8):
+        close(installation.aws, job_id, range(5 * step, 5 * step + 5), at=NOW + (OVERLAP + 1) * step)
+        with rows_read(installation.aws.dynamodb) as rows:
+            follower.read()
+        read.append(sum(rows))
+
+    # What is new, and the overlap: here the five rows to which the former poll came.
+    assert read == [5, *[10] * 7]
+
+
+def test_the_closings_of_others_are_read_once(installation: Installation) -> None:
+    """Where another job of the labourer has a long queue, the cursor moves on over its tasks."""
+    ours, other = scheduled(installation), scheduled(installation, run_id="another")
+    close(installation.aws, other, range(40), at=NOW)
+    close(installation.aws, other, [0], at=NOW + 10 * OVERLAP)
+    follower = watch(installation, ours)
+    with rows_read(installation.aws.dynamodb) as first:
+        follower.read()
+    with rows_read(installation.aws.dynamodb) as second:
+        follower.read()
+
+    assert (sum(first), sum(second)) == (40, 1)
+
+
+def test_a_new_watch_catches_up(installation: Installation) -> None:
+    """A triggerer that was restarted knows nothing; its first poll reads it all."""
+    job_id = scheduled(installation)
+    old = watch(installation, job_id)
+    close(installation.aws, job_id, range(20), at=NOW)
+    old.read()
+    close(installation.aws, job_id, range(20, 40), at=NOW + 3600)
+
+    assert counts(watch(installation, job_id).read()) == (40, 0)
+
+
+def test_the_failed_tasks_are_named_in_order(installation: Installation) -> None:
+    """By their ids, in the job's order."""
+    job_id = scheduled(installation)
+    close(installation.aws, job_id, [31, 2, 17], completed=False)
+    follower = watch(installation, job_id)
+    follower.read()
+
+    assert list(follower.failed()) == [task_id(job_id, index) for index in (2, 17, 31)]

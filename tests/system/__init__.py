@@ -1,0 +1,1 @@
+"""Tests with a whole Airflow, a browser, Celery, or the built wheel."""

@@ -1,0 +1,123 @@
+"""Whether a document is JSON, wholly."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sosw_airflow.jobs.json_values import as_json, dotted, json_faults
+from tests.unit.jobs.strategies import json_values
+
+
+class Colour(str, Enum):
+    """A text that is more than a text."""
+
+    RED = "red"
+
+
+def paths_of(document: Any) -> list[str]:
+    """The paths of the faults of a document."""
+    return [fault.path for fault in json_faults(document)]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ((), ""),
+        (("sections",), "sections"),
+        (("sections", "a", "stores"), "sections.a.stores"),
+        (("sections", "a", 0), "sections.a[0]"),
+        (("rows", 2, 0, "name"), "rows[2][0].name"),
+    ],
+)
+def test_paths_are_dotted(path: tuple[str | int, ...], expected: str) -> None:
+    """Names with dots between them, positions in brackets."""
+    assert expected == dotted(path)
+
+
+@given(json_values)
+def test_json_has_no_faults(document: Any) -> None:
+    """Whatever JSON can hold, is accepted."""
+    assert [] == paths_of(document)
+
+
+@pytest.mark.parametrize("document", [(1, 2), {"a": (1, [2])}, OrderedDict(a=1), Colour.RED, [Colour.RED, 1.5]])
+def test_what_the_encoder_takes_is_accepted(document: Any) -> None:
+    """Tuples, ordered dicts and texts of a kind become plain JSON."""
+    json.dumps(document)
+    assert [] == paths_of(document)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_json_does_not_know(wrong: float) -> None:
+    """The message says what to do."""
+    (fault,) = json_faults({"a": [0, 1.5, wrong]})
+    assert ("a[2]", f"is {wrong}, which JSON does not know: leave it out, or use null") == (fault.path, fault.problem)
+
+
+@pytest.mark.parametrize("wrong", [date(2026, 1, 1), {1, 2}, Decimal(1), b"x", object, iter([])])
+def test_types_that_json_does_not_know(wrong: Any) -> None:
+    """The type is named, with those that are known."""
+    (fault,) = json_faults({"a": {"b": wrong}})
+    expected = f"is of the type {type(wrong).__name__}, which JSON does not know"
+    assert ("a.b", True) == (fault.path, fault.problem.startswith(expected))
+
+
+@pytest.mark.parametrize("key", [7, None, 1.5, date(2026, 1, 1), (1, 2)])
+def test_keys_are_text(key: Any) -> None:
+    """`json.dumps` would turn some of them into text, and two keys into one."""
+    (fault,) = json_faults({"a": {key: 1}})
+    assert ("a", f"has the key {key!r}; keys must be text in JSON: write {str(key)!r}") == (fault.path, fault.problem)
+
+
+def test_every_fault_is_found() -> None:
+    """Also below a key that is none, and several in one place."""
+    document = {"a": [1, {2}, {"b": {3}}], "c": {7: {4}, 8: 0}, "d": "fine"}
+    assert ["a[1]", "a[2].b", "c", "c", "c[7]"] == paths_of(document)
+
+
+def test_a_document_that_contains_itself_ends() -> None:
+    """It is a fault, at the place where the walk gave up."""
+    document: dict[str, Any] = {"fine": 1}
+    document["again"] = document
+    (fault,) = json_faults(document)
+    assert ("again.again.again.again...", "is nested more than 100 levels deep, or contains itself") == (
+        fault.path,
+        fault.problem,
+    )
+
+
+def test_a_long_list_is_checked_quickly() -> None:
+    """A million texts and numbers take one look at their types, not a million steps of Python."""
+    document = {"words": ["word", 7] * 500_000}
+    faults = json_faults(document)
+    assert isinstance(faults, Iterator)
+    assert [] == list(faults)
+
+
+@given(
+    st.recursive(
+        st.floats() | st.text(max_size=3) | st.dates() | st.none(),
+        lambda below: (
+            st.lists(below, max_size=3) | st.dictionaries(st.text(max_size=3) | st.integers(), below, max_size=3)
+        ),
+    )
+)
+def test_as_json_is_json(document: Any) -> None:
+    """Whatever comes in: what comes out has no faults, so that the rest of a document can be checked."""
+    assert [] == paths_of(as_json(document))
+
+
+@given(json_values)
+def test_as_json_leaves_json_as_it_is(document: Any) -> None:
+    """Only what is faulty is replaced."""
+    assert document == as_json(document)
