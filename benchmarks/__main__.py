@@ -33,7 +33,7 @@ def main() -> int:
         command.add_argument("--document", type=Path, help="replace the table in this Markdown document, too")
         module.add_arguments(command)
         command.set_defaults(run=module.run)
-    everything = commands.add_parser("all", help="the ones that docs/performance.md has, each as it is there")
+    everything = commands.add_parser("all", help="the ones that docs/guides/performance.md has, each as it is there")
     everything.add_argument("--only", nargs="+", choices=ALL, default=list(ALL), help="some of them")
     everything.add_argument("--document", type=Path, help="replace the tables in this Markdown document, too")
     arguments = parser.parse_args()

@@ -342,7 +342,7 @@ class MissingTable(AwsFault):
         self.name = name
         place = f" in {region}" if region else ""
         super().__init__(
-            f"There is no DynamoDB table {name!r}{place}. Create it (docs/tables.md has a "
+            f"There is no DynamoDB table {name!r}{place}. Create it (docs/guides/tables.md has a "
             f"CloudFormation template), or correct {setting!r} or region_name in the extras of the sosw Connection."
         )
 

@@ -156,7 +156,7 @@ def find_uploads(deployment: Deployment) -> Iterator[Finding]:
     for each in old[:_SHOWN]:
         fix = (
             f"Run: aws s3api abort-multipart-upload --bucket {bucket} --key {each['Key']} --upload-id "
-            f"{each['UploadId']}; or give the bucket a lifecycle rule (docs/tables.md's template has one)."
+            f"{each['UploadId']}; or give the bucket a lifecycle rule (docs/guides/tables.md's template has one)."
         )
         age = _ago(now - each["Initiated"].timestamp())
         yield warning("upload", f"s3://{bucket}/{each['Key']}", f"an upload was begun {age} ago and never ended.", fix)

@@ -158,8 +158,8 @@ def _describe(deployment: Deployment, definition: TableDefinition, setting: str)
 def _missing_table(deployment: Deployment, definition: TableDefinition, setting: str) -> Finding:
     level = Level.WARNING if setting == "retry_tasks_table" else Level.ERROR  # only sosw itself uses that one
     fix = (
-        f"Create it (sosw-airflow init, or docs/tables.md), or correct {setting!r} or 'region_name' in the extras of "
-        f"the sosw Connection."
+        f"Create it (sosw-airflow init; docs/guides/tables.md), or correct {setting!r} or 'region_name' in the extras "
+        f"of the sosw Connection."
     )
     return Finding(level, "missing", definition.name, f"does not exist in {_region(deployment)}.", fix)
 

@@ -1,6 +1,6 @@
 """Test your own DAGs and operators without AWS: sosw's tables and bucket in memory.
 
-Needs the extra ``airflow-provider-sosw[testing]``. See docs/testing.md.
+Needs the extra ``airflow-provider-sosw[testing]``. See docs/guides/testing.md.
 """
 
 from __future__ import annotations

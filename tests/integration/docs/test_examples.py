@@ -148,7 +148,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_the_table_of_periods_is_right() -> None:
     """Each row that names dates names the dates that the period has on the page's reference date."""
-    page = (ROOT / "docs" / "periods.md").read_text()
+    page = (ROOT / "docs" / "guides" / "periods.md").read_text()
     today = re.search(r"For the reference date (\d{4}-\d\d-\d\d)", page)
     assert today is not None
     rows = re.findall(r"^\| `([^|]+)` \| (\d{4}-[^|]+) \|$", page, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md has every error, and no other."""
+"""docs/guides/troubleshooting.md has every error, and no other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sosw_airflow import exceptions
 
-PAGE = (Path(__file__).parents[3] / "docs" / "troubleshooting.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "guides" / "troubleshooting.md").read_text()
 
 
 def errors(base: type[Exception] = exceptions.SoswError) -> Iterator[type[Exception]]:

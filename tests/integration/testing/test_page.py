@@ -1,4 +1,4 @@
-"""The files of docs/testing.md, as a user would have them: pytest finds the kit, and the tests pass."""
+"""The files of docs/guides/testing.md, as a user would have them: pytest finds the kit, and the tests pass."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[3] / "docs" / "testing.md"
+PAGE = Path(__file__).parents[3] / "docs" / "guides" / "testing.md"
 
 
 @pytest.mark.slow

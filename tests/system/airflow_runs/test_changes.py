@@ -1,4 +1,4 @@
-"""Edited jobs, deleted runs, cancelled jobs: the other lines of the table in docs/backfills-and-reruns.md."""
+"""Edited jobs, deleted runs, cancelled jobs: the other lines of the table in docs/guides/backfills-and-reruns.md."""
 
 from __future__ import annotations
 

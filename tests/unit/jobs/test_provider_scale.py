@@ -1,4 +1,4 @@
-"""A job of 10⁸ tasks, by arithmetic and in a simulation: what docs/performance.md says of it."""
+"""A job of 10⁸ tasks, by arithmetic and in a simulation: what docs/guides/performance.md says of it."""
 
 from __future__ import annotations
 
