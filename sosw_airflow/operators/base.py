@@ -12,10 +12,13 @@ from sosw_airflow.links.sosw import LINKS
 
 # Airflow imports this module whenever it parses a DAG file: whatever only `execute` needs is imported there.
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from sosw_airflow._compat import Context
     from sosw_airflow.config.registry import Labourer
     from sosw_airflow.exceptions import Fault, SoswError
     from sosw_airflow.hooks.sosw import SoswHook
+    from sosw_airflow.operators.arguments import AirflowArguments
     from sosw_airflow.operators.cancellation import CancelOnKill
     from sosw_airflow.waiting.poller import JobPoller
 
@@ -39,7 +42,7 @@ def fail_without_retry() -> Iterator[None]:
 
 
 class SoswBaseOperator(BaseOperator):
-    """Works on a job, and waits for its end if that is wanted. The arguments are described at the operators."""
+    """Works on a job, and waits for its end if that is wanted. `SoswArguments` describes the arguments."""
 
     ui_color = "#e8f3ec"
     operator_extra_links = LINKS
@@ -56,7 +59,7 @@ class SoswBaseOperator(BaseOperator):
         timeout: float | timedelta | None = None,
         tolerated_failures: int | str = 0,
         cancel_on_kill: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[AirflowArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.sosw_conn_id = sosw_conn_id

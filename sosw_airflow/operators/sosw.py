@@ -10,8 +10,11 @@ from sosw_airflow.operators.base import SoswBaseOperator, fail_without_retry
 
 # Airflow imports this module whenever it parses a DAG file: whatever only `execute` needs is imported there.
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from sosw_airflow._compat import Context
     from sosw_airflow.jobs.schema import JobSchema
+    from sosw_airflow.operators.arguments import AirflowArguments, SoswArguments
 
 __all__ = ["SoswDoctorOperator", "SoswDrainQueueOperator", "SoswRepairOperator", "SoswScheduleOperator"]
 
@@ -20,7 +23,7 @@ class SoswScheduleOperator(SoswBaseOperator):
     """Expand a job into tasks and put each of them into sosw's queue, exactly once.
 
     An automatic retry goes on from where the former attempt stopped; clearing the Airflow task schedules the job anew.
-    Dates follow the DAG run, never the wall clock.
+    Dates follow the DAG run, never the wall clock. `SoswArguments` has the parameters that all operators share.
 
     :param job: the job: a mapping, its JSON text, an event of sosw's Scheduler (``{"job": ...}``), an XComArg, or
         ``s3://bucket/key`` of a JSON document. (templated)
@@ -38,19 +41,6 @@ class SoswScheduleOperator(SoswBaseOperator):
         Scheduler takes it, for deployments that keep that as the writer. What it writes cannot be waited for.
     :param scheduler_function: name or ARN of sosw's Scheduler, to be invoked with the queue file; None where something
         else does that. (templated)
-    :param sosw_conn_id: the Connection of type ``sosw``. (templated)
-    :param queue_position: ``"back"``, or ``"front"``: before everything that waits for this labourer. (templated)
-    :param wait_for_completion: wait until each task is closed: completed, or failed for good.
-    :param deferrable: wait in the triggerer, which takes no worker slot; by default as ``[operators]
-        default_deferrable`` says.
-    :param poll_interval: seconds between two looks (or a timedelta).
-    :param timeout: seconds (or a timedelta) that one attempt waits at the most, None for no limit.
-    :param tolerated_failures: failed tasks with which the job still counts as done: a number, or a share such as
-        ``"5%"``.
-    :param cancel_on_kill: what becomes of the tasks already in the queue when this Airflow task is killed or marked as
-        failed or successful while it runs (or, since Airflow 3.3, while it is deferred): False leaves them, and a later
-        attempt goes on; True cancels the job, which removes the tasks that no worker has got, and a cancelled job is
-        never resumed.
 
     Returns (as XCom) ``job_id``, ``labourer``, ``tasks``, ``pages``, ``queue_key``, ``reference_date``,
     ``first_task_id``, ``last_task_id`` and ``state``; the same for every attempt of one generation. After waiting also
@@ -77,7 +67,7 @@ class SoswScheduleOperator(SoswBaseOperator):
         on_clear: str = "reschedule",
         delivery: str = "tasks",
         scheduler_function: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[SoswArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.job = job
@@ -124,20 +114,21 @@ class SoswRepairOperator(SoswBaseOperator):
 
     They become a job of their own, which says whose repair it is. A job is repaired once, whoever asks; what fails
     again is put there by the repair of the repair, so that repairing the first job over and over does what one expects.
+    `SoswArguments` has the parameters that all operators share.
 
     :param job_id: of the job, or its summary (the XCom of the Airflow task that scheduled it). (templated)
     :param unfinished: what happens while some tasks of the job are still queued or running: ``"refuse"`` fails this
         attempt, ``"leave"`` schedules what has failed so far and leaves them alone (should they fail later, they are
         not repaired by this any more).
 
-    The other parameters are those of `SoswScheduleOperator`. Returns (as XCom) the summary of the repair, with
-    ``repairs``, the id of the job whose tasks they were; where nothing has failed, the summary of the job itself.
+    Returns (as XCom) the summary of the repair, with ``repairs``, the id of the job whose tasks they were; where
+    nothing has failed, the summary of the job itself.
     """
 
     template_fields: Sequence[str] = ("job_id", "sosw_conn_id", "queue_position")
     ui_color = "#f6efe0"
 
-    def __init__(self, *, job_id: Any, unfinished: str = "refuse", **kwargs: Any) -> None:
+    def __init__(self, *, job_id: Any, unfinished: str = "refuse", **kwargs: Unpack[SoswArguments]) -> None:
         super().__init__(**kwargs)
         self.job_id = job_id
         self.unfinished = unfinished
@@ -171,7 +162,7 @@ class SoswDrainQueueOperator(SoswBaseOperator):
     """Take over a queue file that a Scheduler of sosw has left in S3, and put its tasks into sosw's queue, once.
 
     The file is renamed as sosw's Scheduler does it (``locked_...``), so that no other takes it, and removed when all of
-    its tasks are in the queue.
+    its tasks are in the queue. `SoswArguments` has the parameters that all operators share.
 
     :param queue_file: the bare name, under the Connection's ``s3_prefix``; or a key; or ``s3://bucket/key``.
         (templated)
@@ -179,13 +170,13 @@ class SoswDrainQueueOperator(SoswBaseOperator):
         the file it cannot be known which of its tasks were written before: each of them is written now, so that some
         may be done twice.
 
-    The other parameters are those of `SoswScheduleOperator`, and so is what it returns.
+    Returns what `SoswScheduleOperator` returns.
     """
 
     template_fields: Sequence[str] = ("queue_file", "sosw_conn_id", "queue_position")
     ui_color = "#e5ecf6"
 
-    def __init__(self, *, queue_file: Any, take_locked: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, queue_file: Any, take_locked: bool = False, **kwargs: Unpack[SoswArguments]) -> None:
         super().__init__(**kwargs)
         self.queue_file = queue_file
         self.take_locked = take_locked
@@ -228,7 +219,9 @@ class SoswDoctorOperator(BaseOperator):
     template_fields: Sequence[str] = ("sosw_conn_id",)
     ui_color = "#e8f3ec"
 
-    def __init__(self, *, sosw_conn_id: str = "sosw_default", strict: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *, sosw_conn_id: str = "sosw_default", strict: bool = False, **kwargs: Unpack[AirflowArguments]
+    ) -> None:
         super().__init__(**kwargs)
         self.sosw_conn_id = sosw_conn_id
         self.strict = strict
