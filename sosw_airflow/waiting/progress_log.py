@@ -1,4 +1,4 @@
-"""Progress of long work, in the log: done, total, rate, time left."""
+"""Progress of long work, in the log: done, total, time left, rate."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ log = logging.getLogger(__name__)
 
 
 class ProgressLog:
-    """Counts tasks and tells of it every few seconds. Used by one thread at a time.
+    """Counts tasks and logs a line every few seconds. Used by one thread at a time.
 
-    :param what: is being done, for the log.
-    :param total: number of tasks, None where it is not known yet.
-    :param done: tasks that were done by earlier attempts.
+    :param what: the work, for the log.
+    :param total: number of tasks, None while it is not known.
+    :param done: tasks that earlier attempts have done.
     :param every: seconds between two lines of the log.
     :ivar moved_at: when a task was last done, on the monotonic clock.
     """
@@ -29,24 +29,50 @@ class ProgressLog:
     def add(self, tasks: int, *, throttled: int = 0, failed: int = 0) -> None:
         """So many more tasks are done."""
         self.done += tasks
-        self.moved_at = time.monotonic()
+        if tasks:
+            self.moved_at = time.monotonic()
         self.report(throttled=throttled, failed=failed)
 
     def report(self, *, throttled: int = 0, failed: int = 0, at_once: bool = False) -> None:
-        """Write a line if it is time."""
+        """Log a line if it is time."""
         now = time.monotonic()
         if now - self._reported < self._every and not at_once:
             return
         self._reported = now
-        rate = (self.done - self._before) / max(now - self._begun, 0.001)
-        parts = [f"{self.done:,} tasks" if self.total is None else self._of_total(rate), f"{rate:,.0f} tasks/s"]
+        parts = [self._done(), *self._speed(now - self._begun)]
         if throttled:
             parts.append(f"{throttled:,} requests throttled")
         if failed:
             parts.append(f"{failed:,} failed")
         log.info("%s: %s", self._what, ", ".join(parts))
 
-    def _of_total(self, rate: float) -> str:
-        total = self.total or 0
-        left = f"{(total - self.done) / rate:,.0f} s left" if rate else "time left unknown"
-        return f"{self.done:,} of {total:,} tasks ({100 * self.done / max(total, 1):.1f} %), {left}"
+    def _done(self) -> str:
+        if self.total is None:
+            return f"{self.done:,} tasks"
+        # Rounded down: only all tasks are 100 %.
+        permille = 1000 * self.done // max(self.total, 1)
+        return f"{self.done:,} of {self.total:,} tasks ({permille / 10:.1f} %)"
+
+    def _speed(self, seconds: float) -> list[str]:
+        """Time left and rate; neither before the first task is done, no time left after the last."""
+        if self.done <= self._before or seconds <= 0:
+            return []
+        rate = (self.done - self._before) / seconds
+        left = 0 if self.total is None else self.total - self.done
+        return [*([f"{_duration(left / rate)} left"] if left > 0 else []), _rate(rate)]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:,.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:,.0f} min"
+    return f"{seconds / 3600:,.1f} h"
+
+
+def _rate(rate: float) -> str:
+    """The rate by a unit that gives it a digit before the point."""
+    for factor, unit in ((1, "s"), (60, "min"), (3600, "h")):
+        if rate * factor >= 1:
+            return f"{rate * factor:,.0f} tasks/{unit}" if rate * factor >= 10 else f"{rate * factor:.1f} tasks/{unit}"
+    return f"{rate * 86_400:.1f} tasks/day"
