@@ -22,7 +22,7 @@ from sosw_airflow.jobs.identity import task_id
 from sosw_airflow.jobs.pages import Page
 from sosw_airflow.jobs.rows import LineCodec, Row, row_item
 from sosw_airflow.scheduling.pace import PagePace
-from sosw_airflow.stores.aws_errors import Verdict, cancellation_codes, error_code, explain, judge
+from sosw_airflow.stores.aws_errors import Verdict, cancellation_codes, error_code, explain, judge, judge_reasons
 from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.waiting.progress_log import ProgressLog
 
@@ -32,7 +32,10 @@ __all__ = ["MetaTable", "PageWriter", "Stopped"]
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 10.0
 
 #: Seconds after which a page that waits for its turn asks again, since the pace may have changed.
-_LOOK_AGAIN = 0.5
+_ASK_AGAIN = 0.5
+
+#: DynamoDB's reason for an item that exists.
+_EXISTS = "ConditionalCheckFailed"
 
 
 class Stopped(Exception):
@@ -145,7 +148,7 @@ class PageWriter:
         while True:
             self._sleep(0.0)
             while wait_for := self._pace.claim(page):
-                self._sleep(min(wait_for, _LOOK_AGAIN))
+                self._sleep(min(wait_for, _ASK_AGAIN))
             try:
                 self._dynamodb.transact_write_items(TransactItems=actions)
             except (ClientError, BotoCoreError) as error:
@@ -169,29 +172,27 @@ class PageWriter:
                 return
 
     def _judge(self, error: ClientError | BotoCoreError, page: Page) -> Verdict | None:
-        """What to do after a failed transaction; None where the page is committed after all."""
+        """What to do after a failed transaction; None if the page is committed after all."""
         verdict = judge(error)
         if verdict is not Verdict.CANCELLED or not isinstance(error, ClientError):
             return verdict
-        codes = cancellation_codes(error)
-        marker, rows = codes[:1], codes[1 :: 2 if self._meta else 1]
-        if marker == ["ConditionalCheckFailed"]:
+        codes = cancellation_codes(error) or [""]
+        rows = codes[1 :: 2 if self._meta else 1]
+        if codes[0] == _EXISTS:
             return None  # by an earlier attempt, another copy, or a request whose answer was lost
-        if "ConditionalCheckFailed" in rows:
-            if self._records.has_marker(self._header.job_id, page.number):
-                return None
-            index = page.first + rows.index("ConditionalCheckFailed")
-            raise JobRecordDamaged(
-                f"The task {task_id(self._header.job_id, index)} is in {self._tasks_table}, but the job record in "
-                f"{self._records.table} does not know of it: somebody has changed or emptied one of the tables. "
-                f"Nothing of this page was written. Clear the Airflow task to schedule the job as a new one."
-            )
-        faults = {code for code in codes if code != "None"}
-        if faults & {"ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"}:
-            return Verdict.THROTTLED
-        if faults and faults <= {"TransactionConflict", "DuplicateItem"}:
-            return Verdict.TRANSIENT
-        return Verdict.PERMANENT
+        if _EXISTS in rows and self._records.has_marker(self._header.job_id, page.number):
+            return None
+        if _EXISTS not in rows or set(codes) != {"None", _EXISTS}:
+            # What was not evaluated, because of a conflict or throttling, says nothing: the transaction whose answer
+            # was lost may still be at its commit. The next attempt finds its marker.
+            return judge_reasons(codes)
+        index = page.first + rows.index(_EXISTS)
+        raise JobRecordDamaged(
+            f"The task {task_id(self._header.job_id, index)} is in {self._tasks_table}, but its page has no marker in "
+            f"{self._records.table}: one of the tables was changed or emptied. Nothing of this page was written. "
+            f"Fix: restore {self._records.table} from a backup and retry. Or clear the Airflow task to schedule the "
+            f"job as a new one; workers then get the tasks that are in the queue twice."
+        )
 
     def _actions(self, page: Page) -> list[dict[str, Any]]:
         job_id, created_at = self._header.job_id, self._now()

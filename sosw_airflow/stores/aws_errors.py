@@ -5,7 +5,7 @@ One place judges, so that the writer, the records and the queue file treat the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from typing import Any
@@ -31,6 +31,7 @@ __all__ = [
     "explain",
     "explained",
     "judge",
+    "judge_reasons",
     "member",
 ]
 
@@ -134,6 +135,17 @@ def judge(error: BaseException) -> Verdict:
     return Verdict.PERMANENT
 
 
+def judge_reasons(codes: Iterable[str]) -> Verdict:
+    """What the reasons of a cancelled transaction mean together: the worst of them decides.
+
+    A condition that failed is no fault of the request, so it counts as transient, as does a missing reason.
+    """
+    faults = {code for code in codes if code not in ("", "None", "ConditionalCheckFailed")}
+    if not faults <= _THROTTLED | _TRANSIENT:
+        return Verdict.PERMANENT
+    return Verdict.THROTTLED if faults & _THROTTLED else Verdict.TRANSIENT
+
+
 def explain(
     error: ClientError | BotoCoreError, *, action: str, resource: str, setting: str = "", bucket: bool = False
 ) -> Exception:
@@ -152,9 +164,19 @@ def explain(
     if code == "ResourceNotFoundException" or "does not have the specified index" in str(error):
         return MissingTable(resource, setting=setting)
     origin = f" (The extra {setting!r} of the sosw Connection names it.)" if setting else ""
-    fault = AwsFault(f"{action} on {resource} failed: {error}.{origin}")
-    fault.retryable = judge(error) is not Verdict.PERMANENT
+    fault = AwsFault(f"{action} on {resource} failed: {error}{_reason_texts(error)}.{origin}")
+    verdict = judge(error)
+    if verdict is Verdict.CANCELLED and isinstance(error, ClientError):
+        verdict = judge_reasons(cancellation_codes(error))
+    fault.retryable = verdict is not Verdict.PERMANENT
     return fault
+
+
+def _reason_texts(error: BaseException) -> str:
+    """What AWS says of the actions that cancelled a transaction; its own message has their codes only."""
+    reasons = error.response.get("CancellationReasons") or () if isinstance(error, ClientError) else ()
+    texts = dict.fromkeys(str(reason["Message"]) for reason in reasons if reason.get("Message"))
+    return f" ({'; '.join(texts)})" if texts else ""
 
 
 @contextmanager

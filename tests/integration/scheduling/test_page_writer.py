@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+import unittest.mock
 from collections.abc import Callable
+from itertools import product
 from typing import Any
+from unittest.mock import Mock, call
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
-from sosw_airflow.exceptions import AccessDenied, AwsFault, JobRecordDamaged, NoProgress
+from sosw_airflow.exceptions import AccessDenied, AwsFault, JobRecordDamaged, NoProgress, SoswError
+from sosw_airflow.jobs.pages import Page
+from sosw_airflow.jobs.rows import LineCodec
+from sosw_airflow.scheduling.pace import PagePace
+from sosw_airflow.scheduling.page_writer import MetaTable, PageWriter
+from sosw_airflow.stores.aws_errors import Verdict
+from sosw_airflow.stores.job_record import Header, JobRecords
 from tests.integration.conftest import Installation, request_for
 from tests.support.network_edge import answering, dynamodb_error
 
@@ -78,6 +88,155 @@ def test_a_marker_that_exists_means_that_the_page_is_committed(installation: Ins
     assert sent.count("TransactWriteItems") == 2
 
 
+#: What one transaction of two tasks may answer: a reason for the marker and one for each row.
+REASONS = (
+    "None",
+    "ConditionalCheckFailed",
+    "TransactionConflict",
+    "ThrottlingError",
+    "ProvisionedThroughputExceeded",
+    "InternalServerError",
+    "ValidationError",
+    "ItemCollectionSizeLimitExceeded",
+    "AReasonOfTomorrow",
+)
+PASSING = frozenset(REASONS[2:6])
+LASTING = frozenset(REASONS[6:])
+
+
+def right_end(marker: str, rows: tuple[str, ...], *, committed: bool) -> str:
+    """What the writer has to make of the reasons; `committed`: a consistent read finds the page's marker."""
+    exists = "ConditionalCheckFailed"
+    if marker == exists or (exists in rows and committed):
+        return "committed"
+    if LASTING & {marker, *rows}:
+        return "refused"
+    if exists in rows and {marker, *rows} == {"None", exists}:
+        return "damaged"
+    return "sent again"
+
+
+def end_of(judge: Callable[[], Verdict | None]) -> str:
+    """What the writer makes of them."""
+    try:
+        verdict = judge()
+    except JobRecordDamaged:
+        return "damaged"
+    return {
+        None: "committed",
+        Verdict.PERMANENT: "refused",
+        Verdict.THROTTLED: "sent again",
+        Verdict.TRANSIENT: "sent again",
+    }[verdict]
+
+
+def page_writer(*, committed: bool, meta: MetaTable | None = None) -> tuple[PageWriter, Mock]:
+    """A writer of one page of two tasks, and what it asks for the page's marker."""
+    records = Mock(spec=JobRecords, table="sosw_jobs")
+    records.has_marker.return_value = committed
+    header = Mock(spec=Header, job_id=JOB_ID, greenfield_base=1, greenfield_step=1)
+    writer = PageWriter(
+        Mock(),
+        header=header,
+        codec=Mock(spec=LineCodec),
+        tasks_table="sosw_tasks",
+        records=records,
+        pace=Mock(spec=PagePace),
+        now=lambda: 0.0,
+        stop=threading.Event(),
+        meta=meta,
+    )
+    return writer, records.has_marker
+
+
+def refusal(*codes: str) -> ClientError:
+    """The error of a transaction that was cancelled for these reasons."""
+    response: Any = {
+        "Error": {"Code": "TransactionCanceledException", "Message": "cancelled"},
+        "CancellationReasons": [{"Code": code} for code in codes],
+    }
+    return ClientError(response, "TransactWriteItems")
+
+
+@pytest.mark.parametrize("committed", [True, False], ids=["marker there", "no marker"])
+def test_every_mix_of_reasons(committed: bool) -> None:
+    """A marker decides; then a fault that lasts; then what was not evaluated; only a row alone is a damage."""
+    writer, _ = page_writer(committed=committed)
+    page = Page(0, 0, 2, ["a", "b"])
+    wrong = {
+        (marker, rows): end
+        for marker, *others in product(REASONS, repeat=3)
+        for rows in [tuple(others)]
+        for end in [end_of(lambda: writer._judge(refusal(marker, *rows), page))]  # noqa: B023 - called at once
+        if end != right_end(marker, rows, committed=committed)
+    }
+    assert wrong == {}
+
+
+def test_one_consistent_read_decides_over_a_row_that_exists() -> None:
+    """No read at all if no row says that it exists."""
+    writer, has_marker = page_writer(committed=False)
+    page = Page(7, 14, 2, ["a", "b"])
+    writer._judge(refusal("TransactionConflict", "TransactionConflict", "None"), page)
+    before = has_marker.call_count
+    writer._judge(refusal("TransactionConflict", "ConditionalCheckFailed", "ConditionalCheckFailed"), page)
+    assert (before, has_marker.mock_calls) == (0, [call(JOB_ID, 7)])
+
+
+@pytest.mark.parametrize("reasons", [(), ("None", "None", "None")], ids=["none given", "none at fault"])
+def test_a_cancellation_without_a_reason_is_sent_again(reasons: tuple[str, ...]) -> None:
+    """Sending again is safe, and the writer's patience ends it."""
+    writer, _ = page_writer(committed=False)
+    assert writer._judge(refusal(*reasons), Page(0, 0, 2, ["a", "b"])) is Verdict.TRANSIENT
+
+
+@pytest.mark.parametrize("throttled", ["ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_a_throttled_action_slows_the_writer_down(throttled: str) -> None:
+    """Also beside a conflict."""
+    writer, _ = page_writer(committed=False)
+    reasons = ("TransactionConflict", throttled, "None")
+    assert writer._judge(refusal(*reasons), Page(0, 0, 2, ["a", "b"])) is Verdict.THROTTLED
+
+
+def test_rows_of_the_meta_table_stand_between_those_of_tasks() -> None:
+    """The third task's row is the fifth action behind the marker."""
+    writer, _ = page_writer(committed=False, meta=MetaTable("sosw_tasks_meta", "run", "stream"))
+    reasons = ["None"] * 7
+    reasons[5] = "ConditionalCheckFailed"
+    with pytest.raises(JobRecordDamaged, match=rf"The task {JOB_ID}{102:012x} is in sosw_tasks"):
+        writer._judge(refusal(*reasons), Page(1, 100, 3, ["a", "b", "c"]))
+
+
+def test_a_row_of_the_meta_table_says_nothing_of_the_page() -> None:
+    """Its put has no condition; a conflict there passes."""
+    writer, has_marker = page_writer(committed=False, meta=MetaTable("sosw_tasks_meta", "run", "stream"))
+    verdict = writer._judge(refusal("None", "None", "ConditionalCheckFailed"), Page(0, 0, 1, ["a"]))
+    assert (verdict, has_marker.call_count) == (Verdict.TRANSIENT, 0)
+
+
+@pytest.mark.parametrize("marker", ["TransactionConflict", "ThrottlingError"])
+def test_a_lost_answer_whose_commit_is_still_under_way(installation: Installation, marker: str) -> None:
+    """Its rows appear before its marker: the page is sent again, and the marker settles it."""
+    sent_before: list[str] = []
+
+    def commit_lose_and_refuse(operation: str) -> AWSResponse | None:
+        if operation != "TransactWriteItems":
+            return None
+        sent_before.append(operation)
+        if len(sent_before) == 1:
+            installation.other_copy().schedule(request_for())
+            lose_the_connection()
+        return cancelled(marker, "ConditionalCheckFailed") if len(sent_before) == 2 else None
+
+    with (
+        unittest.mock.patch.object(JobRecords, "has_marker", return_value=False),
+        answering(*installation.clients, handler=commit_lose_and_refuse),
+    ):
+        summary = installation.scheduler().schedule(request_for()).summary()
+
+    assert (summary["state"], len(installation.queue()), len(sent_before)) == ("written", 4, 3)
+
+
 def test_a_row_without_its_marker_is_a_damage(installation: Installation) -> None:
     """Somebody has emptied the jobs table: the row is named, and never overwritten."""
     row = {"task_id": {"S": f"{JOB_ID}{2:012x}"}, "payload": {"S": "mine"}}
@@ -95,15 +254,30 @@ def test_a_row_without_its_marker_is_a_damage(installation: Installation) -> Non
         pytest.param(lambda: dynamodb_error("ValidationException"), AwsFault, id="a request that is not valid"),
         pytest.param(lambda: cancelled("None", "ValidationError"), AwsFault, id="a row that is not valid"),
         pytest.param(lambda: cancelled("None", "ItemCollectionSizeLimitExceeded"), AwsFault, id="a full collection"),
+        pytest.param(
+            lambda: cancelled("TransactionConflict", "ValidationError"), AwsFault, id="a conflict and an invalid row"
+        ),
     ],
 )
 def test_what_does_not_pass_is_raised_at_once(
-    installation: Installation, answer: Answer, error: type[Exception]
+    installation: Installation, answer: Answer, error: type[SoswError]
 ) -> None:
     """Sending again could not help."""
-    with answering(*installation.clients, handler=first_answers(answer)) as sent, pytest.raises(error):
+    with answering(*installation.clients, handler=first_answers(answer)) as sent, pytest.raises(error) as raised:
         installation.scheduler().schedule(request_for())
     assert sent.count("TransactWriteItems") == 1
+    assert raised.value.retryable is (error is AccessDenied)
+
+
+def test_the_error_says_why_the_transaction_was_cancelled(installation: Installation) -> None:
+    """AWS's own message has the codes of the actions only."""
+    reasons = [{"Code": "None"}, {"Code": "ValidationError", "Message": "Item size has exceeded the limit"}]
+    answer = first_answers(lambda: dynamodb_error("TransactionCanceledException", CancellationReasons=reasons))
+    with (
+        answering(*installation.clients, handler=answer),
+        pytest.raises(AwsFault, match=r"\(Item size has exceeded the limit\)\."),
+    ):
+        installation.scheduler().schedule(request_for())
 
 
 def test_without_progress_it_gives_up(installation: Installation) -> None:
