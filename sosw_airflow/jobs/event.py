@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidJob
+from sosw_airflow.jobs.rendered_texts import rendered_wrongly
 
 __all__ = ["JobRequest", "function_name", "parse_event"]
 
@@ -72,7 +73,8 @@ def _load(value: object, path: str) -> Mapping[str, Any]:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
-            raise InvalidJob([Fault(path, f"{subject}is not valid JSON ({error})")]) from None
+            wrong = rendered_wrongly(value) if isinstance(value, str) else None
+            raise InvalidJob([Fault(path, f"{subject}{wrong or f'is not valid JSON ({error})'}")]) from None
     if not isinstance(value, Mapping):
         problem = f"{subject}must be an object (a dict, or its JSON), not {type(value).__name__}"
         raise InvalidJob([Fault(path, problem)])

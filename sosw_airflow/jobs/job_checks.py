@@ -10,6 +10,7 @@ from sosw_airflow.exceptions import SHOWN, Fault
 from sosw_airflow.jobs.attributes import Attribute
 from sosw_airflow.jobs.json_values import Path, dotted, json_faults
 from sosw_airflow.jobs.list_types import ListTypes, are_flat
+from sosw_airflow.jobs.rendered_texts import WAYS_OUT, rendered_object, rendered_wrongly
 
 __all__ = ["ROW_NAMES", "excerpt", "is_listed", "row_faults", "structure_faults", "untrue_text"]
 
@@ -48,6 +49,8 @@ def structure_faults(
         return
     spelling = attribute.spelling_in(job)
     values = attribute.values_in(job)
+    if spelling is not None and isinstance(job[spelling], str):
+        yield from _text_faults(job[spelling], (*path, spelling))
     if are_flat(types.of(values)):
         return
     for position, value in enumerate(values):
@@ -90,6 +93,17 @@ def excerpt(value: object) -> str:
     """The value for a message, short."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _text_faults(text: str, path: Path) -> Iterator[Fault]:
+    """A text in place of a chunkable attribute's values which a template has made of something else."""
+    kind = rendered_object(text)
+    if kind is not None:
+        wrong = f"is a text that reads as a {kind}, and would be one single value: a template makes such text. {WAYS_OUT}"
+    else:
+        wrong = rendered_wrongly(text) if text else None  # an empty one counts as absent, as in sosw
+    if wrong:
+        yield Fault(dotted(path), f"{wrong}. If the text itself is the value, put it into a list: [{excerpt(text)}]")
 
 
 def _flag_faults(job: dict[str, Any], attributes: Sequence[Attribute], path: Path, found: list[str]) -> Iterator[Fault]:

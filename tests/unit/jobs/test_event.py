@@ -104,7 +104,14 @@ def test_an_empty_job_is_refused(empty: Any) -> None:
     ("event", "path", "problem"),
     [
         ('{"a": }', "", "the job is not valid JSON (Expecting value: line 1 column 7 (char 6))"),
-        ({"job": "{'a': 1}"}, "job", "is not valid JSON ("),
+        ({"job": "{'a': 1}"}, "job", "is the text of a Python dict, not JSON: a template makes such text of an object"),
+        ("{'day': datetime.date(2026, 3, 2)}", "", "the job is the text of a Python dict, not JSON"),
+        ("LazyXComSequence([3 items])", "", "the job is the text of a Python object, not JSON"),
+        ("<generator object job at 0x7f0>", "", "the job is the text of a Python object, not JSON"),
+        ("None", "", 'the job is the text "None": the template found no value'),
+        (" ", "", "the job is an empty text: the template found no value"),
+        ("{{ dag_run.conf['job'] }}", "", "the job has a template that was not rendered"),
+        ('{"words": {{ words }}}', "", "the job has a template that was not rendered"),
         (b"\xff", "", "the job is not valid JSON ("),
         ("[" * 100_000, "", "the job is not valid JSON ("),
         ("[1]", "", "the job must be an object (a dict, or its JSON), not list"),
@@ -156,3 +163,9 @@ def test_a_name_is_itself(name: str, qualifier: str) -> None:
 def test_partial_arns_and_blanks(partial: str) -> None:
     """Lambda's partial ARNs are read as well; blanks around it do not count."""
     assert "puller" == function_name(partial)
+
+
+def test_the_text_of_a_python_object_is_refused_with_the_three_ways_out() -> None:
+    """A template, a rendered native object, an XComArg."""
+    (fault,) = faults_of(str({"period": "yesterday", "words": ["a"]}))
+    assert all(way in fault.problem for way in ("| tojson", "render_template_as_native_obj=True", "XComArg"))
