@@ -99,7 +99,8 @@ def _text_faults(text: str, path: Path) -> Iterator[Fault]:
     """A text in place of a chunkable attribute's values which a template has made of something else."""
     kind = rendered_object(text)
     if kind is not None:
-        wrong = f"is a text that reads as a {kind}, and would be one single value: a template makes such text. {WAYS_OUT}"
+        wrong = f"is a text that reads as a {kind}, and would be one single value"
+        wrong += f": a template makes such text. {WAYS_OUT}"
     else:
         wrong = rendered_wrongly(text) if text else None  # an empty one counts as absent, as in sosw
     if wrong:

@@ -37,8 +37,8 @@ def rendered_wrongly(text: str) -> str | None:
         return "is an empty text: the template found no value. Fix: correct the expression, or what it reads"
     if stripped in ("None", "Undefined"):
         return (
-            f'is the text "{stripped}": the template found no value. Fix: correct the expression; an XCom is missing if '
-            f"its Airflow task failed, was skipped, or has not run"
+            f'is the text "{stripped}": the template found no value. Fix: correct the expression; an XCom is missing '
+            f"if its Airflow task failed, was skipped, or has not run"
         )
     kind = rendered_object(stripped)
     if kind is not None and not _is_json(stripped):
