@@ -98,11 +98,9 @@ def excerpt(value: object) -> str:
 def _text_faults(text: str, path: Path) -> Iterator[Fault]:
     """A text in place of a chunkable attribute's values which a template has made of something else."""
     kind = rendered_object(text)
+    wrong = rendered_wrongly(text) if text else None  # an empty one counts as absent, as in sosw
     if kind is not None:
-        wrong = f"is a text that reads as a {kind}, and would be one single value"
-        wrong += f": a template makes such text. {WAYS_OUT}"
-    else:
-        wrong = rendered_wrongly(text) if text else None  # an empty one counts as absent, as in sosw
+        wrong = f"is a text that reads as a {kind}, and would be one single value: a template makes it. {WAYS_OUT}"
     if wrong:
         yield Fault(dotted(path), f"{wrong}. If the text itself is the value, put it into a list: [{excerpt(text)}]")
 
