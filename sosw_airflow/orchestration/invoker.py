@@ -1,0 +1,88 @@
+"""Invokes a labourer's function for one claimed task, and says what the answer means for the claim."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
+
+from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
+from sosw_airflow.stores.aws_errors import error_code, explain
+
+__all__ = ["Answer", "Outcome", "invoke"]
+
+
+class Outcome(str, Enum):
+    """What became of an invocation."""
+
+    ACCEPTED = "accepted"  # Lambda has the event
+    ANSWERED = "answered"  # a synchronous invocation has ended, well or not
+    REFUSED = "refused"  # not now: throttled, or a fault of Lambda; the claim is given back
+    FAULT = "fault"  # not at all: no function, no permission; the claim is given back, the labourer pauses
+    IMPOSSIBLE = "impossible"  # not this task: its event is too large
+    UNKNOWN = "unknown"  # the answer is lost; the claim stays, and expires if no worker runs
+
+
+@dataclass(frozen=True)
+class Answer:
+    """:ivar error: for the log.  :ivar failed: the function raised.  :ivar response: of a synchronous invocation."""
+
+    outcome: Outcome
+    error: Exception | None = None
+    failed: bool = False
+    response: Any = None
+
+
+_TOO_LARGE = frozenset({"RequestTooLargeException", "RequestEntityTooLargeException", "413"})
+_REFUSED = frozenset(
+    {
+        "TooManyRequestsException",
+        "ThrottlingException",
+        "EC2ThrottledException",
+        "ServiceException",
+        "ResourceNotReadyException",
+    }
+)
+
+
+def invoke(aws_lambda: Any, policy: LabourerPolicy, event: dict[str, Any]) -> Answer:
+    """Send one event. Nothing is raised: each way to fail has an outcome.
+
+    :param aws_lambda: a boto3 Lambda client without repeats of its own: a repeated Invoke runs the task twice.
+    """
+    kind = "Event" if policy.invocation is Invocation.EVENT else "RequestResponse"
+    payload = json.dumps(event).encode()
+    try:
+        reply = aws_lambda.invoke(FunctionName=policy.function, InvocationType=kind, Payload=payload)
+    except (ConnectTimeoutError, EndpointConnectionError) as error:
+        return Answer(Outcome.REFUSED, _explained(error, policy))  # it was never sent
+    except ClientError as error:
+        return Answer(_outcome(error), _explained(error, policy))
+    except BotoCoreError as error:
+        sent = kind == "Event" or error_code(error) not in ("NoCredentialsError", "PartialCredentialsError")
+        return Answer(Outcome.UNKNOWN if sent else Outcome.FAULT, _explained(error, policy))
+    if kind == "Event":
+        return Answer(Outcome.ACCEPTED)
+    return Answer(Outcome.ANSWERED, failed="FunctionError" in reply, response=_document(reply))
+
+
+def _outcome(error: ClientError) -> Outcome:
+    code, status = error_code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _TOO_LARGE or status == 413:
+        return Outcome.IMPOSSIBLE
+    return Outcome.REFUSED if code in _REFUSED or status == 429 or status >= 500 else Outcome.FAULT
+
+
+def _document(reply: dict[str, Any]) -> Any:
+    text = reply["Payload"].read().decode("utf-8", "replace")
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _explained(error: ClientError | BotoCoreError, policy: LabourerPolicy) -> Exception:
+    return explain(error, action="lambda:InvokeFunction", resource=policy.function)

@@ -1,0 +1,149 @@
+"""The lease that makes one orchestrator a labourer's only one: an item of ``sosw_jobs`` (DESIGN.md "Orchestration").
+
+It keeps the *limit* right. Doubles are excluded without it, by the conditions of `transitions`. No two clocks are
+compared: who wants the lease takes it once fence and beat have stood still for the lease's length on its own clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from sosw_airflow.stores.aws_errors import error_code, explained
+
+__all__ = ["LEASE_SECONDS", "Lease"]
+
+#: Seconds without a beat after which another orchestrator may take the lease.
+LEASE_SECONDS = 60.0
+
+#: Share of the lease after which its holder sends the next beat, and after which it claims nothing without one.
+_BEAT_AFTER, _CLAIM_UNTIL = 0.25, 0.75
+
+_RECORD = {"S": "lease"}
+
+
+@dataclass
+class Lease:
+    """The lease of one labourer, wanted or held by one orchestrator. Used by one thread.
+
+    :ivar owner: a name for people and for the comparison of records: host, process, labourer.
+    :ivar seconds: without a beat, after which the lease can be taken.
+    """
+
+    dynamodb: Any
+    table: str
+    labourer_id: str
+    owner: str
+    seconds: float = LEASE_SECONDS
+    clock: Callable[[], float] = time.monotonic
+    holder: str = field(default="", init=False)
+    _fence: int | None = field(default=None, init=False)
+    _beaten_at: float = field(default=float("-inf"), init=False)
+    _seen: tuple[int, int] | None = field(default=None, init=False)
+    _seen_at: float = field(default=0.0, init=False)
+
+    @property
+    def held(self) -> bool:
+        """This orchestrator holds the lease, as far as it knows."""
+        return self._fence is not None
+
+    @property
+    def may_claim(self) -> bool:
+        """The last beat is young enough that nobody else can hold the lease."""
+        return self.held and self.clock() - self._beaten_at < self.seconds * _CLAIM_UNTIL
+
+    def acquire(self) -> bool:
+        """Take, keep or renew the lease. False: another orchestrator holds it, see `holder`.
+
+        :raises SoswError: AWS refuses.
+        """
+        if self.held:
+            return self._beat()
+        item = self._read()
+        if not item:
+            return self._take("attribute_not_exists(job_id)", {}, fence=1)
+        fence, beat = _int(item, "fence"), _int(item, "beat")
+        self.holder = item.get("owner", {}).get("S", "")
+        as_seen = {":fence_seen": _n(fence), ":beat_seen": _n(beat)}
+        if not self.holder:
+            return self._take("fence = :fence_seen AND attribute_not_exists(#owner)", as_seen, fence=fence + 1)
+        if self._seen != (fence, beat):
+            self._seen, self._seen_at = (fence, beat), self.clock()
+            return False
+        if self.clock() - self._seen_at < self.seconds:
+            return False
+        return self._take("fence = :fence_seen AND beat = :beat_seen", as_seen, fence=fence + 1)
+
+    def release(self) -> None:
+        """Let the next orchestrator take it at once. Nothing happens if the lease was lost.
+
+        :raises SoswError: AWS refuses.
+        """
+        if not self.held:
+            return
+        fence, self._fence = self._fence, None
+        self._update("REMOVE #owner", "fence = :fence", {":fence": _n(fence or 0)})
+
+    # -- requests ------------------------------------------------------------------------------------------------------
+
+    def _beat(self) -> bool:
+        begun = self.clock()
+        if begun - self._beaten_at < self.seconds * _BEAT_AFTER:
+            return True
+        if self._update("ADD beat :one", "fence = :fence", {":fence": _n(self._fence or 0), ":one": _n(1)}):
+            self._beaten_at = begun
+            return True
+        self._fence = None
+        self._seen = None
+        return False
+
+    def _take(self, condition: str, values: dict[str, Any], *, fence: int) -> bool:
+        begun = self.clock()
+        # The item outlives every lease; it goes when its table goes. `beat` moves too, so that waiters see the change.
+        taken = self._update(
+            "SET fence = :fence, #owner = :owner ADD beat :one",
+            condition,
+            {":fence": _n(fence), ":owner": {"S": self.owner}, ":one": _n(1), **values},
+        )
+        if taken:
+            self._fence, self._beaten_at, self.holder = fence, begun, self.owner
+        self._seen = None
+        return taken
+
+    def _read(self) -> dict[str, Any]:
+        with explained(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
+            reply = self.dynamodb.get_item(TableName=self.table, Key=self._key(), ConsistentRead=True)
+        return dict(reply.get("Item", {}))
+
+    def _update(self, expression: str, condition: str, values: dict[str, Any]) -> bool:
+        names = {"#owner": "owner"} if "#owner" in expression + condition else {}
+        with explained(action="dynamodb:UpdateItem", resource=self.table, setting="jobs_table"):
+            try:
+                self.dynamodb.update_item(
+                    TableName=self.table,
+                    Key=self._key(),
+                    UpdateExpression=expression,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=values,
+                    **({"ExpressionAttributeNames": names} if names else {}),
+                )
+            except ClientError as error:
+                if error_code(error) == "ConditionalCheckFailedException":
+                    return False
+                raise
+        return True
+
+    def _key(self) -> dict[str, Any]:
+        return {"job_id": {"S": f"orchestrator#{self.labourer_id}"}, "record": _RECORD}
+
+
+def _int(item: dict[str, Any], name: str) -> int:
+    return int(float(item.get(name, {}).get("N", 0)))
+
+
+def _n(value: int) -> dict[str, str]:
+    return {"N": str(value)}

@@ -1,0 +1,210 @@
+"""The settings of a labourer that its orchestration follows, with the names that upstream's configuration has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from sosw_airflow.exceptions import Fault, InvalidConfiguration
+
+__all__ = ["DEFAULT_LIMIT", "HealthMetric", "Invocation", "LabourerPolicy"]
+
+#: Invocations at once for a labourer that names no limit. Upstream means 1 by that (ORCHESTRATION.md 2.2).
+DEFAULT_LIMIT = 10
+
+#: Upstream's comparison names beside the signs that its documentation shows (ORCHESTRATION.md E3).
+_OPERATORS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+_STATISTICS = ("Average", "Maximum", "Minimum", "Sum", "SampleCount")
+
+
+class Invocation(str, Enum):
+    """How a labourer's function is invoked."""
+
+    EVENT = "event"  # asynchronously; the worker or a destination reports to the assistant
+    REQUEST = "request"  # synchronously; the orchestrator stores the answer itself
+
+
+@dataclass(frozen=True)
+class HealthMetric:
+    """A CloudWatch metric, and the health that its value means (ORCHESTRATION.md 9).
+
+    :ivar arguments: of GetMetricStatistics: ``Namespace``, ``MetricName``, ``Dimensions``.
+    :ivar statistic: one of ``Average``, ``Maximum``, ``Minimum``, ``Sum``, ``SampleCount``.
+    :ivar comparison: ``<``, ``<=``, ``>`` or ``>=``.
+    :ivar feelings: pairs of health (4 is best) and threshold, from the best health to the worst.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+    statistic: str
+    comparison: str
+    feelings: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class LabourerPolicy:
+    """What the orchestration of one labourer follows. Build it with `of`, which checks.
+
+    :ivar function: name or ARN of the Lambda function.
+    :ivar limit: invocations at once; 0 pauses the labourer.
+    :ivar max_attempts: invocations of one task before it is closed as failed.
+    :ivar expiry: seconds after which an invoked task counts as lost; None derives them from the function.
+    :ivar retry_delay: seconds before the second attempt; each later one waits ``retry_factor`` times longer.
+    :ivar per_minute: invocations a minute, None for no limit.
+    :ivar upstream_scavenger: upstream's Scavenger archives, expires and retries; the orchestrator leaves that to it.
+    :ivar limit_is_default: the labourer names no limit.
+    """
+
+    labourer_id: str
+    function: str
+    limit: int = DEFAULT_LIMIT
+    max_attempts: int = 3
+    expiry: float | None = None
+    retry_delay: float = 30.0
+    retry_factor: float = 2.0
+    per_minute: int | None = None
+    invocation: Invocation = Invocation.EVENT
+    health_metrics: tuple[HealthMetric, ...] = field(default=())
+    coefficients: Mapping[int, float] = field(default_factory=lambda: dict(_COEFFICIENTS))
+    upstream_scavenger: bool = False
+    limit_is_default: bool = False
+
+    @classmethod
+    def of(cls, labourer_id: str, settings: Mapping[str, Any], *, default_limit: int = DEFAULT_LIMIT) -> LabourerPolicy:
+        """The policy that a labourer's settings describe. Settings of other programs are ignored.
+
+        :param default_limit: invocations at once where the settings name no limit.
+        :raises InvalidConfiguration: names each faulty setting.
+        """
+        reader = _Reader(f"labourer {labourer_id}", settings)
+        limit = reader.whole("max_simultaneous_invocations", None, least=0)
+        duration, cooldown = reader.number("duration", None), reader.number("cooldown", 0.0)
+        delay, factor = reader.retry_delay()
+        policy = cls(
+            labourer_id=labourer_id,
+            function=str(settings.get("arn") or labourer_id),
+            limit=default_limit if limit is None else limit,
+            max_attempts=reader.whole("max_attempts", 3, least=1) or 3,
+            expiry=reader.number("expiry", None) or (duration + (cooldown or 0.0) if duration else None),
+            retry_delay=delay,
+            retry_factor=factor,
+            per_minute=reader.whole("max_invocations_per_minute", None, least=1),
+            invocation=reader.choice("invocation", Invocation, Invocation.EVENT),
+            health_metrics=tuple(reader.health_metrics()),
+            upstream_scavenger=reader.scavenger(),
+            limit_is_default=limit is None,
+        )
+        if reader.faults:
+            raise InvalidConfiguration(reader.faults)
+        return policy
+
+    def retry_after(self, attempts: int) -> float:
+        """Seconds that a task waits after this many attempts."""
+        return float(self.retry_delay * self.retry_factor ** max(attempts - 1, 0))
+
+
+#: Upstream's share of the limit for each health (ORCHESTRATION.md 2.2).
+_COEFFICIENTS = {0: 0.0, 1: 0.0, 2: 0.5, 3: 0.75, 4: 1.0}
+
+
+class _Reader:
+    """Reads settings one by one and collects the faults."""
+
+    def __init__(self, where: str, settings: Mapping[str, Any]) -> None:
+        self._where, self._settings = where, settings
+        self.faults: list[Fault] = []
+
+    def whole(self, name: str, default: int | None, *, least: int) -> int | None:
+        """A whole number, also as its digits."""
+        value = self._settings.get(name)
+        if value is None or value == "":
+            return default
+        if isinstance(value, str) and value.strip().isdigit():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 1_000_000:
+            self._fault(name, f"must be a whole number from {least:,} to 1,000,000, not {value!r}")
+            return default
+        return value
+
+    def number(self, name: str, default: float | None) -> float | None:
+        """A number of seconds above 0, also as text."""
+        value = self._settings.get(name)
+        if value is None or value == "":
+            return default
+        try:
+            seconds = float("nan") if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError, OverflowError):
+            seconds = float("nan")
+        if not 0 <= seconds <= 31_536_000:
+            self._fault(name, f"must be a number of seconds, at most a year, not {value!r}")
+            return default
+        return seconds
+
+    def choice(self, name: str, kind: type[Invocation], default: Invocation) -> Invocation:
+        """One of the values of an enumeration."""
+        value = self._settings.get(name) or default.value
+        try:
+            return kind(value)
+        except ValueError:
+            self._fault(name, f"must be {' or '.join(repr(each.value) for each in kind)}, not {value!r}")
+            return default
+
+    def retry_delay(self) -> tuple[float, float]:
+        """Seconds and factor: a number of seconds, or ``{"seconds": 30, "factor": 2}``."""
+        value = self._settings.get("retry_delay")
+        if isinstance(value, Mapping):
+            inner = _Reader(self._where, value)
+            seconds, factor = inner.number("seconds", 30.0), inner.number("factor", 2.0)
+            self.faults += [Fault(f"{fault.path}", f"retry_delay: {fault.problem}") for fault in inner.faults]
+            return seconds or 0.0, factor or 1.0
+        seconds = self.number("retry_delay", 30.0)
+        return (30.0 if seconds is None else seconds), 2.0
+
+    def scavenger(self) -> bool:
+        """Whether upstream's Scavenger keeps its work."""
+        value = self._settings.get("scavenger")
+        if value in (None, "", "airflow", "upstream"):
+            return value == "upstream"
+        self._fault("scavenger", f"must be 'airflow' or 'upstream', not {value!r}")
+        return False
+
+    def health_metrics(self) -> list[HealthMetric]:
+        """Upstream's ``health_metrics``: ``{name: {details, feelings, feeling_comparison_operator}}``."""
+        document = self._settings.get("health_metrics") or {}
+        if not isinstance(document, Mapping):
+            self._fault("health_metrics", f"must be an object of metrics, not {document!r}")
+            return []
+        return [each for name, metric in document.items() if (each := self._metric(str(name), metric)) is not None]
+
+    def _metric(self, name: str, metric: Any) -> HealthMetric | None:
+        where = f"health_metrics.{name}"
+        if not isinstance(metric, Mapping) or not isinstance(metric.get("details"), Mapping):
+            self._fault(where, "must be an object with details (Namespace, MetricName) and feelings")
+            return None
+        details = dict(metric["details"])
+        details.setdefault("MetricName", details.pop("Name", None))  # as upstream's documentation has it
+        statistics = details.pop("Statistics", None) or ["Average"]
+        statistic = statistics if isinstance(statistics, str) else next(iter(statistics), "Average")
+        comparison = _OPERATORS.get(str(metric.get("feeling_comparison_operator", "<=")))
+        feelings = metric.get("feelings")
+        try:
+            pairs = tuple(
+                sorted(((int(health), float(target)) for health, target in dict(feelings or {}).items()), reverse=True)
+            )
+        except (TypeError, ValueError):
+            pairs = ()
+        missing = [each for each in ("Namespace", "MetricName") if not details.get(each)]
+        if missing or comparison is None or not pairs or statistic not in _STATISTICS:
+            self._fault(
+                where,
+                "needs details with Namespace and MetricName, feelings as {health: threshold}, one of the comparisons "
+                f"{', '.join(_OPERATORS)}, and one of the statistics {', '.join(_STATISTICS)}",
+            )
+            return None
+        kept = {key: details[key] for key in ("Namespace", "MetricName", "Dimensions") if details.get(key)}
+        return HealthMetric(name, kept, statistic, comparison, pairs)
+
+    def _fault(self, name: str, problem: str) -> None:
+        self.faults.append(Fault(f"{self._where}.{name}", problem))

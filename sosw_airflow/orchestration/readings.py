@@ -1,0 +1,141 @@
+"""What a turn reads of one labourer: its invoked rows, the head of its queue, retries that are due, function, health."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from sosw_airflow.exceptions import AccessDenied
+from sosw_airflow.orchestration.expiry import FunctionFacts
+from sosw_airflow.orchestration.policy import HealthMetric
+from sosw_airflow.orchestration.task_rows import TaskRow, row_of
+from sosw_airflow.stores.aws_errors import error_code, explained, member
+from sosw_airflow.stores.tables import TableNames
+
+__all__ = ["LabourerRows", "function_facts", "metric_value"]
+
+#: Seconds over which a health metric is read (upstream's ``MetricAggregationTimeSlice``).
+_METRIC_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class LabourerRows:
+    """The rows of one labourer.
+
+    :ivar dynamodb: a boto3 DynamoDB client.
+    """
+
+    dynamodb: Any
+    tables: TableNames
+    labourer_id: str
+
+    def invoked(self, *, now: int) -> list[TaskRow]:
+        """All invoked rows: at work, completed, failed, expired. As many as the limit allows and the last turn left."""
+        return list(self._index("greenfield > :now", {":now": {"N": str(now)}}))
+
+    def head(self, *, now: int, rows: int) -> list[TaskRow]:
+        """The first rows of the queue."""
+        if rows <= 0:
+            return []
+        return list(self._index("greenfield <= :now", {":now": {"N": str(now)}}, rows=rows))
+
+    def any_left(self) -> bool:
+        """Whether the labourer has a row at all, queued, invoked or waiting for a retry: two requests at most."""
+        if next(self._index("greenfield > :least", {":least": {"N": "-1e100"}}, rows=1), None) is not None:
+            return True
+        values = {":least": {"N": "0"}}
+        condition = "labourer_id = :labourer AND desired_launch_time >= :least"
+        tables = self.tables
+        waiting = self._query(
+            tables.retry_tasks_table, tables.retry_tasks_index, condition, values, setting="retry_tasks_table", rows=1
+        )
+        return next(waiting, None) is not None
+
+    def due_retries(self, *, now: int, rows: int) -> list[TaskRow]:
+        """Rows of the retry table whose time has come, the longest wait first."""
+        if rows <= 0:
+            return []
+        condition = "labourer_id = :labourer AND desired_launch_time <= :now"
+        return list(
+            self._query(
+                self.tables.retry_tasks_table,
+                self.tables.retry_tasks_index,
+                condition,
+                {":now": {"N": str(now)}},
+                setting="retry_tasks_table",
+                rows=rows,
+            )
+        )
+
+    def _index(self, condition: str, values: dict[str, Any], *, rows: int | None = None) -> Iterator[TaskRow]:
+        return self._query(
+            self.tables.tasks_table,
+            self.tables.index_greenfield,
+            f"labourer_id = :labourer AND {condition}",
+            values,
+            setting="index_greenfield",
+            rows=rows,
+        )
+
+    def _query(
+        self, table: str, index: str, condition: str, values: dict[str, Any], *, setting: str, rows: int | None = None
+    ) -> Iterator[TaskRow]:
+        query: dict[str, Any] = {
+            "TableName": table,
+            "IndexName": index,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": {":labourer": {"S": self.labourer_id}, **values},
+        }
+        left = rows
+        while left is None or left > 0:
+            if left is not None:
+                query["Limit"] = left
+            with explained(action="dynamodb:Query", resource=f"{table}/index/{index}", setting=setting):
+                reply = self.dynamodb.query(**query)
+            items = member(reply, "Items", action="dynamodb:Query")
+            yield from map(row_of, items)
+            if "LastEvaluatedKey" not in reply:
+                return
+            query["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+            left = None if left is None else left - len(items)
+
+
+def function_facts(aws_lambda: Any, function: str) -> FunctionFacts:
+    """What decides when a task counts as lost.
+
+    :raises AwsFault: the function does not exist or cannot be read.
+    """
+    with explained(action="lambda:GetFunctionConfiguration", resource=function):
+        timeout = int(aws_lambda.get_function_configuration(FunctionName=function)["Timeout"])
+    try:
+        with explained(action="lambda:GetFunctionEventInvokeConfig", resource=function):
+            reply = _event_config(aws_lambda, function)
+    except AccessDenied:
+        return FunctionFacts(timeout)  # Lambda's defaults: the longest, so nothing is expired too soon
+    return FunctionFacts(timeout, reply.get("MaximumEventAgeInSeconds"), reply.get("MaximumRetryAttempts"))
+
+
+def metric_value(cloudwatch: Any, metric: HealthMetric, *, now: float) -> float | None:
+    """The latest value of a health metric, None without data points."""
+    from datetime import datetime, timezone
+
+    end = datetime.fromtimestamp(now, tz=timezone.utc)
+    start = datetime.fromtimestamp(now - _METRIC_SECONDS, tz=timezone.utc)
+    with explained(action="cloudwatch:GetMetricStatistics", resource=metric.name):
+        reply = cloudwatch.get_metric_statistics(
+            **metric.arguments, StartTime=start, EndTime=end, Period=_METRIC_SECONDS, Statistics=[metric.statistic]
+        )
+    points = sorted(reply.get("Datapoints", ()), key=lambda each: each["Timestamp"])
+    return float(points[-1][metric.statistic]) if points else None
+
+
+def _event_config(aws_lambda: Any, function: str) -> dict[str, Any]:
+    try:
+        return dict(aws_lambda.get_function_event_invoke_config(FunctionName=function))
+    except ClientError as error:
+        if error_code(error) == "ResourceNotFoundException":
+            return {}  # none was set: Lambda's defaults hold
+        raise

@@ -1,0 +1,101 @@
+"""Rows of ``sosw_tasks`` and ``sosw_retry_tasks`` as the orchestration reads them. Pure; a faulty row raises nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["INVOCATION_DELTA", "TaskRow", "event_of", "row_of"]
+
+#: Seconds that an invocation adds to the present for the row's greenfield (SOSW.md 9).
+INVOCATION_DELTA = 31_557_600
+
+Item = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """One row.
+
+    :ivar item: as DynamoDB has it.
+    :ivar greenfield: below now = queued, above = invoked.
+    :ivar attempts: invocations so far.
+    :ivar completed: a worker has reported its end.
+    :ivar failed: a worker has reported the failure of this very attempt.
+    :ivar fault: why the row cannot be invoked; empty if it can (ORCHESTRATION.md E20).
+    """
+
+    item: Item
+    task_id: str
+    labourer_id: str
+    greenfield: int
+    attempts: int
+    completed: bool
+    failed: bool
+    fault: str = ""
+
+    @property
+    def invoked_at(self) -> int:
+        """Seconds since 1970 of the last invocation, of a row that is invoked."""
+        return self.greenfield - INVOCATION_DELTA
+
+
+def row_of(item: Item) -> TaskRow:
+    """The row that an item is, whatever its attributes are."""
+    greenfield, attempts = _number(item, "greenfield"), _number(item, "attempts")
+    return TaskRow(
+        item=item,
+        task_id=str(item.get("task_id", {}).get("S", "")),
+        labourer_id=str(item.get("labourer_id", {}).get("S", "")),
+        greenfield=greenfield or 0,
+        attempts=attempts or 0,
+        completed="completed_at" in item,
+        failed="failed_attempt" in item and _number(item, "failed_attempt") == attempts,
+        fault=_fault(item, attempts),
+    )
+
+
+def event_of(row: TaskRow) -> dict[str, Any]:
+    """The event that the worker gets: the payload with the row's attributes beside it, as upstream has it (SOSW.md 8).
+
+    ``attempts`` is the number before this invocation, so 0 for the first one (ORCHESTRATION.md 5.2).
+    """
+    payload = json.loads(row.item["payload"]["S"])
+    beside = {
+        "task_id": row.task_id,
+        "labourer_id": row.labourer_id,
+        "created_at": _plain(row.item["created_at"]["N"]),
+        "greenfield": row.greenfield,
+        "attempts": row.attempts,
+    }
+    return {**payload, **beside}
+
+
+def _fault(item: Item, attempts: int | None) -> str:
+    if attempts is None:
+        return "attempts is not a whole number"
+    if "N" not in item.get("created_at", {}):
+        return "created_at is not a number"
+    text = item.get("payload", {}).get("S")
+    if not isinstance(text, str):
+        return "payload is not a text"
+    try:
+        payload = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return f"payload is not valid JSON ({error})"
+    return "" if isinstance(payload, dict) else "payload is not a JSON object"
+
+
+def _number(item: Item, name: str) -> int | None:
+    try:
+        value = float(item[name]["N"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return int(value) if value == int(value) else None
+
+
+def _plain(number: str) -> int | float:
+    value = float(number)
+    return int(value) if value.is_integer() else value

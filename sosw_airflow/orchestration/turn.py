@@ -1,0 +1,351 @@
+"""One labourer's orchestration, turn by turn: read, decide, carry out.
+
+`LabourerOrchestration` keeps what lasts between turns: the lease, the pace, own claims that the index does not show
+yet. The rows say everything else, so a turn continues wherever another process has stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from sosw_airflow.exceptions import SoswError
+from sosw_airflow.orchestration import assistant
+from sosw_airflow.orchestration.decisions import (
+    Decision,
+    Step,
+    for_invoked,
+    for_queued,
+    for_retries,
+    running,
+    share_for_retries,
+)
+from sosw_airflow.orchestration.expiry import expiry_seconds
+from sosw_airflow.orchestration.health import BEST, health_of, limit_for
+from sosw_airflow.orchestration.invoker import Answer, Outcome, invoke
+from sosw_airflow.orchestration.lease import Lease
+from sosw_airflow.orchestration.pace import InvocationPace
+from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
+from sosw_airflow.orchestration.readings import LabourerRows, function_facts, metric_value
+from sosw_airflow.orchestration.task_rows import TaskRow, event_of
+from sosw_airflow.orchestration.transitions import Transitions
+from sosw_airflow.stores.tables import TableNames
+
+__all__ = ["Clients", "LabourerOrchestration", "TurnReport"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds that an index may lag: own claims and closings count on for that long.
+_LAG = 10.0
+
+#: Seconds between two readings of the function's settings, of its metrics, of the retry table.
+_FACTS_EVERY, _HEALTH_EVERY, _RETRIES_EVERY = 300.0, 60.0, 5.0
+
+#: Seconds that a labourer with a fault pauses: the first time, and at most after doubling.
+_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
+
+#: Greenfield of the head of an empty queue, as upstream has it.
+_EMPTY_HEAD = 1000
+
+#: Rows of the queue that one turn reads at most.
+_MOST_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The boto3 clients of an orchestrator, safe for threads.
+
+    :ivar dynamodb: with botocore's repeats, for readings and batches.
+    :ivar dynamodb_once: without repeats, for transitions.
+    :ivar aws_lambda: with repeats, for the function's settings.
+    :ivar aws_lambda_once: without repeats, for invocations; its read time-out is above the function's.
+    :ivar cloudwatch: for health metrics, None if no labourer has any.
+    """
+
+    dynamodb: Any
+    dynamodb_once: Any
+    aws_lambda: Any
+    aws_lambda_once: Any
+    cloudwatch: Any = None
+
+
+@dataclass
+class TurnReport:
+    """What one turn met and did.
+
+    :ivar limit: invocations at once that were allowed.  :ivar running: tasks at work after the turn.
+    :ivar idle: the labourer has no row at all: queued, invoked, waiting for a retry.
+    :ivar holder: another orchestrator that holds the lease; empty if this one does, or nobody needs it.
+    :ivar paused: why the labourer pauses; empty if it does not.
+    """
+
+    labourer_id: str
+    limit: int = 0
+    running: int = 0
+    invoked: int = 0
+    refused: int = 0
+    completed: int = 0
+    failed: int = 0
+    retried: int = 0
+    requeued: int = 0
+    idle: bool = False
+    holder: str = ""
+    paused: str = ""
+
+    @property
+    def moved(self) -> int:
+        """Transitions that the turn carried out."""
+        return self.invoked + self.completed + self.failed + self.retried + self.requeued
+
+
+@dataclass
+class LabourerOrchestration:
+    """Turns of one labourer. Used by one thread at a time.
+
+    :ivar workers: threads for claims and event invocations, shared by all labourers.
+    :ivar requests: threads for synchronous invocations, None if the labourer is invoked by event.
+    :ivar clock: the present, in seconds since 1970.
+    """
+
+    policy: LabourerPolicy
+    clients: Clients
+    tables: TableNames
+    owner: str
+    workers: Executor
+    requests: Executor | None = None
+    clock: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+
+    pace: InvocationPace = field(default_factory=InvocationPace, init=False)
+    _claims: dict[str, float] = field(default_factory=dict, init=False)
+    _closed: dict[str, float] = field(default_factory=dict, init=False)
+    _expiry: tuple[float, float] = field(default=(float("-inf"), 0.0), init=False)
+    _health: tuple[float, int] = field(default=(float("-inf"), BEST), init=False)
+    _retries_at: float = field(default=float("-inf"), init=False)
+    _paused: tuple[float, float, str] = field(default=(float("-inf"), _PAUSE, ""), init=False)
+
+    def __post_init__(self) -> None:
+        self.lease = Lease(
+            self.clients.dynamodb, self.tables.jobs_table, self.policy.labourer_id, self.owner, clock=self.monotonic
+        )
+        self._rows = LabourerRows(self.clients.dynamodb, self.tables, self.policy.labourer_id)
+        self._transitions = Transitions(self.clients.dynamodb_once, self.tables, self.owner)
+        self._batches = Transitions(self.clients.dynamodb, self.tables, self.owner)
+
+    def turn(self) -> TurnReport:
+        """Take one turn. A fault of the labourer pauses it, with back-off; the report says why. Nothing is raised."""
+        report = TurnReport(self.policy.labourer_id)
+        until, pause, reason = self._paused
+        if self.monotonic() < until:
+            report.paused = reason
+            return report
+        try:
+            self._turn(report)
+        except SoswError as error:
+            self._pause(report, pause, error)
+        else:
+            if not report.paused:
+                self._paused = (float("-inf"), _PAUSE, "")
+        return report
+
+    def release(self) -> None:
+        """Give the lease to the next orchestrator. A fault is logged: the lease then runs out by itself."""
+        try:
+            self.lease.release()
+        except SoswError as error:
+            log.warning("The lease of the labourer %s could not be released: %s", self.policy.labourer_id, error)
+
+    # -- a turn --------------------------------------------------------------------------------------------------------
+
+    def _turn(self, report: TurnReport) -> None:
+        if not self.lease.held and not self._rows.any_left():
+            report.idle = True
+            return
+        if not self.lease.acquire():
+            report.holder = self.lease.holder
+            return
+        now, expiry = self.clock(), self._expiry_seconds()
+        invoked = [row for row in self._rows.invoked(now=int(now)) if row.task_id not in self._forget(self._closed)]
+        self._close(list(for_invoked(invoked, self.policy, now=now, expiry=expiry)), report, now)
+        report.limit = self.pace.allowed(limit_for(self.policy.limit, self._health_now(), self.policy.coefficients))
+        report.running = running(invoked, self._forget(self._claims), now=now, expiry=expiry)
+        free = self._free(report, now)
+        self._requeue(free, report, now)
+        head = self._rows.head(now=int(now), rows=min(_MOST_ROWS, free + len(self._claims) if free else 0))
+        decisions = list(for_queued(head, self.policy, free=free, own_claims=self._claims))
+        self._close([each for each in decisions if each.step is not Step.CLAIM], report, now)
+        self._invoke([each.row for each in decisions if each.step is Step.CLAIM], report, now)
+        self.pace.after_turn(refused=report.refused, completed=report.completed, failed=report.failed + report.retried)
+        if not (report.moved or invoked or head) and not self._rows.any_left():
+            report.idle = True
+            self.lease.release()
+
+    def _free(self, report: TurnReport, now: float) -> int:
+        """Invocations that this turn may add."""
+        if not self.lease.may_claim:
+            return 0
+        free = max(0, report.limit - report.running)
+        left = self.pace.free_this_minute(self.policy.per_minute, now)
+        return free if left is None else min(free, left)
+
+    def _close(self, decisions: list[Decision], report: TurnReport, now: float) -> None:
+        """Carry out what ends an attempt: completed, to be retried, failed for good."""
+        completed = [each.row for each in decisions if each.step is Step.COMPLETE]
+        self._batches.complete(completed, now=int(now))
+        report.completed += len(completed)
+        self._ended(completed)
+        for done, decision in self.workers.map(lambda each: (self._end_attempt(each, now), each), decisions):
+            if done is None:
+                continue
+            report.retried += decision.step is Step.RETRY
+            report.failed += decision.step is Step.FAIL
+            self._ended([decision.row])
+            log.log(
+                logging.WARNING if decision.step is Step.FAIL else logging.INFO,
+                "Task %s of %s: %s.",
+                decision.row.task_id,
+                self.policy.labourer_id,
+                decision.reason,
+            )
+
+    def _end_attempt(self, decision: Decision, now: float) -> bool | None:
+        """True: done. None: nothing to do here, or another process was faster."""
+        row = decision.row
+        if decision.step is Step.RETRY:
+            launch_at = int(now + self.policy.retry_after(row.attempts))
+            return self._transitions.retry(row, launch_at=launch_at) or None
+        if decision.step is Step.FAIL:
+            return self._transitions.fail(row, now=int(now), reason=decision.reason) or None
+        return None
+
+    def _requeue(self, free: int, report: TurnReport, now: float) -> None:
+        """Bring back retries that are due, at the head of the queue."""
+        if self.policy.upstream_scavenger or self.monotonic() - self._retries_at < _RETRIES_EVERY:
+            return
+        due = self._rows.due_retries(now=int(now), rows=share_for_retries(free))
+        if not due:
+            self._retries_at = self.monotonic()
+            return
+        head = self._rows.head(now=int(now), rows=1)
+        places = count(min(head[0].greenfield if head else _EMPTY_HEAD, _EMPTY_HEAD) - 1, -1)
+        for decision in for_retries(due, free=free):
+            if decision.step is Step.COMPLETE:
+                report.completed += self._transitions.complete_retry(decision.row, now=int(now))
+            else:
+                report.requeued += self._transitions.requeue(decision.row, greenfield=next(places), now=int(now))
+
+    # -- claims and invocations ----------------------------------------------------------------------------------------
+
+    def _invoke(self, rows: list[TaskRow], report: TurnReport, now: float) -> None:
+        """Claim and invoke, several at once; an invocation starts as soon as its claim is made."""
+        for answer in self.workers.map(lambda row: self._claim_and_invoke(row, int(now)), rows):
+            if answer is None:
+                continue
+            if answer.outcome is Outcome.REFUSED:
+                report.refused += 1
+            elif answer.outcome is Outcome.FAULT:
+                self._pause(report, self._paused[1], answer.error)
+            else:
+                report.invoked += 1
+                report.running += 1
+                self.pace.invoked(now)
+            if answer.error is not None and answer.outcome is not Outcome.FAULT:
+                log.warning("Invoking %s: %s (%s)", self.policy.labourer_id, answer.error, answer.outcome.value)
+
+    def _claim_and_invoke(self, row: TaskRow, now: int) -> Answer | None:
+        if not self.lease.may_claim:
+            return None
+        claimed = self._transitions.claim(row, now=now)
+        if claimed is None:
+            return None
+        self._claims[row.task_id] = self.monotonic()
+        event = event_of(row)
+        if self.policy.invocation is Invocation.REQUEST and self.requests is not None:
+            self.requests.submit(self._request, claimed, event)
+            return Answer(Outcome.ACCEPTED)
+        return self._settle(claimed, invoke(self.clients.aws_lambda_once, self.policy, event))
+
+    def _settle(self, claimed: TaskRow, answer: Answer) -> Answer:
+        """Do with a claim what the answer of Lambda means."""
+        if answer.outcome in (Outcome.REFUSED, Outcome.FAULT):
+            self._transitions.give_back(claimed)
+            self._claims.pop(claimed.task_id, None)
+        elif answer.outcome is Outcome.IMPOSSIBLE:
+            self._transitions.fail(claimed, now=int(self.clock()), reason=f"it cannot be invoked: {answer.error}")
+            self._ended([claimed])
+        return answer
+
+    def _request(self, claimed: TaskRow, event: dict[str, Any]) -> None:
+        """Invoke synchronously and store the answer, in a thread of its own."""
+        try:
+            answer = self._settle(claimed, invoke(self.clients.aws_lambda_once, self.policy, event))
+            if answer.outcome is Outcome.ANSWERED:
+                attributes = assistant.error_of if answer.failed else assistant.result_of
+                report = {
+                    "task_id": claimed.task_id,
+                    "ok": not answer.failed,
+                    "attempt": claimed.attempts,
+                    "labourer_id": claimed.labourer_id,
+                    "attributes": attributes(answer.response),
+                }
+                assistant.mark(
+                    self.clients.dynamodb,
+                    report,
+                    now=int(self.clock()),
+                    tasks_table=self.tables.tasks_table,
+                    retry_tasks_table=self.tables.retry_tasks_table,
+                )
+            elif answer.error is not None:
+                log.warning("Invoking %s: %s (%s)", self.policy.labourer_id, answer.error, answer.outcome.value)
+        except Exception:
+            # The row stays claimed and expires: nothing is lost.
+            log.exception(
+                "The answer for task %s could not be stored; it is retried after its expiry.", claimed.task_id
+            )
+
+    # -- what lasts between turns ----------------------------------------------------------------------------------------
+
+    def _ended(self, rows: Iterable[TaskRow]) -> None:
+        for row in rows:
+            self._claims.pop(row.task_id, None)
+            self._closed[row.task_id] = self.monotonic()
+
+    def _forget(self, recent: dict[str, float]) -> dict[str, float]:
+        """Drop what is older than an index can lag, and return the rest."""
+        oldest = self.monotonic() - _LAG
+        for task_id in [task_id for task_id, at in recent.items() if at < oldest]:
+            recent.pop(task_id, None)
+        return recent
+
+    def _expiry_seconds(self) -> float:
+        if self.policy.expiry is not None:
+            return self.policy.expiry
+        read_at, seconds = self._expiry
+        if self.monotonic() - read_at >= _FACTS_EVERY:
+            facts = function_facts(self.clients.aws_lambda, self.policy.function)
+            seconds = expiry_seconds(facts, asynchronous=self.policy.invocation is Invocation.EVENT)
+            self._expiry = (self.monotonic(), seconds)
+        return seconds
+
+    def _health_now(self) -> int:
+        metrics = self.policy.health_metrics
+        read_at, health = self._health
+        if metrics and self.clients.cloudwatch is not None and self.monotonic() - read_at >= _HEALTH_EVERY:
+            now = self.clock()
+            health = health_of(
+                metrics, {each.name: metric_value(self.clients.cloudwatch, each, now=now) for each in metrics}
+            )
+            self._health = (self.monotonic(), health)
+        return health
+
+    def _pause(self, report: TurnReport, seconds: float, error: Exception | None) -> None:
+        report.paused = str(error)
+        self._paused = (self.monotonic() + seconds, min(2 * seconds, _LONGEST_PAUSE), report.paused)
+        log.warning(
+            "The labourer %s pauses for %.0f s; others continue. %s", self.policy.labourer_id, seconds, report.paused
+        )
