@@ -1,4 +1,4 @@
-"""When an invoked task counts as lost: a pure rule from the function's own settings (DESIGN.md "Orchestration", E19)."""
+"""When an invoked task counts as lost: a rule of the function's own settings (ORCHESTRATION.md E19). Pure."""
 
 from __future__ import annotations
 

@@ -14,6 +14,9 @@ __all__ = ["DEFAULT_LIMIT", "HealthMetric", "Invocation", "LabourerPolicy"]
 #: Invocations at once for a labourer that names no limit. Upstream means 1 by that (ORCHESTRATION.md 2.2).
 DEFAULT_LIMIT = 10
 
+#: Upstream's share of the limit for each health (ORCHESTRATION.md 2.2).
+_COEFFICIENTS: Mapping[int, float] = {0: 0.0, 1: 0.0, 2: 0.5, 3: 0.75, 4: 1.0}
+
 #: Upstream's comparison names beside the signs that its documentation shows (ORCHESTRATION.md E3).
 _OPERATORS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _STATISTICS = ("Average", "Maximum", "Minimum", "Sum", "SampleCount")
@@ -103,10 +106,6 @@ class LabourerPolicy:
     def retry_after(self, attempts: int) -> float:
         """Seconds that a task waits after this many attempts."""
         return float(self.retry_delay * self.retry_factor ** max(attempts - 1, 0))
-
-
-#: Upstream's share of the limit for each health (ORCHESTRATION.md 2.2).
-_COEFFICIENTS = {0: 0.0, 1: 0.0, 2: 0.5, 3: 0.75, 4: 1.0}
 
 
 class _Reader:

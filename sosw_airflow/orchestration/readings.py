@@ -1,4 +1,4 @@
-"""What a turn reads of one labourer: its invoked rows, the head of its queue, retries that are due, function, health."""
+"""What a turn reads of one labourer: invoked rows, the head of the queue, retries that are due, function, health."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of ``sosw_tasks`` and ``sosw_retry_tasks`` as the orchestration reads them. Pure; a faulty row raises nothing."""
+"""Rows of ``sosw_tasks`` and ``sosw_retry_tasks`` as a turn reads them. Pure; a faulty row raises nothing."""
 
 from __future__ import annotations
 

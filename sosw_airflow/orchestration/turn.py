@@ -308,7 +308,7 @@ class LabourerOrchestration:
                 "The answer for task %s could not be stored; it is retried after its expiry.", claimed.task_id
             )
 
-    # -- what lasts between turns ----------------------------------------------------------------------------------------
+    # -- what lasts between turns --------------------------------------------------------------------------------------
 
     def _ended(self, rows: Iterable[TaskRow]) -> None:
         for row in rows:

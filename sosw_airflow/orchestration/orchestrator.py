@@ -1,0 +1,112 @@
+"""Turns of many labourers side by side, in threads, until there is nothing left to do or the caller stops them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
+from sosw_airflow.orchestration.turn import Clients, LabourerOrchestration, TurnReport
+from sosw_airflow.stores.tables import TableNames
+
+__all__ = ["Orchestrator", "owner_name"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two turns of a labourer with tasks at work, without any movement, beside another holder, and paused.
+_BUSY, _QUIET, _BESIDE = 1.0, 3.0, 5.0
+
+#: Labourers whose turns run at the same time.
+_SIDE_BY_SIDE = 8
+
+
+def owner_name() -> str:
+    """A name for this orchestrator: host, process, and four digits that tell two in one process apart."""
+    return f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:4]}"
+
+
+@dataclass
+class Orchestrator:
+    """Processes the queues of some labourers.
+
+    :ivar policies: one for each labourer.
+    :ivar stop: set it, from a signal's handler or another thread, to end after the turns under way.
+    :ivar concurrency: claims and invocations at the same time, over all labourers.
+    :ivar poll_interval: seconds between two polls of a labourer that has no row.
+    :ivar on_turn: called with each report, in this object's threads.
+    """
+
+    policies: Sequence[LabourerPolicy]
+    clients: Clients
+    tables: TableNames
+    stop: threading.Event = field(default_factory=threading.Event)
+    concurrency: int = 16
+    poll_interval: float = 60.0
+    owner: str = field(default_factory=owner_name)
+    on_turn: Callable[[TurnReport], None] = lambda report: None  # noqa: ARG005
+
+    def run(self, *, until_idle: bool = False, once: bool = False, deadline: float | None = None) -> list[TurnReport]:
+        """Take turns until the caller stops it, and return the last report of each labourer.
+
+        :param until_idle: end when no labourer has a row any more.
+        :param once: end after one turn of each labourer, when its synchronous invocations have ended too.
+        :param deadline: end at this time of the monotonic clock.
+        """
+        due = {policy.labourer_id: 0.0 for policy in self.policies}
+        last: dict[str, TurnReport] = {}
+        requests = sum(policy.limit for policy in self.policies if policy.invocation is Invocation.REQUEST)
+        with (
+            ThreadPoolExecutor(self.concurrency, thread_name_prefix="sosw-invoke") as workers,
+            ThreadPoolExecutor(max(1, requests), thread_name_prefix="sosw-request") as synchronous,
+            ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="sosw-turn") as turns,
+        ):
+            at_work = {
+                policy.labourer_id: LabourerOrchestration(
+                    policy, self.clients, self.tables, self.owner, workers, synchronous
+                )
+                for policy in self.policies
+            }
+            under_way: dict[Future[TurnReport], str] = {}
+            try:
+                while not (self.stop.is_set() or (deadline is not None and time.monotonic() >= deadline)):
+                    for labourer_id in [each for each, at in due.items() if at <= time.monotonic()]:
+                        under_way[turns.submit(at_work[labourer_id].turn)] = labourer_id
+                        due[labourer_id] = float("inf")
+                    done, _ = wait(under_way, timeout=self._patience(due, deadline), return_when=FIRST_COMPLETED)
+                    for future in done:
+                        labourer_id, report = under_way.pop(future), future.result()
+                        last[labourer_id] = report
+                        due[labourer_id] = float("inf") if once else time.monotonic() + self._interval(report)
+                        self.on_turn(report)
+                    everyone = len(last) == len(due) and not under_way
+                    if everyone and (once or (until_idle and all(each.idle for each in last.values()))):
+                        break
+                    if not under_way:
+                        self.stop.wait(self._patience(due, deadline))
+            finally:
+                wait(under_way)
+                for each in at_work.values():
+                    each.release()
+        return list(last.values())
+
+    def _interval(self, report: TurnReport) -> float:
+        """Seconds until the labourer's next turn."""
+        if report.idle:
+            return self.poll_interval
+        if report.holder or report.paused:
+            return _BESIDE
+        return _BUSY if report.moved or report.running else _QUIET
+
+    @staticmethod
+    def _patience(due: dict[str, float], deadline: float | None) -> float:
+        """Seconds until the next turn is due, at most one, so that a stop is seen."""
+        now = time.monotonic()
+        ends = [*due.values(), now + 1.0, *([deadline] if deadline is not None else [])]
+        return max(0.0, min(ends) - now)

@@ -1,0 +1,1 @@
+"""Tests of `sosw_airflow.orchestration` against an emulator."""

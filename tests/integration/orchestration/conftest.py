@@ -1,0 +1,154 @@
+"""A labourer in moto whose function is a stub at the network's edge: it records its events and says what becomes of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+
+from sosw_airflow.orchestration import assistant
+from sosw_airflow.orchestration.policy import LabourerPolicy
+from sosw_airflow.orchestration.turn import Clients, LabourerOrchestration
+from sosw_airflow.stores.tables import TableNames
+from tests.conftest import Aws
+
+LABOURER = "worker"
+NOW = 1_795_431_627.0
+
+#: Status of the answer, its error code if it is one, the body.
+Reply = tuple[int, str, bytes]
+
+
+@dataclass
+class Lambda:
+    """The function of the labourer.
+
+    :ivar events: that it was given.
+    :ivar reply: what Lambda answers to an Invoke; it may raise what botocore raises.
+    """
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    reply: Callable[[dict[str, Any]], Reply] = lambda event: (202, "", b"")  # noqa: ARG005
+    timeout: int = 5
+
+    def answer(self, event_name: str, request: Any, **_: Any) -> AWSResponse:
+        """Answer a request of boto3's Lambda client in the place of AWS."""
+        operation = event_name.rsplit(".", 1)[-1]
+        if operation == "GetFunctionConfiguration":
+            status, code, body = 200, "", json.dumps({"Timeout": self.timeout}).encode()
+        elif operation == "GetFunctionEventInvokeConfig":
+            status, code, body = (
+                200,
+                "",
+                json.dumps({"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}).encode(),
+            )
+        else:
+            event = json.loads(request.body)
+            status, code, body = self.reply(event)
+            if status < 300:
+                self.events.append(event)
+        headers = {"x-amzn-errortype": code} if code else {}
+        if code == "Handled":
+            headers = {"X-Amz-Function-Error": "Unhandled"}
+        raw = BytesIO(body)
+        raw.stream = lambda *_, **__: iter([body])  # type: ignore[attr-defined]
+        return AWSResponse(request.url, status, headers, raw)
+
+
+@dataclass
+class Labourer:
+    """One labourer, its queue, its function, and orchestrators for it."""
+
+    aws: Aws
+    function: Lambda
+    clients: Clients
+    workers: ThreadPoolExecutor
+    now: float = NOW
+    ticks: float = 0.0
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time go by, on both clocks."""
+        self.now += seconds
+        self.ticks += seconds
+
+    def orchestration(self, owner: str = "here", **settings: Any) -> LabourerOrchestration:
+        """A fresh orchestrator, as a new process would have it."""
+        policy = LabourerPolicy.of(LABOURER, settings)
+        return LabourerOrchestration(
+            policy,
+            self.clients,
+            TableNames(),
+            owner,
+            self.workers,
+            self.workers,
+            clock=lambda: self.now,
+            monotonic=lambda: self.ticks,
+        )
+
+    def queue(self, *names: str, first: int = 1, **more: Any) -> None:
+        """Put a task a name into the queue; the name is the first letter of its id."""
+        for number, name in enumerate(names, start=first):
+            item = {
+                "task_id": {"S": name * 32},
+                "labourer_id": {"S": LABOURER},
+                "payload": {"S": json.dumps({"word": name})},
+                "created_at": {"N": "1795431000.5"},
+                "greenfield": {"N": str(1000 * number)},
+                "attempts": {"N": "0"},
+                **more,
+            }
+            self.aws.dynamodb.put_item(TableName="sosw_tasks", Item=item)
+
+    def report(self, event: dict[str, Any], *, ok: bool = True, response: Any = None) -> bool:
+        """The assistant gets the report of a destination for this event."""
+        envelope = {
+            "requestContext": {"condition": "Success" if ok else "RetriesExhausted"},
+            "requestPayload": event,
+            "responseContext": {} if ok else {"functionError": "Unhandled"},
+            "responsePayload": response,
+        }
+        report = assistant.report_of(envelope)
+        assert report is not None
+        return self.mark(report)
+
+    def mark(self, report: dict[str, Any]) -> bool:
+        """The assistant marks the row."""
+        tables = {"tasks_table": "sosw_tasks", "retry_tasks_table": "sosw_retry_tasks"}
+        return assistant.mark(self.aws.dynamodb, report, now=int(self.now), **tables)
+
+    def words(self) -> str:
+        """The words of the invoked events, in order."""
+        return "".join(event["word"] for event in self.function.events)
+
+    def closed(self) -> dict[str, str]:
+        """First letter of each closed task's id, and its end: 1 completed, 0 failed."""
+        rows = self.aws.rows("sosw_closed_tasks")
+        return {row["task_id"]["S"][0]: row["labourer_id_task_status"]["S"][-1] for row in rows}
+
+    def left(self) -> dict[str, list[str]]:
+        """First letters of the ids in the table of tasks and in that of the retries."""
+        return {
+            name: sorted(row["task_id"]["S"][0] for row in self.aws.rows(table))
+            for name, table in (("tasks", "sosw_tasks"), ("retries", "sosw_retry_tasks"))
+        }
+
+
+@pytest.fixture
+def labourer(aws: Aws) -> Iterator[Labourer]:
+    """A labourer with an empty queue."""
+    once = Config(retries={"total_max_attempts": 1})
+    function = Lambda()
+    aws_lambda = boto3.client("lambda", config=once)
+    aws_lambda.meta.events.register_first("before-send.lambda", function.answer)
+    dynamodb = boto3.client("dynamodb", config=once)
+    clients = Clients(dynamodb, dynamodb, aws_lambda, aws_lambda)
+    with ThreadPoolExecutor(1) as workers:
+        yield Labourer(aws, function, clients, workers)

@@ -1,0 +1,306 @@
+"""Turns of one labourer: what is invoked, closed, retried, given back, and what a fault does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+
+from tests.integration.orchestration.conftest import Labourer, Reply
+
+HOUR = 3600.0
+
+
+def test_the_head_of_the_queue_is_invoked_up_to_the_limit(labourer: Labourer) -> None:
+    """The next turn adds nothing while they run."""
+    labourer.queue(*"abcde")
+    orchestration = labourer.orchestration(max_simultaneous_invocations=3)
+    first, second = orchestration.turn(), orchestration.turn()
+    assert ("abc", 3, 0) == (labourer.words(), first.invoked, second.invoked)
+    assert 3 == second.running
+
+
+def test_what_completes_is_closed_and_replaced_at_the_next_turn(labourer: Labourer) -> None:
+    """The closed row has the result; nothing is left in the table of tasks."""
+    labourer.queue(*"abc")
+    orchestration = labourer.orchestration(max_simultaneous_invocations=1)
+    for _ in "abc":
+        orchestration.turn()
+        assert labourer.report(labourer.function.events[-1], response={"rows": 3})
+    report = orchestration.turn()
+    assert ("abc", {"a": "1", "b": "1", "c": "1"}) == (labourer.words(), labourer.closed())
+    assert {"tasks": [], "retries": []} == labourer.left()
+    assert (1, True) == (report.completed, orchestration.turn().idle)
+    assert '{"rows": 3}' == labourer.aws.rows("sosw_closed_tasks")[0]["result"]["S"]
+
+
+def test_a_task_of_an_event_has_upstreams_attributes(labourer: Labourer) -> None:
+    """A worker written for sosw gets what it got before."""
+    labourer.queue("a")
+    labourer.orchestration().turn()
+    wanted = {
+        "word": "a",
+        "task_id": "a" * 32,
+        "labourer_id": "worker",
+        "created_at": 1795431000.5,
+        "greenfield": 1000,
+        "attempts": 0,
+    }
+    assert [wanted] == labourer.function.events
+
+
+def test_a_failure_is_retried_and_at_last_closed_as_failed(labourer: Labourer) -> None:
+    """The retry waits longer each time; the error stays with the row."""
+    labourer.queue("a")
+    orchestration = labourer.orchestration(max_attempts=2, retry_delay=30)
+    orchestration.turn()
+    assert labourer.report(labourer.function.events[-1], ok=False, response={"errorType": "E", "errorMessage": "no"})
+    assert 1 == orchestration.turn().retried
+    labourer.pass_time(29)
+    assert 0 == orchestration.turn().requeued
+    labourer.pass_time(6)
+    assert 1 == orchestration.turn().requeued
+    orchestration.turn()
+    assert "aa" == labourer.words()
+    assert labourer.report(labourer.function.events[-1], ok=False, response={"errorType": "E", "errorMessage": "no"})
+    assert 1 == orchestration.turn().failed
+    (row,) = labourer.aws.rows("sosw_closed_tasks")
+    assert ("worker_0", "no", "2") == (
+        row["labourer_id_task_status"]["S"],
+        row["error_message"]["S"],
+        row["attempts"]["N"],
+    )
+    assert {"tasks": [], "retries": []} == labourer.left()
+
+
+def test_a_task_whose_worker_is_silent_expires(labourer: Labourer) -> None:
+    """After event age, time-out and a margin: 60 + 5 + 60 s here."""
+    labourer.queue("a")
+    orchestration = labourer.orchestration()
+    orchestration.turn()
+    labourer.pass_time(124)
+    assert 0 == orchestration.turn().retried
+    labourer.pass_time(1)
+    assert 1 == orchestration.turn().retried
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_refused_invocation_is_given_back(labourer: Labourer, status: int) -> None:
+    """It keeps its place and its attempts, holds no slot, and is invoked later: upstream loses such tasks (E4, E5)."""
+    labourer.queue("a")
+    before = labourer.aws.rows()
+    labourer.function.reply = lambda event: (status, "TooManyRequestsException", b"{}")  # noqa: ARG005
+    orchestration = labourer.orchestration()
+    report = orchestration.turn()
+    assert (1, 0, before) == (report.refused, report.running, labourer.aws.rows())
+    labourer.function.reply = lambda event: (202, "", b"")  # noqa: ARG005
+    assert 1 == orchestration.turn().invoked
+
+
+def test_an_invocation_that_was_never_sent_is_given_back(labourer: Labourer) -> None:
+    """No connection, so no event."""
+    labourer.queue("a")
+    before = labourer.aws.rows()
+
+    def away(event: dict[str, Any]) -> Reply:
+        raise ConnectTimeoutError(endpoint_url="x")
+
+    labourer.function.reply = away
+    labourer.orchestration().turn()
+    assert before == labourer.aws.rows()
+
+
+def test_a_lost_answer_leaves_the_claim(labourer: Labourer) -> None:
+    """Lambda may have the event: invoking it again would run the task twice."""
+    labourer.queue("a")
+
+    def lost(event: dict[str, Any]) -> Reply:
+        raise ReadTimeoutError(endpoint_url="x")
+
+    labourer.function.reply = lost
+    orchestration = labourer.orchestration()
+    assert 1 == orchestration.turn().running
+    assert (0, 1) == ((report := orchestration.turn()).invoked, report.running)
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, "ResourceNotFoundException"), (403, "AccessDeniedException")])
+def test_a_labourer_with_a_fault_pauses(labourer: Labourer, status: int, code: str) -> None:
+    """Its claim is given back, the reason is in the report, and it is tried again with back-off (E2)."""
+    labourer.queue("a")
+    before = labourer.aws.rows()
+    labourer.function.reply = lambda event: (status, code, b'{"message": "no such function"}')  # noqa: ARG005
+    orchestration = labourer.orchestration()
+    assert orchestration.turn().paused
+    assert before == labourer.aws.rows()
+    labourer.function.reply = lambda event: (202, "", b"")  # noqa: ARG005
+    assert orchestration.turn().paused
+    labourer.pass_time(6)
+    assert 1 == orchestration.turn().invoked
+
+
+def test_a_faulty_row_at_the_head_is_closed_with_its_reason(labourer: Labourer) -> None:
+    """The rows behind it continue (E20)."""
+    labourer.queue("a", payload={"M": {}})
+    labourer.queue("b", first=2, attempts={"S": "0"})
+    labourer.queue("c", first=3)
+    labourer.orchestration().turn()
+    assert ({"a": "0", "b": "0"}, "c") == (labourer.closed(), labourer.words())
+    reasons = {row["task_id"]["S"][0]: row["closed_reason"]["S"] for row in labourer.aws.rows("sosw_closed_tasks")}
+    assert "it cannot be invoked: payload is not a text" == reasons["a"]
+
+
+def test_an_event_that_lambda_does_not_take_is_closed_as_failed(labourer: Labourer) -> None:
+    """It would be refused for ever."""
+    labourer.queue("a")
+    labourer.function.reply = lambda event: (413, "RequestTooLargeException", b"{}")  # noqa: ARG005
+    labourer.orchestration().turn()
+    assert ({"a": "0"}, {"tasks": [], "retries": []}) == (labourer.closed(), labourer.left())
+
+
+def test_a_late_completion_closes_a_task_that_is_queued_again(labourer: Labourer) -> None:
+    """It is not invoked again, as upstream does (E9)."""
+    labourer.queue("a", completed_at={"N": "1795431001"})
+    labourer.orchestration().turn()
+    assert ("", {"a": "1"}) == (labourer.words(), labourer.closed())
+
+
+def test_a_late_completion_in_the_retry_table(labourer: Labourer) -> None:
+    """The assistant marks it there; the task is closed as completed and never runs again (E8)."""
+    labourer.queue("a")
+    orchestration = labourer.orchestration()
+    orchestration.turn()
+    labourer.pass_time(HOUR)
+    assert 1 == orchestration.turn().retried
+    assert labourer.report(labourer.function.events[0], response="late")
+    labourer.pass_time(HOUR)
+    orchestration.turn()
+    assert ("a", {"a": "1"}, {"tasks": [], "retries": []}) == (labourer.words(), labourer.closed(), labourer.left())
+
+
+def test_a_ghost_of_upstreams_assistant(labourer: Labourer) -> None:
+    """It makes an item of a late report; the task counts as completed and the ghost goes (E8)."""
+    labourer.queue("a")
+    orchestration = labourer.orchestration()
+    orchestration.turn()
+    labourer.pass_time(HOUR)
+    orchestration.turn()
+    ghost = {"task_id": {"S": "a" * 32}, "completed_at": {"N": "1795435000"}}
+    labourer.aws.dynamodb.put_item(TableName="sosw_tasks", Item=ghost)
+    labourer.pass_time(HOUR)
+    orchestration.turn()
+    assert ({"a": "1"}, {"tasks": [], "retries": []}) == (labourer.closed(), labourer.left())
+
+
+def test_a_report_of_an_earlier_attempt_fails_no_later_one(labourer: Labourer) -> None:
+    """It is fenced by the number of its attempt."""
+    labourer.queue("a")
+    orchestration = labourer.orchestration(retry_delay=1)
+    orchestration.turn()
+    labourer.pass_time(HOUR)
+    for _ in range(3):
+        orchestration.turn()
+        labourer.pass_time(10)
+    first, second = labourer.function.events
+    assert not labourer.report(first, ok=False)
+    assert labourer.report(second)
+
+
+def test_a_report_for_no_row_makes_none(labourer: Labourer) -> None:
+    """No ghost item appears (E10)."""
+    assert not labourer.report({"task_id": "f" * 32, "attempts": 0, "labourer_id": "worker"})
+    assert {"tasks": [], "retries": []} == labourer.left()
+
+
+def test_the_second_completion_changes_nothing(labourer: Labourer) -> None:
+    """Lambda may run an event twice; the first report wins."""
+    labourer.queue("a")
+    labourer.orchestration().turn()
+    (event,) = labourer.function.events
+    assert (True, False) == (labourer.report(event, response=1), labourer.report(event, response=2))
+    assert "1" == labourer.aws.rows()[0]["result"]["S"]
+
+
+def test_odd_names_and_values_of_sosws_worker(labourer: Labourer) -> None:
+    """Upstream loses the completion (E18)."""
+    from sosw_airflow.orchestration import assistant
+
+    labourer.queue("a")
+    labourer.orchestration().turn()
+    event = {
+        "action": "mark_task_as_completed",
+        "task_id": "a" * 32,
+        "stats": {"rows-written": 3, "2nd": float("nan")},
+        "result": ["x", {"y": 1}],
+    }
+    report = assistant.report_of(json.loads(json.dumps(event)))
+    assert report is not None
+    assert labourer.mark(report)
+    (row,) = labourer.aws.rows()
+    assert ("3", "NaN", '["x", {"y": 1}]') == (
+        row["stat_rows_written"]["N"],
+        row["stat_2nd"]["S"],
+        row["result"]["S"],
+    )
+
+
+def test_a_large_result_is_cut_with_a_mark(labourer: Labourer) -> None:
+    """A row has room for 400 KB with its payload."""
+    labourer.queue("a")
+    labourer.orchestration().turn()
+    assert labourer.report(labourer.function.events[0], response="x" * 300_000)
+    (row,) = labourer.aws.rows()
+    assert (32 * 1024, True) == (len(row["result"]["S"]), row["result_truncated"]["BOOL"])
+
+
+def test_a_synchronous_labourer_needs_no_assistant(labourer: Labourer) -> None:
+    """The orchestrator stores the answer itself, and the error of a function that raises."""
+    labourer.queue(*"ab")
+
+    def answer(event: dict[str, Any]) -> Reply:
+        if event["word"] == "a":
+            return 200, "", b'{"rows": 3}'
+        return 200, "Handled", b'{"errorType": "ValueError", "errorMessage": "bad word"}'
+
+    labourer.function.reply = answer
+    orchestration = labourer.orchestration(invocation="request", max_attempts=1)
+    orchestration.turn()
+    labourer.workers.submit(lambda: None).result()
+    orchestration.turn()
+    rows = {row["task_id"]["S"][0]: row for row in labourer.aws.rows("sosw_closed_tasks")}
+    assert ({"a": "1", "b": "0"}, '{"rows": 3}') == (labourer.closed(), rows["a"]["result"]["S"])
+    assert ("ValueError", "bad word") == (rows["b"]["error_type"]["S"], rows["b"]["error_message"]["S"])
+
+
+def test_a_limit_of_0_invokes_nothing(labourer: Labourer) -> None:
+    """But what runs is closed."""
+    labourer.queue(*"ab")
+    labourer.orchestration(max_simultaneous_invocations=1).turn()
+    labourer.report(labourer.function.events[0])
+    other = labourer.orchestration("other", max_simultaneous_invocations=0)
+    labourer.pass_time(1)
+    assert "here" == other.turn().holder
+    labourer.pass_time(61)
+    report = other.turn()
+    assert (1, 0) == (report.completed, report.invoked)
+
+
+def test_invocations_a_minute_are_limited(labourer: Labourer) -> None:
+    """Whatever the limit at once is."""
+    labourer.queue(*"abcd")
+    orchestration = labourer.orchestration(max_invocations_per_minute=3)
+    assert (3, 0) == (orchestration.turn().invoked, orchestration.turn().invoked)
+    labourer.pass_time(61)
+    assert 1 == orchestration.turn().invoked
+
+
+def test_max_attempts_that_are_lowered(labourer: Labourer) -> None:
+    """A task that has used up the new number is closed with that reason."""
+    labourer.queue("a", attempts={"N": "2"})
+    labourer.orchestration(max_attempts=2).turn()
+    (row,) = labourer.aws.rows("sosw_closed_tasks")
+    assert ("worker_0", "2 of 2 attempts are used up") == (
+        row["labourer_id_task_status"]["S"],
+        row["closed_reason"]["S"],
+    )
