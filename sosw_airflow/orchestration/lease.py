@@ -70,7 +70,9 @@ class Lease:
         self.holder = item.get("owner", {}).get("S", "")
         as_seen = {":fence_seen": _n(fence), ":beat_seen": _n(beat)}
         if not self.holder:
-            return self._take("fence = :fence_seen AND attribute_not_exists(#owner)", as_seen, fence=fence + 1)
+            return self._take(
+                "fence = :fence_seen AND beat = :beat_seen AND attribute_not_exists(#owner)", as_seen, fence=fence + 1
+            )
         if self._seen != (fence, beat):
             self._seen, self._seen_at = (fence, beat), self.clock()
             return False

@@ -1,0 +1,99 @@
+"""Many labourers side by side: until nothing is left, once, until it is stopped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sosw_airflow.orchestration import orchestrator as module
+from sosw_airflow.orchestration.orchestrator import Orchestrator
+from sosw_airflow.orchestration.policy import LabourerPolicy
+from sosw_airflow.stores.tables import TableNames
+from tests.integration.orchestration.conftest import Labourer, Reply
+
+MakeOrchestrator = Callable[..., Orchestrator]
+
+
+@pytest.fixture
+def make(labourer: Labourer, monkeypatch: pytest.MonkeyPatch) -> MakeOrchestrator:
+    """An orchestrator of the labourer `worker` and of others, whose turns follow each other at once."""
+    for name in ("_BUSY", "_QUIET", "_BESIDE"):
+        monkeypatch.setattr(module, name, 0.01)
+
+    def build(*others: str, **settings: Any) -> Orchestrator:
+        policies = [LabourerPolicy.of(name, {"invocation": "request", **settings}) for name in ("worker", *others)]
+        return Orchestrator(policies, labourer.clients, TableNames(), concurrency=1, poll_interval=0.05)
+
+    return build
+
+
+@pytest.fixture
+def answering(labourer: Labourer) -> None:
+    """The function ends well at once."""
+    labourer.function.reply = lambda event: (200, "", b'"done"')  # noqa: ARG005
+
+
+def queue_of(labourer: Labourer, name: str, *words: str) -> None:
+    """Tasks of another labourer."""
+    labourer.queue(*words, labourer_id={"S": name})
+
+
+def test_until_nothing_is_left(labourer: Labourer, make: MakeOrchestrator, answering: None) -> None:
+    """All tasks of all labourers are closed."""
+    labourer.queue(*"abcde")
+    queue_of(labourer, "other", *"vwxyz")
+    reports = make("other", max_simultaneous_invocations=2).run(until_idle=True)
+    assert dict.fromkeys("abcdevwxyz", "1") == labourer.closed()
+    assert [True, True] == [each.idle for each in reports]
+
+
+def test_once(labourer: Labourer, make: MakeOrchestrator, answering: None) -> None:
+    """One turn of each labourer; its synchronous invocations end before it returns."""
+    labourer.queue(*"abc")
+    make(max_simultaneous_invocations=2).run(once=True)
+    assert "ab" == labourer.words()
+    assert ["completed_at" in row for row in labourer.aws.rows()].count(True) == 2
+
+
+def test_a_stop_ends_it_and_releases_the_lease(labourer: Labourer, make: MakeOrchestrator, answering: None) -> None:
+    """The next orchestrator need not wait for the lease to run out."""
+    orchestrator = make()
+    running = threading.Thread(target=orchestrator.run)
+    labourer.queue("a")
+    running.start()
+    deadline = time.monotonic() + 20
+    while not labourer.closed() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    orchestrator.stop.set()
+    running.join(10)
+    assert (False, {"a": "1"}) == (running.is_alive(), labourer.closed())
+    labourer.queue("b")
+    assert not labourer.orchestration("next", invocation="request").turn().holder
+
+
+def test_a_deadline_ends_it(make: MakeOrchestrator) -> None:
+    """With an empty queue too."""
+    begun = time.monotonic()
+    make().run(deadline=begun + 0.3)
+    assert time.monotonic() - begun < 5
+
+
+def test_a_labourer_with_a_fault_does_not_hold_up_the_others(labourer: Labourer, make: MakeOrchestrator) -> None:
+    """It pauses alone (E2)."""
+
+    def reply(event: dict[str, Any]) -> Reply:
+        if event["labourer_id"] == "worker":
+            return 404, "ResourceNotFoundException", b"{}"
+        return 200, "", b"1"
+
+    labourer.function.reply = reply
+    labourer.queue("a")
+    queue_of(labourer, "other", "x")
+    reports = make("other").run(deadline=time.monotonic() + 2)
+    assert {"x": "1"} == labourer.closed()
+    assert {"tasks": ["a"], "retries": []} == labourer.left()
+    assert {"worker", "other"} == {each.labourer_id for each in reports}
