@@ -54,8 +54,8 @@ def for_invoked(rows: Sequence[TaskRow], policy: LabourerPolicy, *, now: float, 
 def running(rows: Sequence[TaskRow], own_claims: Collection[str], *, now: float, expiry: float) -> int:
     """Tasks at work: invoked rows that are not over, and own claims that the index does not show yet."""
     shown = {row.task_id for row in rows}
-    at_work = sum(not row.completed and not row.failed and row.invoked_at + expiry > now for row in rows)
-    return at_work + sum(task_id not in shown for task_id in own_claims)
+    active = sum(not row.completed and not row.failed and row.invoked_at + expiry > now for row in rows)
+    return active + sum(task_id not in shown for task_id in own_claims)
 
 
 def for_queued(

@@ -53,7 +53,7 @@ class Lease:
 
     @property
     def may_claim(self) -> bool:
-        """The last beat is young enough that nobody else can hold the lease."""
+        """The last beat is young enough that no other orchestrator can hold the lease."""
         return self.held and self.clock() - self._beaten_at < self.seconds * _CLAIM_UNTIL
 
     def acquire(self) -> bool:

@@ -28,7 +28,7 @@ _SIDE_BY_SIDE = 8
 
 
 def owner_name() -> str:
-    """A name for this orchestrator: host, process, and four digits that tell two in one process apart."""
+    """A name for this orchestrator: host, process, and four digits that differ for two in one process."""
     return f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:4]}"
 
 
@@ -67,7 +67,7 @@ class Orchestrator:
             ThreadPoolExecutor(max(1, requests), thread_name_prefix="sosw-request") as synchronous,
             ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="sosw-turn") as turns,
         ):
-            at_work = {
+            labourers = {
                 policy.labourer_id: LabourerOrchestration(
                     policy, self.clients, self.tables, self.owner, workers, synchronous
                 )
@@ -77,7 +77,7 @@ class Orchestrator:
             try:
                 while not (self.stop.is_set() or (deadline is not None and time.monotonic() >= deadline)):
                     for labourer_id in [each for each, at in due.items() if at <= time.monotonic()]:
-                        under_way[turns.submit(at_work[labourer_id].turn)] = labourer_id
+                        under_way[turns.submit(labourers[labourer_id].turn)] = labourer_id
                         due[labourer_id] = float("inf")
                     done, _ = wait(under_way, timeout=self._patience(due, deadline), return_when=FIRST_COMPLETED)
                     for future in done:
@@ -92,7 +92,7 @@ class Orchestrator:
                         self.stop.wait(self._patience(due, deadline))
             finally:
                 wait(under_way)
-                for each in at_work.values():
+                for each in labourers.values():
                     each.release()
         return list(last.values())
 

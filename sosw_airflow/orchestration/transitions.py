@@ -19,7 +19,7 @@ from sosw_airflow.stores.tables import TableNames
 
 __all__ = ["CLAUSES", "Transitions"]
 
-#: Parts of conditions, and why each is there.
+#: Parts of conditions, each with its reason.
 CLAUSES: Mapping[str, tuple[str, str]] = {
     "as_read": (
         "greenfield = :greenfield AND attempts = :attempts",
@@ -52,7 +52,7 @@ class Transitions:
 
     :ivar dynamodb: a boto3 DynamoDB client without repeats of its own, safe for threads: a repeated claim would fail on
         its own first success.
-    :ivar owner: the orchestrator, kept in ``claimed_by``: tells an own claim whose answer was lost from another's.
+    :ivar owner: the orchestrator, kept in ``claimed_by``: identifies an own claim whose answer was lost.
     """
 
     dynamodb: Any

@@ -80,7 +80,7 @@ class TurnReport:
 
     :ivar limit: invocations at once that were allowed.  :ivar running: tasks at work after the turn.
     :ivar idle: the labourer has no row at all: queued, invoked, waiting for a retry.
-    :ivar holder: another orchestrator that holds the lease; empty if this one does, or nobody needs it.
+    :ivar holder: another orchestrator that holds the lease; empty if this one does, or no row exists.
     :ivar paused: why the labourer pauses; empty if it does not.
     """
 

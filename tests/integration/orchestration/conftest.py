@@ -1,4 +1,4 @@
-"""A labourer in moto whose function is a stub at the network's edge: it records its events and says what becomes of them."""
+"""A labourer in moto. Its function is a stub at the network's edge, which records its events and answers as a test wants."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Lambda:
     """
 
     events: list[dict[str, Any]] = field(default_factory=list)
-    reply: Callable[[dict[str, Any]], Reply] = lambda event: (202, "", b"")  # noqa: ARG005
+    reply: Callable[[dict[str, Any]], Reply] = lambda event: (202, "", b"")
     timeout: int = 5
 
     def answer(self, event_name: str, request: Any, **_: Any) -> AWSResponse:

@@ -34,7 +34,7 @@ def make(labourer: Labourer, monkeypatch: pytest.MonkeyPatch) -> MakeOrchestrato
 @pytest.fixture
 def answering(labourer: Labourer) -> None:
     """The function ends well at once."""
-    labourer.function.reply = lambda event: (200, "", b'"done"')  # noqa: ARG005
+    labourer.function.reply = lambda event: (200, "", b'"done"')
 
 
 def queue_of(labourer: Labourer, name: str, *words: str) -> None:

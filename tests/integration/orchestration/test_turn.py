@@ -91,11 +91,11 @@ def test_a_refused_invocation_is_given_back(labourer: Labourer, status: int) -> 
     """It keeps its place and its attempts, holds no slot, and is invoked later: upstream loses such tasks (E4, E5)."""
     labourer.queue("a")
     before = labourer.aws.rows()
-    labourer.function.reply = lambda event: (status, "TooManyRequestsException", b"{}")  # noqa: ARG005
+    labourer.function.reply = lambda event: (status, "TooManyRequestsException", b"{}")
     orchestration = labourer.orchestration()
     report = orchestration.turn()
     assert (1, 0, before) == (report.refused, report.running, labourer.aws.rows())
-    labourer.function.reply = lambda event: (202, "", b"")  # noqa: ARG005
+    labourer.function.reply = lambda event: (202, "", b"")
     assert 1 == orchestration.turn().invoked
 
 
@@ -130,11 +130,11 @@ def test_a_labourer_with_a_fault_pauses(labourer: Labourer, status: int, code: s
     """Its claim is given back, the reason is in the report, and it is tried again with back-off (E2)."""
     labourer.queue("a")
     before = labourer.aws.rows()
-    labourer.function.reply = lambda event: (status, code, b'{"message": "no such function"}')  # noqa: ARG005
+    labourer.function.reply = lambda event: (status, code, b'{"message": "no such function"}')
     orchestration = labourer.orchestration()
     assert orchestration.turn().paused
     assert before == labourer.aws.rows()
-    labourer.function.reply = lambda event: (202, "", b"")  # noqa: ARG005
+    labourer.function.reply = lambda event: (202, "", b"")
     assert orchestration.turn().paused
     labourer.pass_time(6)
     assert 1 == orchestration.turn().invoked
@@ -154,7 +154,7 @@ def test_a_faulty_row_at_the_head_is_closed_with_its_reason(labourer: Labourer) 
 def test_an_event_that_lambda_does_not_take_is_closed_as_failed(labourer: Labourer) -> None:
     """It would be refused for ever."""
     labourer.queue("a")
-    labourer.function.reply = lambda event: (413, "RequestTooLargeException", b"{}")  # noqa: ARG005
+    labourer.function.reply = lambda event: (413, "RequestTooLargeException", b"{}")
     labourer.orchestration().turn()
     assert ({"a": "0"}, {"tasks": [], "retries": []}) == (labourer.closed(), labourer.left())
 
