@@ -1,4 +1,4 @@
-"""A labourer in moto. Its function is a stub at the network's edge, which records its events and answers as a test wants."""
+"""A labourer in moto. Its function is a stub at the edge of the network: it records its events and answers as told."""
 
 from __future__ import annotations
 
