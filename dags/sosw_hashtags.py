@@ -1,11 +1,13 @@
-"""The job of sosw's tutorial: popularity of hashtags, one task for each word and day of the last two days.
+"""Your first job: pull the popularity of hashtags, one task for each word and day.
 
-18 words in three topics, two days: 36 tasks a run. It needs, once:
+The job names 18 words in three topics. Each run schedules them for the last two days: 36 tasks.
+Set these Variables once:
 
     airflow variables set sosw_labourers '{"sosw_tutorial_pull_tweeter_hashtags": {}}'
     airflow variables set sosw_job_schemas '{"default": {"chunkable_attrs": ["topic", "word"]}}'
 """
 
+# --8<-- [start:dag]
 from datetime import datetime, timezone
 
 from airflow import DAG
@@ -28,9 +30,9 @@ with DAG(
                 "food": {"words": ["recipe", "cooking", "eating", "food", "meal", "tasty"]},
                 "shows": {"words": ["opera", "cinema", "movie", "concert", "show", "musical"]},
             },
-            # Seen from the day of the DAG run, whenever it really runs.
-            "period": "last_2_days",
+            "period": "last_2_days",  # seen from the day of the DAG run, on whatever day it runs
             "isolate_days": True,
             "isolate_words": True,
         },
     )
+# --8<-- [end:dag]

@@ -1,6 +1,7 @@
-"""Several labourers at once, by dynamic task mapping: one mapped Airflow task for each job.
+"""Mapped jobs: several labourers at once, one mapped Airflow task for each job.
 
-Each job names its labourer. A cleared map index schedules its own job anew and leaves the others alone. It needs, once:
+Each job names its labourer. When you clear one map index, it schedules its own job again and leaves the others alone.
+Set this Variable once:
 
     airflow variables set sosw_labourers '{"pull_weather": {}, "pull_traffic": {}, "pull_air_quality": {}}'
 """
@@ -11,6 +12,7 @@ from airflow import DAG
 
 from sosw_airflow.operators.sosw import SoswScheduleOperator
 
+# --8<-- [start:dag]
 REGIONS = ["north", "east", "south", "west"]
 
 with DAG(
@@ -22,8 +24,7 @@ with DAG(
 ):
     SoswScheduleOperator.partial(
         task_id="schedule",
-        # A job schema may also stand here, without a Variable.
-        job_schema={"chunkable_attrs": ["region"]},
+        job_schema={"chunkable_attrs": ["region"]},  # the schema itself, instead of the name of a variant
     ).expand(
         job=[
             {"lambda_name": "pull_weather", "period": "yesterday", "regions": REGIONS, "isolate_regions": True},
@@ -31,3 +32,4 @@ with DAG(
             {"lambda_name": "pull_air_quality", "period": "last_7_days", "isolate_days": True, "regions": REGIONS},
         ],
     )
+# --8<-- [end:dag]

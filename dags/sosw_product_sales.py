@@ -1,7 +1,7 @@
-"""Sections, stores, products: three levels of one job, cut at the stores, for each day since the first of March.
+"""Schema variants: three levels of one job (section, store, product), cut at the stores.
 
-With `catchup` Airflow makes a run for every day that has passed, and each run schedules the tasks of its own day. The
-job schema is a named one, for an installation whose labourers cut their jobs in different ways. It needs, once:
+The operator names the variant `retail` of the job schemas, so that labourers with other attributes can have their own.
+With `catchup` Airflow makes a run for every day since the first of March. Set these Variables once:
 
     airflow variables set sosw_labourers '{"pull_product_sales": {}}'
     airflow variables set sosw_job_schemas '{"retail": {"chunkable_attrs": ["section", "store", "product"]}}'
@@ -13,13 +13,13 @@ from airflow import DAG
 
 from sosw_airflow.operators.sosw import SoswScheduleOperator
 
+# --8<-- [start:dag]
 with DAG(
     dag_id="sosw_product_sales",
     schedule="@daily",
     start_date=datetime(2026, 3, 1, tzinfo=timezone.utc),
     catchup=True,
-    # One day after the other, so that the queue has the oldest day first.
-    max_active_runs=1,
+    max_active_runs=1,  # one day after the other, so that the queue has the oldest day first
     tags=["sosw"],
 ):
     SoswScheduleOperator(
@@ -28,8 +28,7 @@ with DAG(
         job_schema="retail",
         job={
             "period": "yesterday",
-            # One task for each store, with all of its products in it.
-            "isolate_stores": True,
+            "isolate_stores": True,  # one task for each store, with all of its products in it
             "sections": {
                 "garden": {
                     "stores": {
@@ -41,10 +40,10 @@ with DAG(
                     "stores": {
                         "berlin": {"products": ["kettle", "pan"]},
                         "oslo": {"products": ["kettle", "pan", "grater"]},
-                        # None stands for everything there is.
-                        "turin": None,
+                        "turin": None,  # all of its products
                     },
                 },
             },
         },
     )
+# --8<-- [end:dag]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,8 +46,13 @@ class Queue:
             created.append(QUEUE_BUCKET)
         return created
 
+    def leave_queue_file(self, name: str, labourer_id: str, payloads: Sequence[dict[str, Any]]) -> None:
+        """Put a queue file into the bucket, as sosw's Scheduler leaves it when it is switched off."""
+        lines = [json.dumps({**payload, "labourer_id": labourer_id}) for payload in payloads]
+        self._s3.put_object(Bucket=QUEUE_BUCKET, Key=f"sosw/scheduler/{name}", Body="\n".join(lines).encode())
+
     def sosw(self) -> Sosw:
-        """Hands that do what sosw's other components would do."""
+        """The other components of sosw, played on these tables."""
         return Sosw(self._dynamodb, self._s3, self._names, QUEUE_BUCKET)
 
     def tasks(self) -> list[Task]:

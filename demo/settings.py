@@ -13,12 +13,20 @@ SECRET_KEY = "demo"  # noqa: S105 moto takes any
 LABOURERS = {
     name: {"arn": f"arn:aws:lambda:{REGION}:123456789012:function:{name}", "max_simultaneous_invocations": 3}
     for name in (
-        "sosw_tutorial_pull_tweeter_hashtags",
-        "pull_product_sales",
-        "pull_weather",
-        "pull_traffic",
-        "pull_air_quality",
+        "archive_mail",
+        "bill_customers",
+        "import_invoices",
         "measure_station",
+        "pull_air_quality",
+        "pull_orders",
+        "pull_product_sales",
+        "pull_traffic",
+        "pull_trending",
+        "pull_weather",
+        "refresh_prices",
+        "render_frames",
+        "resize_images",
+        "sosw_tutorial_pull_tweeter_hashtags",
     )
 }
 
