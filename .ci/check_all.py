@@ -2,7 +2,8 @@
 
     python .ci/check_all.py [TARGET...]      (no target: all of them)
 
-Each target of the Makefile runs on its own, its output goes to build/check-all/<target>.log. Ends with code 1 if one failed.
+Each target of the Makefile runs on its own; its output goes to build/check-all/<target>.log. Ends with code 1 if one
+failed.
 """
 
 from __future__ import annotations
