@@ -101,6 +101,13 @@ class SoswHook(BaseHook):
             return Labourer(labourer_id, extras_of(connection, labourer_id))
         raise UnknownLabourer(labourer_id, registered)
 
+    def labourers(self) -> dict[str, Labourer]:
+        """The labourers of the Variable ``sosw_labourers``, by id; those that are Connections are not listed.
+
+        :raises InvalidConfiguration: the Variable is faulty.
+        """
+        return labourers_from(get_variable(LABOURERS_VARIABLE))
+
     def job_schema(self, name: str) -> JobSchema:
         """A variant of the job schema, from the Variable.
 
@@ -112,11 +119,21 @@ class SoswHook(BaseHook):
         """A boto3 DynamoDB client."""
         return self.client("dynamodb")
 
-    def client(self, service: str, *, attempts: int = 10, region_name: str | None = None) -> Any:
+    def client(
+        self,
+        service: str,
+        *,
+        attempts: int = 10,
+        region_name: str | None = None,
+        connections: int = _CONNECTIONS,
+        read_timeout: float = 20,
+    ) -> Any:
         """A boto3 client with the credentials, the region and the endpoint of the Connection, safe for threads.
 
         :param attempts: that botocore makes for a request, 1 for no retries.
         :param region_name: another than the Connection's.
+        :param connections: kept open: requests at the same time.
+        :param read_timeout: seconds that an answer may take.
         :raises InvalidConfiguration: no region is known.
         """
         from botocore.config import Config
@@ -125,9 +142,9 @@ class SoswHook(BaseHook):
         endpoint_url = self.settings.endpoint_url or self._aws.conn_config.get_service_endpoint_url(service)
         ours = Config(
             retries={"mode": "standard", "total_max_attempts": attempts},
-            max_pool_connections=_CONNECTIONS,
+            max_pool_connections=connections,
             connect_timeout=5,
-            read_timeout=20,
+            read_timeout=read_timeout,
         )
         try:
             return self._session.client(

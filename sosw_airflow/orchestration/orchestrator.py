@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 #: Seconds between two turns of a labourer with tasks at work, without any movement, beside another holder, and paused.
 _BUSY, _QUIET, _BESIDE = 1.0, 3.0, 5.0
 
+#: What a turn reports and `Orchestrator.totals` adds up.
+_COUNTED = ("invoked", "completed", "failed", "retried")
+
 #: Labourers whose turns run at the same time.
 _SIDE_BY_SIDE = 8
 
@@ -51,9 +54,12 @@ class Orchestrator:
     poll_interval: float = 60.0
     owner: str = field(default_factory=owner_name)
     on_turn: Callable[[TurnReport], None] = lambda report: None  # noqa: ARG005
+    totals: dict[str, dict[str, int]] = field(default_factory=dict, init=False)
 
     def run(self, *, until_idle: bool = False, once: bool = False, deadline: float | None = None) -> list[TurnReport]:
         """Take turns until the caller stops it, and return the last report of each labourer.
+
+        ``totals`` counts for each labourer what all turns have ``invoked``, ``completed``, ``failed`` and ``retried``.
 
         :param until_idle: end when no labourer has a row any more.
         :param once: end after one turn of each labourer, when its synchronous invocations have ended too.
@@ -61,6 +67,7 @@ class Orchestrator:
         """
         due = {policy.labourer_id: 0.0 for policy in self.policies}
         last: dict[str, TurnReport] = {}
+        self.totals = {labourer_id: dict.fromkeys(_COUNTED, 0) for labourer_id in due}
         requests = sum(policy.limit for policy in self.policies if policy.invocation is Invocation.REQUEST)
         with (
             ThreadPoolExecutor(self.concurrency, thread_name_prefix="sosw-invoke") as workers,
@@ -82,19 +89,26 @@ class Orchestrator:
                     done, _ = wait(under_way, timeout=self._patience(due, deadline), return_when=FIRST_COMPLETED)
                     for future in done:
                         labourer_id, report = under_way.pop(future), future.result()
-                        last[labourer_id] = report
                         due[labourer_id] = float("inf") if once else time.monotonic() + self._interval(report)
-                        self.on_turn(report)
+                        self._take(report, last)
                     everyone = len(last) == len(due) and not under_way
                     if everyone and (once or (until_idle and all(each.idle for each in last.values()))):
                         break
                     if not under_way:
                         self.stop.wait(self._patience(due, deadline))
             finally:
-                wait(under_way)
+                for future in wait(under_way).done:
+                    if future.exception() is None:
+                        self._take(future.result(), last)
                 for each in labourers.values():
                     each.release()
         return list(last.values())
+
+    def _take(self, report: TurnReport, last: dict[str, TurnReport]) -> None:
+        last[report.labourer_id] = report
+        for name in _COUNTED:
+            self.totals[report.labourer_id][name] += getattr(report, name)
+        self.on_turn(report)
 
     def _interval(self, report: TurnReport) -> float:
         """Seconds until the labourer's next turn."""

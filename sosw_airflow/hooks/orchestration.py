@@ -1,0 +1,84 @@
+"""The orchestrator of the labourers that Airflow's Variables and Connections register."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sosw_airflow.exceptions import Fault, InvalidConfiguration
+
+if TYPE_CHECKING:
+    from sosw_airflow.hooks.sosw import SoswHook
+    from sosw_airflow.orchestration.orchestrator import Orchestrator
+    from sosw_airflow.orchestration.policy import LabourerPolicy
+
+__all__ = ["labourer_ids_of", "orchestrator_of", "policies_of"]
+
+#: Seconds that an answer of Lambda may take: a function runs for 900 s at most.
+_SYNCHRONOUS, _ASYNCHRONOUS = 910.0, 20.0
+
+
+def labourer_ids_of(value: Any) -> list[str] | None:
+    """The labourers that an argument names: a list, one name, names with commas between them, None for all.
+
+    :raises InvalidConfiguration: it is none of these.
+    """
+    if value is None or value == "":
+        return None
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) and name.strip() for name in names):
+        problem = f"must be a list of labourers, or None for all of the Variable sosw_labourers, not {value!r}"
+        raise InvalidConfiguration([Fault("labourers", problem)])
+    return [name.strip() for name in names]
+
+
+def policies_of(hook: SoswHook, labourer_ids: Sequence[str] | None) -> list[LabourerPolicy]:
+    """The policies of these labourers, or of all that the Variable ``sosw_labourers`` registers.
+
+    :raises UnknownLabourer: a labourer is not registered.
+    :raises InvalidConfiguration: names each faulty setting of each labourer.
+    """
+    from sosw_airflow.orchestration.policy import LabourerPolicy
+
+    labourers = [hook.labourer(each) for each in labourer_ids] if labourer_ids else list(hook.labourers().values())
+    if not labourers:
+        problem = "registers no labourer. Fix: add your Lambda functions to it, or name a labourer"
+        raise InvalidConfiguration([Fault("Variable sosw_labourers", problem)])
+    policies: list[LabourerPolicy] = []
+    faults: list[Fault] = []
+    for labourer in labourers:
+        try:
+            policies.append(LabourerPolicy.of(labourer.labourer_id, labourer.settings))
+        except InvalidConfiguration as error:  # noqa: PERF203 - a few labourers
+            faults += error.faults
+    if faults:
+        raise InvalidConfiguration(faults)
+    return policies
+
+
+def orchestrator_of(
+    hook: SoswHook, labourer_ids: Sequence[str] | None = None, *, concurrency: int = 16, **settings: Any
+) -> Orchestrator:
+    """The orchestrator of these labourers, or of all.
+
+    :param concurrency: claims and invocations at the same time.
+    :param settings: further arguments of `Orchestrator`.
+    :raises SoswError: as `policies_of`, or the Connection is faulty.
+    """
+    from sosw_airflow.orchestration.orchestrator import Orchestrator
+    from sosw_airflow.orchestration.policy import Invocation
+    from sosw_airflow.orchestration.turn import Clients
+
+    policies = policies_of(hook, labourer_ids)
+    requests = sum(each.limit for each in policies if each.invocation is Invocation.REQUEST)
+    connections = concurrency + requests + 4
+    clients = Clients(
+        dynamodb=hook.client("dynamodb", connections=connections),
+        dynamodb_once=hook.client("dynamodb", attempts=1, connections=connections),
+        aws_lambda=hook.client("lambda", connections=connections),
+        aws_lambda_once=hook.client(
+            "lambda", attempts=1, connections=connections, read_timeout=_SYNCHRONOUS if requests else _ASYNCHRONOUS
+        ),
+        cloudwatch=hook.client("cloudwatch") if any(each.health_metrics for each in policies) else None,
+    )
+    return Orchestrator(policies, clients, hook.settings.table_names(), concurrency=concurrency, **settings)

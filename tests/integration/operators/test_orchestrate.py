@@ -1,0 +1,122 @@
+"""The operator that processes queues: in a worker, in the triggerer, with wrong arguments."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+
+from sosw_airflow.exceptions import InvalidConfiguration, UnknownLabourer
+from sosw_airflow.operators.orchestrate import SoswOrchestrateOperator
+from sosw_airflow.triggers.orchestrate import SoswOrchestrateTrigger
+from tests.conftest import Aws
+from tests.integration.operators.conftest import LABOURER
+from tests.integration.orchestration.conftest import Lambda
+
+
+@pytest.fixture
+def function(installation: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambda]:
+    """The labourer is invoked synchronously and answers at once."""
+    stub = Lambda(reply=lambda event: (200, "", b'"done"'))
+    settings = {LABOURER: {"invocation": "request", "max_simultaneous_invocations": 2}}
+    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps(settings))
+    create = botocore.session.Session.create_client
+
+    def creating(self: Any, service_name: str, *arguments: Any, **more: Any) -> Any:
+        client = create(self, service_name, *arguments, **more)
+        if service_name == "lambda":
+            client.meta.events.register_first("before-send.lambda", stub.answer)
+        return client
+
+    monkeypatch.setattr(botocore.session.Session, "create_client", creating)
+    monkeypatch.setattr("sosw_airflow.orchestration.orchestrator._BUSY", 0.05)
+    return stub
+
+
+class Deferred(Exception):
+    """The operator has deferred."""
+
+
+@pytest.fixture(autouse=True)
+def deferring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deferral of any version of Airflow is this exception."""
+
+    def defer(self: Any, *, trigger: Any, method_name: str, kwargs: dict[str, Any]) -> None:
+        raise Deferred(trigger, kwargs)
+
+    monkeypatch.setattr(SoswOrchestrateOperator, "defer", defer, raising=False)
+
+
+def queue(*words: str) -> None:
+    """Tasks of the labourer."""
+    for number, word in enumerate(words, start=1):
+        item = {
+            "task_id": {"S": word * 32},
+            "labourer_id": {"S": LABOURER},
+            "payload": {"S": json.dumps({"word": word})},
+            "created_at": {"N": "1795431000.5"},
+            "greenfield": {"N": str(1000 * number)},
+            "attempts": {"N": "0"},
+        }
+        boto3.client("dynamodb").put_item(TableName="sosw_tasks", Item=item)
+
+
+WANTED = {LABOURER: {"invoked": 3, "completed": 3, "failed": 0, "retried": 0}}
+
+
+def test_until_idle(function: Lambda) -> None:
+    """All tasks of all labourers are closed; the counts are the XCom."""
+    queue(*"abc")
+    assert WANTED == SoswOrchestrateOperator(task_id="orchestrate").execute({})
+    assert {"a", "b", "c"} == {event["word"] for event in function.events}
+
+
+def test_deferred(function: Lambda) -> None:
+    """The triggerer does the same, and the Airflow task ends with the same counts."""
+    queue(*"abc")
+    operator = SoswOrchestrateOperator(task_id="orchestrate", deferrable=True, labourers=[LABOURER])
+    with pytest.raises(Deferred) as deferred:
+        operator.execute({})
+    trigger, kwargs = deferred.value.args
+    path, arguments = trigger.serialize()
+    assert "sosw_airflow.triggers.orchestrate.SoswOrchestrateTrigger" == path
+    trigger = SoswOrchestrateTrigger(**json.loads(json.dumps(arguments)))
+
+    async def run() -> list[Any]:
+        return [event.payload async for event in trigger.run()]
+
+    (event,) = asyncio.run(run())
+    assert WANTED == operator.execute_complete({}, event, **kwargs)
+
+
+def test_a_triggerer_that_cannot(function: Lambda) -> None:
+    """The worker does the work instead of hopping back, and logs the reason."""
+    queue(*"abc")
+    operator = SoswOrchestrateOperator(task_id="orchestrate", deferrable=True)
+    event = {"status": "refused", "reason": "Connection sosw_default: does not exist"}
+    assert WANTED == operator.execute_complete({}, event)
+
+
+def test_a_duration(function: Lambda) -> None:
+    """It ends then, with what it has done."""
+    operator = SoswOrchestrateOperator(task_id="orchestrate", until=timedelta(seconds=0.2))
+    assert {LABOURER: dict.fromkeys(WANTED[LABOURER], 0)} == operator.execute({})
+
+
+@pytest.mark.parametrize("until", ["never", 0, -1, True, float("nan"), None])
+def test_a_wrong_end(function: Lambda, until: Any) -> None:
+    """Names the argument and what it may be."""
+    with pytest.raises(InvalidConfiguration, match="until: must be 'idle', 'forever', seconds or a timedelta"):
+        SoswOrchestrateOperator(task_id="orchestrate", until=until).execute({})
+
+
+def test_an_unknown_labourer(function: Lambda) -> None:
+    """Before anything is invoked."""
+    with pytest.raises(UnknownLabourer):
+        SoswOrchestrateOperator(task_id="orchestrate", labourers="nobody").execute({})
