@@ -11,8 +11,10 @@
 | `template_macros`      | `airflow.macros`                     | `airflow.sdk.execution_time.macros`   |
 | `AirflowSensorTimeout` | `airflow.exceptions`                 | `airflow.sdk.exceptions`; 3.0: as 2   |
 | `asset_class`          | `airflow.datasets` (`Dataset`)       | `airflow.sdk` (`Asset`)               |
+| `execution_proof`      | `airflow.models.base`                | `airflow.sdk.bases.operator`          |
 | `BaseOperatorLink`     | `airflow.models.baseoperatorlink`    | `airflow.sdk`                         |
-| `BaseSensorOperator`   | `airflow.sensors.base`               | `airflow.sdk`                         |
+| `AirflowSkipException` | `airflow.exceptions`                 | `airflow.sdk.exceptions`; 3.0: as 2   |
+| `BaseSensorOperator`, `PokeReturnValue` | `airflow.sensors.base` | `airflow.sdk`                      |
 | `DecoratedOperator`, `task_decorator_factory` | `airflow.decorators.base`   | `airflow.sdk.bases.decorator` |
 | `call_with_context`    | `airflow.utils.context`, `.operator_helpers` | `airflow.sdk`, below it       |
 | `pushed_xcom`          | `airflow.models.xcom`                | `airflow.sdk.execution_time.xcom`     |
@@ -37,9 +39,9 @@ except ImportError:
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow.sdk import BaseHook, BaseOperatorLink, BaseSensorOperator
+    from airflow.sdk import BaseHook, BaseOperatorLink, BaseSensorOperator, PokeReturnValue
     from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
-    from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
     from airflow.triggers.base import BaseTrigger, TriggerEvent
 
     Context = Mapping[str, Any]
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AirflowFailException",
     "AirflowSensorTimeout",
+    "AirflowSkipException",
     "BaseHook",
     "BaseOperator",
     "BaseOperatorLink",
@@ -54,10 +57,12 @@ __all__ = [
     "BaseTrigger",
     "Context",
     "DecoratedOperator",
+    "PokeReturnValue",
     "TriggerEvent",
     "asset_class",
     "call_with_context",
     "default_deferrable",
+    "execution_proof",
     "find_connection",
     "get_variable",
     "load_dag_bag",
@@ -99,6 +104,22 @@ def _airflow_sensor_timeout() -> Any:
     return AirflowSensorTimeout
 
 
+def _airflow_skip_exception() -> Any:
+    try:
+        from airflow.sdk.exceptions import AirflowSkipException
+    except ImportError:
+        from airflow.exceptions import AirflowSkipException  # type: ignore[no-redef]
+    return AirflowSkipException
+
+
+def _poke_return_value() -> Any:
+    try:
+        from airflow.sdk import PokeReturnValue
+    except ImportError:
+        from airflow.sensors.base import PokeReturnValue  # type: ignore[no-redef,import-not-found]
+    return PokeReturnValue
+
+
 def _base_operator_link() -> Any:
     try:
         from airflow.sdk import BaseOperatorLink
@@ -111,7 +132,7 @@ def _base_sensor_operator() -> Any:
     try:
         from airflow.sdk import BaseSensorOperator
     except ImportError:
-        from airflow.sensors.base import BaseSensorOperator  # type: ignore[no-redef,import-not-found]
+        from airflow.sensors.base import BaseSensorOperator  # type: ignore[no-redef]
     return BaseSensorOperator
 
 
@@ -146,10 +167,12 @@ def _task_decorator_factory() -> Any:
 _AT_FIRST_USE = {
     "AirflowFailException": _airflow_fail_exception,
     "AirflowSensorTimeout": _airflow_sensor_timeout,
+    "AirflowSkipException": _airflow_skip_exception,
     "BaseHook": _base_hook,
     "BaseOperatorLink": _base_operator_link,
     "BaseSensorOperator": _base_sensor_operator,
     "BaseTrigger": _base_trigger,
+    "PokeReturnValue": _poke_return_value,
     "TriggerEvent": _trigger_event,
     "DecoratedOperator": _decorated_operator,
     "task_decorator_factory": _task_decorator_factory,
@@ -161,6 +184,17 @@ def default_deferrable() -> bool:
     from airflow.configuration import conf
 
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def execution_proof(operator: Any) -> dict[str, Any]:
+    """The argument of `execute` by which Airflow knows its own call; without it, it warns or refuses."""
+    try:
+        from airflow.sdk.bases.operator import ExecutorSafeguard
+
+        proof = ExecutorSafeguard.sentinel_value
+    except (ImportError, AttributeError):
+        from airflow.models.base import _sentinel as proof
+    return {f"{type(operator).__name__}__sentinel": proof}
 
 
 def asset_class() -> Any:

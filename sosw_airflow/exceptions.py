@@ -32,6 +32,7 @@ __all__ = [
     "JobStopped",
     "JobTimedOut",
     "JobUnfinished",
+    "JobsFailed",
     "MissingBucket",
     "MissingQueueFile",
     "MissingTable",
@@ -278,6 +279,25 @@ class JobFailed(SoswError):
             f"To schedule the failed ones again:  sosw-airflow repair {job_id}  (or SoswRepairOperator, or clear this "
             f"Airflow task where it has on_clear='failed')."
         )
+
+
+class JobsFailed(SoswError):
+    """One or more of the jobs that a sensor waits for failed or were cancelled; all of them are over."""
+
+    def __init__(self, failures: Iterable[SoswError], *, jobs: int) -> None:
+        self.failures = tuple(failures)
+        self.jobs = jobs
+        lines = [str(failure) for failure in self.failures[:SHOWN]]
+        if len(self.failures) > len(lines):
+            lines.append(f"and {len(self.failures) - len(lines)} more jobs")
+        super().__init__("\n".join([f"{len(self.failures):,} of {jobs:,} jobs did not succeed:", *lines]))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _jobs_failed, (self.failures, self.jobs)
+
+
+def _jobs_failed(failures: Sequence[SoswError], jobs: int) -> JobsFailed:
+    return JobsFailed(failures, jobs=jobs)
 
 
 class JobTimedOut(SoswError):

@@ -9,19 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
 from sosw_airflow.jobs.periods import DataInterval, is_relative
+from sosw_airflow.jobs.rendered_texts import rendered_wrongly
 from sosw_airflow.jobs.schema import JobSchema
 
-__all__ = ["JobIdentity", "fingerprint", "job_of", "outline", "parse_job_id", "task_id", "task_index"]
+__all__ = ["JobIdentity", "fingerprint", "job_of", "outline", "parse_job_id", "parse_job_ids", "task_id", "task_index"]
 
 _JOB_DIGITS = 20
 _INDEX_DIGITS = 12
+
+_JOB_OR_TASK_ID = re.compile(r"[0-9a-f]{20}([0-9a-f]{12})?")
 
 #: Raised when the expansion of the same job would give other tasks than before.
 _EXPANSION_VERSION = 1
@@ -76,15 +80,51 @@ def job_of(task: str) -> str:
 
 
 def parse_job_id(given: object) -> str:
-    """The id of a job, from itself, from the id of one of its tasks, or from a job's summary.
+    """The id of a job, from itself, from the id of one of its tasks, or from a job's summary or its JSON text.
 
     :raises InvalidConfiguration: it is none of these.
     """
-    value = given.get("job_id") if isinstance(given, Mapping) else given
-    if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{20}([0-9a-f]{12})?", value.strip()):
+    value = given
+    if isinstance(value, str) and value.strip().startswith("{"):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    if isinstance(value, Mapping):
+        value = value.get("job_id")
+    if isinstance(value, str) and _JOB_OR_TASK_ID.fullmatch(value.strip()):
         return job_of(value.strip())
-    problem = f"must be the id of a job ({_JOB_DIGITS} hexadecimal digits) or its summary from an XCom, not {given!r}"
-    raise InvalidConfiguration([Fault("job_id", problem)])
+    raise InvalidConfiguration([Fault("job_id", _no_job_id(given))])
+
+
+def parse_job_ids(given: object) -> tuple[list[str], bool]:
+    """The ids of one job or of several, each once, and whether ``given`` is a list of them.
+
+    :param given: as for `parse_job_id`; or a list, the output of a mapped Airflow task, or the JSON text of a list.
+    :raises InvalidConfiguration: one of them names no job.
+    """
+    value = given
+    if isinstance(value, str) and value.strip().startswith("["):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    if value is None or isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        return [parse_job_id(value)], False
+    return list(dict.fromkeys(map(parse_job_id, value))), True
+
+
+def _no_job_id(given: object) -> str:
+    """What is wrong with a value that names no job, and the fix."""
+    rule = f"must be the id of a job ({_JOB_DIGITS} hexadecimal digits) or its summary from an XCom"
+    if given is None:
+        return (
+            f"{rule}, not None: the Airflow task that should give it has returned nothing. It failed (one that waits "
+            f"for its job returns nothing then), was skipped, or has not run. Fix: let one Airflow task schedule the "
+            f"job without wait_for_completion, wait for it with SoswJobSensor, and give job_id=schedule.output to both "
+            f"the sensor and the repair"
+        )
+    if isinstance(given, str) and (wrong := rendered_wrongly(given)):
+        return f"{rule}; it {wrong}. Or take the id in the template: ti.xcom_pull('schedule')['job_id']"
+    if isinstance(given, Sequence) and not isinstance(given, (str, bytes)):
+        return f"{rule}, not a list of {len(given)}. Fix: map the operator over it, .expand(job_id=...)"
+    return f"{rule}, not {given!r}"
 
 
 def fingerprint(

@@ -1,7 +1,8 @@
-"""The sensor for a job that another Airflow task, or another DAG, has scheduled."""
+"""The sensor that waits for jobs which another Airflow task, or another DAG, has scheduled."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,27 +11,38 @@ from sosw_airflow.operators.base import fail_without_retry
 
 if TYPE_CHECKING:
     from sosw_airflow._compat import Context
-    from sosw_airflow.waiting.poller import JobPoller
+    from sosw_airflow.exceptions import SoswError
+    from sosw_airflow.waiting.poller import JobPoller, JobResult
 
 __all__ = ["SoswJobSensor"]
 
+log = logging.getLogger(__name__)
+
 
 class SoswJobSensor(BaseSensorOperator):
-    """Wait until the workers are done with a job: each of its tasks is closed.
+    """Wait until all tasks of a job, or of several jobs, are closed: completed, or failed for good.
 
-    Where there is no record of the job yet, the sensor waits for that too.
+    The sensor also waits for a job that has no record yet.
 
-    :param job_id: of the job, or its summary (the XCom of the Airflow task that scheduled it). (templated)
+    :param job_id: id of the job, or its summary (the XCom of the Airflow task that scheduled it). Or a list of them,
+        such as the output of a mapped Airflow task: the sensor waits for all of them. (templated)
     :param sosw_conn_id: the Connection of type ``sosw``. (templated)
-    :param tolerated_failures: failed tasks with which the job still counts as done: a number, or a share such as
-        ``"5%"``.
+    :param tolerated_failures: failed tasks with which a job still counts as done: a number, or a share such as
+        ``"5%"``. It applies to each job.
     :param deferrable: wait in the triggerer, which takes no worker slot; by default as ``[operators]
         default_deferrable`` says.
 
-    ``poke_interval``, ``timeout``, ``mode`` and ``soft_fail`` are those of each sensor. In the mode ``reschedule`` each
-    look reads anew what has been closed since the job was scheduled; ``deferrable`` costs less.
+    ``poke_interval``, ``timeout``, ``mode``, ``soft_fail``, ``never_fail`` and ``silent_fail`` are those of every
+    sensor. In the mode ``reschedule`` each poll reads all tasks that were closed since the job was scheduled;
+    ``deferrable`` costs less.
 
-    Returns (as XCom) ``job_id``, ``tasks``, ``completed``, ``failed`` and ``state``.
+    Returns (as XCom) ``job_id``, ``tasks``, ``completed``, ``failed`` and ``state``; for several jobs a list of these,
+    in the order of ``job_id``.
+
+    :raises JobFailed: more tasks of the job failed than are tolerated.
+    :raises JobCancelled: the job was cancelled.
+    :raises JobsFailed: one of several jobs failed or was cancelled; raised once all of them are over.
+    :raises AirflowSensorTimeout: a job was not over in time.
     """
 
     template_fields: Sequence[str] = ("job_id", "sosw_conn_id")
@@ -50,82 +62,151 @@ class SoswJobSensor(BaseSensorOperator):
         self.sosw_conn_id = sosw_conn_id
         self.tolerated_failures = tolerated_failures
         self.deferrable = deferrable
-        self._poller: JobPoller | None = None
-        self._result: dict[str, Any] = {}
+        self._jobs: tuple[list[str], bool] | None = None
+        self._pollers: dict[str, JobPoller] = {}
+        self._results: dict[str, JobResult] = {}
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Wait, here or in the triggerer.
+    # `execute` is that of `BaseSensorOperator`, so that an error of the first poll ends as with every sensor.
 
-        :raises JobFailed: more tasks failed than are tolerated.
-        :raises JobCancelled: the job was cancelled.
-        :raises AirflowSensorTimeout: it was not over in time.
-        """
-        if not self.deferrable:
-            super().execute(context)  # type: ignore[arg-type]
-            return self._result
-        if self.poke(context):
-            return self._result
+    def poke(self, context: Context) -> Any:  # noqa: ARG002 - Airflow's signature
+        """Poll once. A deferrable sensor whose jobs are not over defers."""
+        from sosw_airflow._compat import PokeReturnValue
         from sosw_airflow.operators.waiting import deadline_after
 
-        self._defer(deadline_after(self.timeout))
-        raise AssertionError  # _defer has raised
-
-    def poke(self, context: Context) -> bool:  # noqa: ARG002 - Airflow's signature
-        """Look once."""
-        from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.jobs.identity import parse_job_id
-        from sosw_airflow.operators.waiting import poller_of
-        from sosw_airflow.waiting.tolerance import Tolerance
-
         with fail_without_retry():
-            Tolerance.of(self.tolerated_failures)
-            if self._poller is None:
-                deployment = SoswHook(self.sosw_conn_id).deployment()
-                self._poller = poller_of(deployment, parse_job_id(self.job_id), None)
-            result = self._poller.poll()
-            if result is None:
-                return False
-            self._result = self._conclude(result)
-            return True
+            if self._poll():
+                return PokeReturnValue(is_done=True, xcom_value=self._conclude())
+        if self.deferrable:
+            self._defer(deadline_after(self.timeout))
+        return False
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after the deferral. Airflow 2 ignores ``never_fail`` here, Airflow 3 in part."""
+        from sosw_airflow._compat import AirflowSkipException
+
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)  # type: ignore[arg-type]
+        except AirflowSkipException:
+            raise
+        except Exception as error:
+            if self.never_fail:
+                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+            raise
 
     def execute_complete(
-        self, context: Context, event: dict[str, Any] | None = None, deadline: float | None = None
-    ) -> dict[str, Any]:
-        """Go on after the deferral. The arguments are a contract: deferrals in flight survive an upgrade."""
+        self,
+        context: Context,  # noqa: ARG002 - Airflow's signature
+        event: dict[str, Any] | None = None,
+        deadline: float | None = None,
+    ) -> Any:
+        """Conclude from the event of the trigger. The arguments are a contract: stored deferrals survive an upgrade."""
         from sosw_airflow.waiting.poller import JobResult, Status
 
         if not event or event.get("status") == "look":
-            # The trigger could not go on. Whatever it met is met here, and raised.
-            if not self.poke(context):
-                self._defer(deadline)
-            return self._result
-        result = JobResult.of(event)
-        if result.status is Status.TIMED_OUT:
-            from sosw_airflow._compat import AirflowSensorTimeout
-            from sosw_airflow.exceptions import JobTimedOut
-
-            total = result.progress.total if result.progress.state else None
-            closed = result.progress.closed
-            raise AirflowSensorTimeout(str(JobTimedOut(job_id=result.progress.job_id, total=total, closed=closed)))
+            return self._poll_in_place_of_the_trigger(deadline)
+        results = [JobResult.of(each) for each in event.get("jobs", [event])]
+        late = [result for result in results if result.status is Status.TIMED_OUT]
+        if late:
+            raise _sensor_timeout(late)
+        self._results = {result.progress.job_id: result for result in results}
         with fail_without_retry():
-            return self._conclude(result)
+            return self._conclude()
 
-    def _conclude(self, result: Any) -> dict[str, Any]:
+    def _poll_in_place_of_the_trigger(self, deadline: float | None) -> Any:
+        """Poll here, so that the error which stopped the trigger is raised here; without one, defer again."""
+        from sosw_airflow._compat import AirflowFailException
+
+        try:
+            with fail_without_retry():
+                if self._poll():
+                    return self._conclude()
+        except AirflowFailException:
+            raise
+        except Exception:
+            if not self.silent_fail:
+                raise
+            log.exception("The poll failed; the sensor waits again, since silent_fail is set.")
+        self._defer(deadline)
+        raise AssertionError  # _defer has raised
+
+    def _poll(self) -> bool:
+        """Poll the jobs that are not known to be over. Returns whether all are."""
+        from sosw_airflow.hooks.sosw import SoswHook
+        from sosw_airflow.operators.waiting import poller_of
+        from sosw_airflow.waiting.tolerance import Tolerance
+
+        Tolerance.of(self.tolerated_failures)
+        job_ids, _ = self._job_ids()
+        hook = SoswHook(self.sosw_conn_id)
+        for job_id in job_ids:
+            if job_id in self._results:
+                continue
+            if job_id not in self._pollers:
+                self._pollers[job_id] = poller_of(hook.deployment(), job_id, None)
+            result = self._pollers[job_id].poll()
+            if result is not None:
+                self._results[job_id] = result
+        return len(self._results) == len(job_ids)
+
+    def _conclude(self) -> Any:
+        """What the sensor returns; raises the errors of the jobs that failed."""
+        from sosw_airflow.exceptions import JobsFailed, SoswError
+
+        job_ids, several = self._job_ids()
+        reports = [self._report(self._results[job_id]) for job_id in job_ids]
+        failures = [each for each in reports if isinstance(each, SoswError)]
+        if failures and several:
+            raise JobsFailed(failures, jobs=len(job_ids))
+        if failures:
+            raise failures[0]
+        return reports if several else reports[0]
+
+    def _report(self, result: JobResult) -> dict[str, Any] | SoswError:
+        """The counts of a job that is over, or the error with which it ended."""
+        from sosw_airflow.exceptions import JobCancelled, JobFailed
         from sosw_airflow.hooks.sosw import SoswHook
         from sosw_airflow.operators.waiting import conclude
 
         deployment = SoswHook(self.sosw_conn_id).deployment()
-        counts = conclude(deployment, result, tolerated_failures=self.tolerated_failures)
+        try:
+            counts = conclude(deployment, result, tolerated_failures=self.tolerated_failures)
+        except (JobFailed, JobCancelled) as failure:
+            return failure
         return {"job_id": result.progress.job_id, "tasks": result.progress.total, **counts}
 
+    def _job_ids(self) -> tuple[list[str], bool]:
+        """The ids without repetitions, and whether ``job_id`` is a list. An output of mapped tasks is read once."""
+        from sosw_airflow.jobs.identity import parse_job_ids
+
+        if self._jobs is None:
+            self._jobs = parse_job_ids(self.job_id)
+        return self._jobs
+
     def _defer(self, deadline: float | None) -> None:
-        from sosw_airflow.jobs.identity import parse_job_id
+        from sosw_airflow.triggers.several_jobs import SoswJobsTrigger
         from sosw_airflow.triggers.sosw import SoswJobTrigger
 
-        trigger = SoswJobTrigger(
-            sosw_conn_id=self.sosw_conn_id,
-            job_id=parse_job_id(self.job_id),
-            poll_interval=float(self.poke_interval),
-            deadline=deadline,
+        job_ids, several = self._job_ids()
+        arguments: dict[str, Any] = {
+            "sosw_conn_id": self.sosw_conn_id,
+            "poll_interval": float(self.poke_interval),
+            "deadline": deadline,
+        }
+        trigger: Any = (
+            SoswJobsTrigger(job_ids=job_ids, **arguments) if several else SoswJobTrigger(job_id=job_ids[0], **arguments)
         )
         self.defer(trigger=trigger, method_name="execute_complete", kwargs={"deadline": deadline})
+
+
+def _sensor_timeout(late: Sequence[JobResult]) -> Exception:
+    """Airflow's own error, so that ``soft_fail`` applies to it."""
+    from sosw_airflow._compat import AirflowSensorTimeout
+    from sosw_airflow.exceptions import SHOWN, JobTimedOut
+
+    lines = []
+    for progress in [result.progress for result in late[:SHOWN]]:
+        total = progress.total if progress.state else None
+        lines.append(str(JobTimedOut(job_id=progress.job_id, total=total, closed=progress.closed)))
+    if len(late) > len(lines):
+        lines.append(f"and {len(late) - len(lines)} more jobs")
+    return AirflowSensorTimeout("\n".join(lines))

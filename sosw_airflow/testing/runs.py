@@ -1,16 +1,19 @@
-"""Executing an operator without a running Airflow: the context of a scheduled daily run."""
+"""Executes an operator without a running Airflow, in the context of a scheduled daily run."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 
+from sosw_airflow._compat import execution_proof
+
 __all__ = ["Deferred", "run_operator"]
 
-#: Seconds after which a deferred operator's job is taken for not being over.
+#: Seconds after which the job of a deferred operator counts as not over.
 _PATIENCE = 5.0
 
 
@@ -28,15 +31,22 @@ class Deferred:
     arguments: dict[str, Any]
 
     def resume(self) -> Any:
-        """Let the trigger look now, and the operator go on with what it found; gives what the operator returns.
+        """Let the trigger poll now, then resume the operator as Airflow does; returns what the operator returns.
+
+        An operator that defers again gives another `Deferred`.
 
         :raises AssertionError: the job is not over: finish or fail its tasks first.
         """
         event = asyncio.run(self._event())
-        return getattr(self.operator, self.method_name)(self.context, event=event.payload, **self.arguments)
+        arguments = {**self.arguments, "event": event.payload}
+        return _returned_or_deferred(
+            self.operator,
+            self.context,
+            lambda: self.operator.resume_execution(self.method_name, arguments, self.context),
+        )
 
     async def _event(self) -> Any:
-        self.trigger.poll_interval = 0.01  # nobody waits in a test
+        self.trigger.poll_interval = 0.01  # a test does not wait
         events = self.trigger.run()
         try:
             return await asyncio.wait_for(events.__anext__(), _PATIENCE)
@@ -49,21 +59,27 @@ class Deferred:
 def run_operator(operator: Any, day: date | datetime, *, try_number: int, max_tries: int) -> Any:
     """Render the operator's templates and execute it, in the run whose data interval ends on this day.
 
-    Where it waits, it is deferred, and `Deferred` is given.
+    An operator or sensor that waits is deferred, and `Deferred` is returned.
     """
     context = _context(operator, day, try_number, max_tries)
-    # The operator itself is left as it is, so that it can be run again, for another day.
+    # The operator itself stays as it is, so that it can run again, for another day.
     prepared = operator.prepare_for_execution()
     prepared.render_template_fields(context)
-    if getattr(prepared, "wait_for_completion", False):
-        prepared.deferrable = True  # or it would sleep here, in the test, while nobody works
+    if hasattr(prepared, "deferrable"):
+        prepared.deferrable = True  # else it would sleep in the test
+    if getattr(prepared, "mode", "poke") != "poke":
+        prepared.mode = "poke"  # in the mode reschedule it would ask the metadata database
+    return _returned_or_deferred(prepared, context, lambda: prepared.execute(context, **execution_proof(prepared)))
+
+
+def _returned_or_deferred(operator: Any, context: dict[str, Any], call: Callable[[], Any]) -> Any:
     try:
-        return prepared.execute(context)
+        return call()
     except BaseException as raised:
-        if not hasattr(raised, "method_name"):  # Airflow's TaskDeferred, which has no place that all versions share
+        if not hasattr(raised, "method_name"):  # Airflow's TaskDeferred, whose module differs between the versions
             raise
         deferral: Any = raised
-        return Deferred(prepared, context, deferral.trigger, deferral.method_name, dict(deferral.kwargs or {}))
+        return Deferred(operator, context, deferral.trigger, deferral.method_name, dict(deferral.kwargs or {}))
 
 
 def _context(operator: Any, day: date | datetime, try_number: int, max_tries: int) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from typing import Any
 import boto3
 import pytest
 
+from sosw_airflow._compat import AirflowSkipException
 from sosw_airflow.exceptions import JobFailed, UnknownLabourer
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.operators.sosw import SoswScheduleOperator
+from sosw_airflow.sensors.sosw import SoswJobSensor
 from sosw_airflow.testing import Sosw, sosw_in_memory
 from sosw_airflow.testing.fixtures import sosw  # noqa: F401 - a fixture
 from sosw_airflow.testing.memory_aws import REGION
@@ -146,6 +148,17 @@ def test_waiting_for_failures(installation: Sosw) -> None:
     installation.fail(limit=1)
     installation.finish()
     with pytest.raises(JobFailed, match="1 of 3 tasks"):
+        deferred.resume()
+
+
+@pytest.mark.parametrize(("flags", "expected"), [({}, JobFailed), ({"soft_fail": True}, AirflowSkipException)])
+def test_a_sensor(installation: Sosw, flags: dict[str, Any], expected: type[Exception]) -> None:
+    """Is deferred, and ends as Airflow ends it: a soft failure skips it."""
+    job_id = installation.run(operator({"words": ["a"]}), DAY)["job_id"]
+    sensor = SoswJobSensor(task_id="wait", job_id=job_id, mode="reschedule", allow_nested_operators=False, **flags)
+    deferred = installation.run(sensor, DAY)
+    installation.fail()
+    with pytest.raises(expected):
         deferred.resume()
 
 

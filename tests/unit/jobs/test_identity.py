@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 from dataclasses import replace
 from datetime import date
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from sosw_airflow.exceptions import InvalidConfiguration
 from sosw_airflow.jobs import JobIdentity, JobSchema, job_of, task_id, task_index
-from sosw_airflow.jobs.identity import fingerprint, outline
+from sosw_airflow.jobs.identity import fingerprint, outline, parse_job_id, parse_job_ids
 
 IDENTITY = JobIdentity("dag", "scheduled__2026-03-02", "schedule", -1, 0, "puller")
 SCHEMA = JobSchema(("topic", "word"))
@@ -186,3 +188,62 @@ def test_an_outline_stays_small() -> None:
 def test_an_outline_has_a_limited_number_of_lines() -> None:
     """It has to fit into the job's record."""
     assert 200 == len(outline({f"a{number}": number for number in range(1000)}, SCHEMA, MONDAY))
+
+
+# -- what users give as the id of a job --------------------------------------------------------------------------------
+
+JOB_ID = "0123456789abcdef0123"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [JOB_ID, f" {JOB_ID}\n", f"{JOB_ID}00000000000a", {"job_id": JOB_ID, "tasks": 3}, json.dumps({"job_id": JOB_ID})],
+    ids=repr,
+)
+def test_a_job_id(given: object) -> None:
+    """Itself, a task's id, a summary, or the JSON text of a summary."""
+    assert parse_job_id(given) == JOB_ID
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (None, "not None: the Airflow task that should give it has returned nothing"),
+        ("None", 'it is the text "None": the template found no value'),
+        ("", "it is an empty text: the template found no value"),
+        (str({"job_id": JOB_ID}), r"it is the text of a Python dict, not JSON.*ti.xcom_pull\('schedule'\)\['job_id'\]"),
+        ("{{ ti.xcom_pull('schedule') }}", "it has a template that was not rendered"),
+        ([JOB_ID, JOB_ID], r"not a list of 2. Fix: map the operator over it, .expand\(job_id=...\)"),
+        ("nonsense", "not 'nonsense'"),
+        (7, "not 7"),
+        ({"job_id": None}, "not {'job_id': None}"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_job_id(given: object, reason: str) -> None:
+    """The message says why it is none."""
+    with pytest.raises(InvalidConfiguration, match=f"job_id: must be the id of a job .*{reason}"):
+        parse_job_id(given)
+
+
+def test_none_names_the_way_to_repair_what_was_waited_for() -> None:
+    """An operator that waits returns nothing if the job fails, so its output cannot be repaired."""
+    with pytest.raises(InvalidConfiguration, match=r"wait for it with SoswJobSensor.*job_id=schedule.output"):
+        parse_job_id(None)
+
+
+@pytest.mark.parametrize(
+    ("given", "ids", "several"),
+    [
+        (JOB_ID, [JOB_ID], False),
+        ({"job_id": JOB_ID}, [JOB_ID], False),
+        ([JOB_ID, {"job_id": JOB_ID}], [JOB_ID], True),
+        (iter([JOB_ID]), [JOB_ID], True),
+        (json.dumps([JOB_ID]), [JOB_ID], True),
+        ([], [], True),
+    ],
+    ids=repr,
+)
+def test_ids_of_several_jobs(given: object, ids: list[str], several: bool) -> None:
+    """A list stays one, also of one or of none; a repetition counts once."""
+    assert parse_job_ids(given) == (ids, several)
