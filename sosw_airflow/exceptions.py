@@ -41,6 +41,7 @@ __all__ = [
     "QueueFull",
     "SoswError",
     "TaskTooLarge",
+    "TasksLost",
     "UnknownJob",
     "UnknownJobSchema",
     "UnknownLabourer",
@@ -315,6 +316,20 @@ class JobTimedOut(SoswError):
         super().__init__(
             f"The job {job_id} was not done in time: {state}. A retry of this Airflow task waits on and schedules "
             f"nothing again. Raise timeout, or see what the workers do:  sosw-airflow status {job_id}"
+        )
+
+
+class TasksLost(SoswError):
+    """Tasks of the job are in none of sosw's tables, so how they ended cannot be known."""
+
+    def __init__(self, *, job_id: str, total: int, closed: int, lost: Sequence[str], tables: Sequence[str]) -> None:
+        self.job_id, self.total, self.closed, self.lost = job_id, total, closed, tuple(lost)
+        more = f" and {len(self.lost) - 3:,} more" if len(self.lost) > 3 else ""
+        super().__init__(
+            f"Tasks of the job {job_id} are in none of {', '.join(tables)}: {', '.join(self.lost[:3])}{more}. They "
+            f"were deleted, or a time to live removed them before they were counted; {closed:,} of {total:,} tasks "
+            f"are closed. Fix: check what the workers have done; then mark the Airflow task as successful, or clear "
+            f"it with on_clear='reschedule' to schedule every task again. Keep closed tasks longer than jobs run."
         )
 
 

@@ -24,6 +24,7 @@ __all__ = ["JobIdentity", "fingerprint", "job_of", "outline", "parse_job_id", "p
 
 _JOB_DIGITS = 20
 _INDEX_DIGITS = 12
+_TASK_ID = re.compile(f"[0-9a-f]{{{_JOB_DIGITS + _INDEX_DIGITS}}}")
 
 _JOB_OR_TASK_ID = re.compile(r"[0-9a-f]{20}([0-9a-f]{12})?")
 
@@ -69,9 +70,9 @@ def task_id(job_id: str, index: int) -> str:
     return f"{job_id}{index:0{_INDEX_DIGITS}x}"
 
 
-def task_index(task: str) -> int:
-    """The index of a task in its job."""
-    return int(task[_JOB_DIGITS:], 16)
+def task_index(task: str) -> int | None:
+    """The index of a task in its job; None if the id is not one of ours."""
+    return int(task[_JOB_DIGITS:], 16) if _TASK_ID.fullmatch(task) else None
 
 
 def job_of(task: str) -> str:

@@ -167,6 +167,7 @@ class SoswBaseOperator(BaseOperator):
             poll_interval=seconds(self.poll_interval),
             deadline=poller.deadline,
             cancel_on_kill=self.cancel_on_kill,
+            must_exist=True,
         )
         self.defer(
             trigger=trigger,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sosw_airflow.exceptions import Fault, JobCancelled, JobFailed, JobTimedOut
+from sosw_airflow.exceptions import Fault, JobCancelled, JobFailed, JobTimedOut, TasksLost
 from sosw_airflow.scheduling.page_writer import Stopped
 from sosw_airflow.scheduling.scheduler import Outcome, Scheduled
 from sosw_airflow.stores.closed_tasks import describe_failures
@@ -47,9 +47,12 @@ def waiting_faults(*, poll_interval: Any, timeout: Any) -> Iterator[Fault]:
             yield Fault(name, f"must be a positive number of seconds or a timedelta{none}, not {value!r}")
 
 
-def poller_of(deployment: Deployment, job_id: str, deadline: float | None) -> JobPoller:
-    """Somebody who looks at this job."""
-    return JobPoller(ProgressReader(deployment.dynamodb, deployment.tables, job_id), deadline)
+def poller_of(deployment: Deployment, job_id: str, deadline: float | None, *, must_exist: bool = True) -> JobPoller:
+    """The poller of this job.
+
+    :param must_exist: it was scheduled, so that a record that does not exist was removed.
+    """
+    return JobPoller(ProgressReader(deployment.dynamodb, deployment.tables, job_id, must_exist), deadline)
 
 
 def wait_until_over(poller: JobPoller, poll_interval: float, on_kill: CancelOnKill) -> JobResult:
@@ -73,7 +76,7 @@ def conclude(deployment: Deployment, result: JobResult, *, tolerated_failures: o
     """What the end of a waiting adds to the summary for the XCom: ``completed``, ``failed``, ``state``.
 
     :raises JobFailed: more tasks failed than are tolerated.
-    :raises JobCancelled, JobTimedOut: it ended without an end.
+    :raises JobCancelled, JobTimedOut, TasksLost: not every task is closed.
     """
     progress = result.progress
     if result.status is Status.TIMED_OUT:
@@ -81,6 +84,12 @@ def conclude(deployment: Deployment, result: JobResult, *, tolerated_failures: o
         raise JobTimedOut(job_id=progress.job_id, total=total, closed=progress.closed)
     if progress.state is JobState.CANCELLED:
         raise JobCancelled(progress.job_id)
+    if result.status is Status.LOST:
+        names = deployment.tables
+        tables = (names.tasks_table, names.retry_tasks_table, names.closed_tasks_table)
+        raise TasksLost(
+            job_id=progress.job_id, total=progress.total, closed=progress.closed, lost=progress.lost, tables=tables
+        )
     tolerance = Tolerance.of(tolerated_failures)
     if not tolerance.allows(progress.failed, progress.total):
         raise JobFailed(

@@ -6,7 +6,6 @@ settled by sending again: if the marker is there, the page was committed.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -23,13 +22,11 @@ from sosw_airflow.jobs.pages import Page
 from sosw_airflow.jobs.rows import LineCodec, Row, row_item
 from sosw_airflow.scheduling.pace import PagePace
 from sosw_airflow.stores.aws_errors import Verdict, cancellation_codes, error_code, explain, judge, judge_reasons
+from sosw_airflow.stores.backoff import pauses
 from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.waiting.progress_log import ProgressLog
 
 __all__ = ["MetaTable", "PageWriter", "Stopped"]
-
-#: Seconds of the first and of the longest pause between two attempts for one page; each is shortened at random.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 10.0
 
 #: Seconds after which a page that waits for its turn asks again, since the pace may have changed.
 _ASK_AGAIN = 0.5
@@ -144,7 +141,7 @@ class PageWriter:
 
     def _commit(self, page: Page, progress: ProgressLog) -> None:
         actions = self._actions(page)
-        pause = _FIRST_PAUSE
+        waits = pauses()
         while True:
             self._sleep(0.0)
             while wait_for := self._pace.claim(page):
@@ -165,8 +162,7 @@ class PageWriter:
                 if verdict is Verdict.THROTTLED:
                     self._pace.slow_down()
                 self._give_up_after_patience(progress, error)
-                self._sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter needs no secrecy
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                self._sleep(next(waits))
             else:
                 self._pace.written(page)
                 return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date
@@ -22,9 +22,11 @@ from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.scheduling.requests import QueuePosition
 from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome, Scheduled
+from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.closed_tasks import ClosedTasks
 from sosw_airflow.stores.job_record import Header, JobRecords, JobState
 from sosw_airflow.waiting.progress import JobProgress, ProgressReader
+from sosw_airflow.waiting.progress_log import ProgressLog
 
 __all__ = ["Guard", "RepairRequest", "chain_of", "last_of_chain", "repair", "resume"]
 
@@ -49,6 +51,7 @@ class RepairRequest:
     reference_date: date
     fingerprint: str
     queue_position: QueuePosition = "back"
+    backoff: Callable[[], Backoff] = Backoff
 
     def outline(self) -> dict[str, str]:
         """What a conflict compares."""
@@ -62,12 +65,15 @@ class RepairRequest:
         return blocks_of_lines(self._lines(codec))
 
     def _lines(self, codec: LineCodec) -> Iterator[str]:
-        if self.reader.header is None:
-            self.reader.read()
-        closed_tasks = ClosedTasks(self.reader.dynamodb, self.reader.tables, self.identity.labourer_id)
-        wanted = self.reader.failed()
+        reader = self.reader
+        if reader.header is None:
+            reader.read_patiently(self.backoff())
+        closed_tasks = ClosedTasks(reader.dynamodb, reader.tables, self.identity.labourer_id, backoff=self.backoff)
+        done = ProgressLog(f"Reading the failed tasks of the job {reader.job_id}", sum(1 for _ in reader.failed()))
+        wanted = reader.failed()
         index = 0
-        for index, row in enumerate(closed_tasks.rows(self.reader.failed()), start=1):
+        for index, row in enumerate(closed_tasks.rows(reader.failed()), start=1):
+            done.add(1)
             if row.task_id != next(wanted, None) or row.payload is None:
                 break
             # An attribute of this name would be merged into the others once more (sosw rule D9).
@@ -77,9 +83,9 @@ class RepairRequest:
             if next(wanted, None) is None:
                 return
         raise JobRecordDamaged(
-            f"The failed tasks of the job {self.reader.job_id} cannot be scheduled again: number {index + 1} of them "
-            f"has no row in {self.reader.tables.closed_tasks_table} any more, or one without a payload that can be "
-            f"read. Clear the Airflow task with on_clear='reschedule' to schedule the whole job."
+            f"The failed tasks of the job {reader.job_id} cannot be scheduled again: number {index + 1} of them "
+            f"has no row in {reader.tables.closed_tasks_table} any more, or one without a payload that can be "
+            f"read. Fix: clear the Airflow task with on_clear='reschedule' to schedule the whole job."
         )
 
 
@@ -109,7 +115,13 @@ def resume(scheduler: JobScheduler, header: Header, guard: Guard = nullcontext) 
     """Finish the writing of a repair that was planned, or find it as it is."""
     reader = _reader(scheduler, header.repairs.split("#")[0])
     identity = replace(_identity(header), repairs=header.repairs)
-    request = RepairRequest(identity, reader, date.fromisoformat(header.reference_date), header.fingerprint)
+    request = RepairRequest(
+        identity,
+        reader,
+        date.fromisoformat(header.reference_date),
+        header.fingerprint,
+        backoff=scheduler.backoff,
+    )
     with guard(header.job_id):
         return scheduler.schedule(request)
 
@@ -142,7 +154,7 @@ def repair(
     if last.repairs and (last.state is JobState.PLANNED or _asked(last, asked_by)):
         return resume(scheduler, last, guard)
     reader = _reader(scheduler, last.job_id)
-    progress = reader.read()
+    progress = reader.read_patiently(scheduler.backoff())
     if not progress.over and unfinished == "refuse":
         raise JobUnfinished(job_id=last.job_id, total=progress.total, closed=progress.closed, failed=progress.failed)
     if not progress.failed or (not progress.over and unfinished == "wait"):
@@ -150,7 +162,12 @@ def repair(
     repairs, _ = _repair_of(records, last)
     identity = replace(asked_by or _identity(last), labourer_id=last.labourer_id, repairs=repairs)
     request = RepairRequest(
-        identity, reader, date.fromisoformat(last.reference_date), _digest(last, reader, progress), queue_position
+        identity,
+        reader,
+        date.fromisoformat(last.reference_date),
+        _digest(last, reader, progress),
+        queue_position,
+        scheduler.backoff,
     )
     try:
         with guard(identity.job_id):

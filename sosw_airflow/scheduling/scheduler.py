@@ -33,6 +33,7 @@ from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.scheduling.pace import PagePace, page_limits_for
 from sosw_airflow.scheduling.page_writer import MetaTable, PageWriter, Stopped
 from sosw_airflow.scheduling.requests import QueuePosition, Request, ScheduleRequest
+from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.deployment import Deployment
 from sosw_airflow.stores.job_record import RECORD_SECONDS, Header, JobRecords, JobState
 from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone, queue_file_key
@@ -246,7 +247,7 @@ class JobScheduler:
 
     def _write_pages(self, request: Request, header: Header, lines: Iterator[str]) -> None:
         at = self.deployment
-        committed = {page for page, _ in self.records.markers(header.job_id)}
+        committed = self._committed(header)
         if len(committed) == header.pages:
             return
         limits = PageLimits(header.page_rows, header.page_units)
@@ -282,7 +283,11 @@ class JobScheduler:
         return header
 
     def _all_committed(self, header: Header) -> bool:
-        return sum(1 for _ in self.records.markers(header.job_id)) == header.pages
+        return len(self._committed(header)) == header.pages
+
+    def _committed(self, header: Header) -> set[int]:
+        """The pages that have markers; a marker of a page that the job does not have counts for none."""
+        return {page for page, _ in self.records.markers(header.job_id) if page < header.pages}
 
     # -- small things that the above share -----------------------------------------------------------------------------
 
@@ -312,6 +317,14 @@ class JobScheduler:
         name = self.deployment.tables.meta_table
         stream = f"{identity.dag_id}/{identity.task_id}/{identity.map_index}"
         return MetaTable(name, invocation_id=identity.run_id, log_stream_name=stream) if name else None
+
+    def backoff(self) -> Backoff:
+        """What waits while a table is slow, until the work is stopped."""
+        return Backoff(sleep=self._sleep, patience=self.patience)
+
+    def _sleep(self, seconds: float) -> None:
+        if self.stop.wait(seconds):
+            raise Stopped
 
     def _check_stop(self) -> None:
         if self.stop.is_set():

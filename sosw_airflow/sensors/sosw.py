@@ -142,7 +142,7 @@ class SoswJobSensor(BaseSensorOperator):
             if job_id in self._results:
                 continue
             if job_id not in self._pollers:
-                self._pollers[job_id] = poller_of(hook.deployment(), job_id, None)
+                self._pollers[job_id] = poller_of(hook.deployment(), job_id, None, must_exist=False)
             result = self._pollers[job_id].poll()
             if result is not None:
                 self._results[job_id] = result
@@ -163,14 +163,14 @@ class SoswJobSensor(BaseSensorOperator):
 
     def _report(self, result: JobResult) -> dict[str, Any] | SoswError:
         """The counts of a job that is over, or the error with which it ended."""
-        from sosw_airflow.exceptions import JobCancelled, JobFailed
+        from sosw_airflow.exceptions import JobCancelled, JobFailed, TasksLost
         from sosw_airflow.hooks.sosw import SoswHook
         from sosw_airflow.operators.waiting import conclude
 
         deployment = SoswHook(self.sosw_conn_id).deployment()
         try:
             counts = conclude(deployment, result, tolerated_failures=self.tolerated_failures)
-        except (JobFailed, JobCancelled) as failure:
+        except (JobFailed, JobCancelled, TasksLost) as failure:
             return failure
         return {"job_id": result.progress.job_id, "tasks": result.progress.total, **counts}
 
@@ -193,7 +193,9 @@ class SoswJobSensor(BaseSensorOperator):
             "deadline": deadline,
         }
         trigger: Any = (
-            SoswJobsTrigger(job_ids=job_ids, **arguments) if several else SoswJobTrigger(job_id=job_ids[0], **arguments)
+            SoswJobsTrigger(job_ids=job_ids, **arguments)
+            if several
+            else SoswJobTrigger(job_id=job_ids[0], must_exist=False, **arguments)
         )
         self.defer(trigger=trigger, method_name="execute_complete", kwargs={"deadline": deadline})
 

@@ -1,20 +1,22 @@
-"""Reading ``sosw_closed_tasks``, where sosw's Scavenger puts what is over (sosw rules 10 and 11)."""
+"""The closed tasks of a labourer, in ``sosw_closed_tasks`` (sosw rules 10 and 11)."""
 
 from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sosw_airflow.exceptions import JobRecordDamaged
+from sosw_airflow.exceptions import AwsFault, SoswError
 from sosw_airflow.stores.aws_errors import explained, member
+from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.tables import TableNames
 
-__all__ = ["ClosedTask", "ClosedTasks", "Closing", "End", "describe_failures"]
+__all__ = ["ClosedTask", "ClosedTasks", "Closing", "End", "Place", "describe_failures"]
 
 #: Rows of one query of the index: about 200 kB, so 25 read units. A whole page of 1 MB would stall a small table.
 _QUERY_ROWS = 1000
@@ -22,11 +24,12 @@ _QUERY_ROWS = 1000
 #: Keys of one BatchGetItem, by DynamoDB's rule.
 _BATCH_KEYS = 100
 
-#: How often keys that a batch has left out are asked for again; botocore waits and repeats where nothing is answered.
-_BATCH_ATTEMPTS = 8
-
 #: Characters of a payload that a message shows.
 _SHOWN_CHARACTERS = 300
+
+
+#: A place in the index: DynamoDB's key of the last row of a page.
+Place = dict[str, dict[str, str]]
 
 
 class End(str, Enum):
@@ -37,7 +40,7 @@ class End(str, Enum):
 
 
 class Closing(NamedTuple):
-    """That a task is closed. ``closed_at``: seconds since 1970, by the clock of sosw's Scavenger."""
+    """A task that is closed. ``closed_at``: seconds since 1970, by the clock of sosw's Scavenger."""
 
     task_id: str
     closed_at: int
@@ -67,18 +70,27 @@ class ClosedTasks:
     """The closed tasks of one labourer.
 
     :param dynamodb: a boto3 DynamoDB client with botocore's retries.
+    :param backoff: makes what waits while the table is slow.
     """
 
-    def __init__(self, dynamodb: Any, tables: TableNames, labourer_id: str) -> None:
+    def __init__(
+        self, dynamodb: Any, tables: TableNames, labourer_id: str, *, backoff: Callable[[], Backoff] = Backoff
+    ) -> None:
         self._dynamodb = dynamodb
         self._table = tables.closed_tasks_table
         self._index = tables.closed_tasks_index
         self._labourer_id = labourer_id
+        self._backoff = backoff
 
-    def since(self, end: End, closed_at: int) -> Iterator[Closing]:
+    def since(
+        self, end: End, closed_at: int, place: Place | None = None
+    ) -> Iterator[tuple[list[Closing], Place | None]]:
         """What was closed at this second or later, of all jobs of the labourer, in the order of ``closed_at``.
 
-        No filter for one job: it would cost the same read units, and hide how far the reading has come.
+        Each page comes with the place behind it, None for the last one. No filter for one job: it would cost the same
+        read units, and hide how far the reading has come.
+
+        :param place: to continue behind a page of a reading that broke off.
         """
         query: dict[str, Any] = {
             "TableName": self._table,
@@ -93,44 +105,75 @@ class ClosedTasks:
         }
         resource = f"{self._table}/index/{self._index}"
         while True:
+            if place is not None:
+                query["ExclusiveStartKey"] = place
             with explained(action="dynamodb:Query", resource=resource, setting="closed_tasks_index"):
                 reply = self._dynamodb.query(**query)
-            for item in member(reply, "Items", action="dynamodb:Query"):
-                yield Closing(item["task_id"]["S"], int(float(item["closed_at"]["N"])))
-            if "LastEvaluatedKey" not in reply:
+            items = member(reply, "Items", action="dynamodb:Query")
+            place = reply.get("LastEvaluatedKey")
+            yield [Closing(item["task_id"]["S"], int(float(item["closed_at"]["N"]))) for item in items], place
+            if place is None:
                 return
-            query["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
 
     def rows(self, task_ids: Iterable[str]) -> Iterator[ClosedTask]:
-        """The rows of these tasks, in their order; those that are not closed are left out."""
+        """The rows of these tasks, in their order; those that are not closed are left out.
+
+        It takes the time that the table's read capacity needs, one unit for a row of up to 4 kB.
+
+        :raises AwsFault: the table has given no row for minutes.
+        """
         ids = iter(task_ids)
         while batch := list(islice(ids, _BATCH_KEYS)):
-            found = self._batch(batch)
+            backoff, found, left = self._backoff(), {}, batch
+            while True:
+                items, unanswered = backoff.call(
+                    partial(self._ask, left),
+                    action="dynamodb:BatchGetItem",
+                    resource=self._table,
+                    setting="closed_tasks_table",
+                )
+                found.update(items)
+                if not unanswered:
+                    break
+                if len(unanswered) < len(left):
+                    backoff.answered()
+                if not backoff.wait():
+                    raise _too_slow(self._table)
+                left = unanswered
             yield from (_closed_task(found[each]) for each in batch if each in found)
 
-    def _batch(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
-        keys: Any = [{"task_id": {"S": each}} for each in ids]
-        for _ in range(_BATCH_ATTEMPTS):
-            request = {self._table: {"Keys": keys, "ConsistentRead": True}}
-            with explained(action="dynamodb:BatchGetItem", resource=self._table, setting="closed_tasks_table"):
-                reply = self._dynamodb.batch_get_item(RequestItems=request)
-            answers = member(reply, "Responses", action="dynamodb:BatchGetItem").get(self._table, [])
-            found.update((item["task_id"]["S"], item) for item in answers)
-            left = reply.get("UnprocessedKeys", {}).get(self._table)
-            if not left:
-                return found
-            keys = left["Keys"]
-        raise _unanswered(self._table)
+    def some_rows(self, task_ids: Sequence[str]) -> tuple[list[ClosedTask], list[str]]:
+        """The rows of those of these tasks that are closed, and the ids for which the table was too slow: one request.
+
+        :param task_ids: 100 at most.
+        """
+        with explained(action="dynamodb:BatchGetItem", resource=self._table, setting="closed_tasks_table"):
+            found, unanswered = self._ask(task_ids)
+        return [_closed_task(item) for item in found.values()], unanswered
+
+    def _ask(self, ids: Sequence[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+        """The rows that one request gives, and the ids that it leaves unanswered."""
+        # Consistently: the index may show a closing whose row a replica of the table does not have yet.
+        request = {self._table: {"Keys": [{"task_id": {"S": each}} for each in ids], "ConsistentRead": True}}
+        reply = self._dynamodb.batch_get_item(RequestItems=request)
+        answers = member(reply, "Responses", action="dynamodb:BatchGetItem").get(self._table, [])
+        left = reply.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+        return {item["task_id"]["S"]: item for item in answers}, [key["task_id"]["S"] for key in left]
 
 
 def describe_failures(dynamodb: Any, tables: TableNames, task_ids: Iterable[str]) -> list[str]:
-    """A line for each of these closed tasks."""
-    return [str(row) for row in ClosedTasks(dynamodb, tables, labourer_id="").rows(task_ids)]
+    """A line for each of these failed tasks: what its row says, or why that is not known."""
+    ids = list(task_ids)
+    try:
+        found = {row.task_id: str(row) for row in ClosedTasks(dynamodb, tables, labourer_id="").rows(ids)}
+        reason = f"its row is not in {tables.closed_tasks_table} any more"
+    except SoswError as error:  # what failed is known without the rows
+        found, reason = {}, f"its row cannot be read: {error}"
+    return [found.get(each, f"{each}: {reason}") for each in ids]
 
 
-def _unanswered(table: str) -> Exception:
-    fault = JobRecordDamaged(f"{table} gives its rows too slowly: raise its read capacity, or try again later.")
+def _too_slow(table: str) -> SoswError:
+    fault = AwsFault(f"{table} has given no row for minutes. Fix: raise its read capacity, or retry later.")
     fault.retryable = True
     return fault
 

@@ -1,6 +1,6 @@
 """The job record in ``sosw_jobs``: the header of a scheduled job and a marker for each of its pages.
 
-The header appears once the plan is complete in S3. Whoever comes later goes on from it. A marker appears in the same
+The header appears once the plan is complete in S3; later attempts continue from it. A marker appears in the same
 transaction as its page's rows; it says for ever that the page was committed, even when the rows have been archived
 since. A cancelled job has markers for all of its pages, so that no copy of its writer that still lives can commit
 another one.
@@ -9,9 +9,11 @@ another one.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields, replace
+from datetime import date
 from enum import Enum
 from typing import Any
 
@@ -27,10 +29,29 @@ RECORD_SECONDS = 180 * 86_400
 
 _HEADER = {"S": "header"}
 _PAGE = "page#"
+_MARKER = re.compile(r"page#(\d{8,12})", re.ASCII)
+
+#: Rows of one query: about 100 kB, so 25 read units. A whole page of 1 MB would stall a small table.
+_QUERY_ROWS = 1000
+
+#: Whole numbers of a header that have a narrower range than `_ANY`, so that all that follows from them can be computed.
+_INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
+_ANY = (-(10**15), 10**15)
+_SECONDS = (0, 253_402_300_799)  # to the year 9999
+_TASKS = (1, 2 * 10**9)  # more have no place in a queue
+_RANGES = {
+    "tasks": _TASKS,
+    "pages": _TASKS,
+    "page_rows": _TASKS,
+    "greenfield_step": (1, 10**9),
+    "created_at": _SECONDS,
+    "updated_at": _SECONDS,
+    "expires_at": _SECONDS,
+}
 
 
 class JobState(str, Enum):
-    """Where a job stands."""
+    """How far the writing of a job is."""
 
     PLANNED = "planned"
     WRITTEN = "written"
@@ -41,7 +62,7 @@ class JobState(str, Enum):
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of a scheduled job.
+    """The header of a scheduled job's record.
 
     :ivar fingerprint: digest of job, schema and dates; another one under the same id is a conflict.
     :ivar outline: JSON text, what to compare for the message of a conflict.
@@ -92,24 +113,53 @@ class Header:
 
     @classmethod
     def of(cls, item: dict[str, dict[str, str]]) -> Header:
-        """The header from DynamoDB's notation."""
+        """The header from DynamoDB's notation.
+
+        :raises JobRecordDamaged: an attribute is missing, or has another type or range than it was written with.
+        """
         try:
             values: dict[str, Any] = {
-                each.name: int(item[each.name]["N"]) if "N" in item[each.name] else item[each.name]["S"]
+                each.name: _value(item, each.name, number=each.type == "int")
                 for each in fields(cls)
                 if each.name in item or each.default is MISSING
             }
+            date.fromisoformat(values["reference_date"])
             return cls(**{**values, "state": JobState(values["state"])})
-        except (KeyError, ValueError) as error:
-            name = item.get("job_id", {}).get("S")
-            raise JobRecordDamaged(
-                f"The header of the job {name} in the jobs table cannot be read ({error!r}): it was changed, or "
-                f"written by another version. Restore it, or clear the Airflow task to schedule the job as a new one."
-            ) from error
+        except ValueError as error:
+            raise _damaged(item.get("job_id", {}).get("S"), str(error)) from error
 
     def outline_parts(self) -> dict[str, str]:
-        """The outline as a mapping."""
-        return dict(json.loads(self.outline))
+        """The outline as a mapping.
+
+        :raises JobRecordDamaged: it is no longer one.
+        """
+        try:
+            parts = json.loads(self.outline)
+        except ValueError as error:
+            raise _damaged(self.job_id, f"outline is not JSON: {error}") from error
+        if not isinstance(parts, dict) or not all(isinstance(each, str) for each in parts.values()):
+            raise _damaged(self.job_id, "outline is not an object of texts")
+        return parts
+
+
+def _value(item: dict[str, dict[str, str]], name: str, *, number: bool) -> int | str:
+    kind = "N" if number else "S"
+    if kind not in item.get(name, {}):
+        raise ValueError(f"{name} is missing or not of DynamoDB's type {kind}")
+    value = item[name][kind]
+    if not number:
+        return value
+    lowest, highest = _RANGES.get(name, _ANY)
+    if not _INTEGER.fullmatch(value) or not lowest <= int(value) <= highest:
+        raise ValueError(f"{name} is {value}, not a whole number from {lowest} to {highest}")
+    return int(value)
+
+
+def _damaged(job_id: object, problem: str) -> JobRecordDamaged:
+    return JobRecordDamaged(
+        f"The header of the job {job_id} in the jobs table cannot be read ({problem}): it was changed, or written by "
+        f"another version. Fix: restore it, or clear the Airflow task to schedule the job as a new one."
+    )
 
 
 class JobRecords:
@@ -170,7 +220,7 @@ class JobRecords:
         return replace(header, state=state, updated_at=now)
 
     def marker(self, header: Header, page: int, *, cancelled: bool = False) -> dict[str, Any]:
-        """The arguments of the put of a page's marker; it fails where there is one."""
+        """The arguments of the put of a page's marker; it fails if there is one."""
         item = {
             "job_id": {"S": header.job_id},
             "record": {"S": f"{_PAGE}{page:08d}"},
@@ -199,12 +249,16 @@ class JobRecords:
             "ExpressionAttributeNames": {"#record": "record"},
             "ExpressionAttributeValues": {":job": {"S": job_id}, ":page": {"S": _PAGE}},
             "ProjectionExpression": "#record, cancelled",
+            "Limit": _QUERY_ROWS,
         }
         while True:
             with explained(action="dynamodb:Query", resource=self.table, setting="jobs_table"):
                 reply = self._dynamodb.query(**query)
             for item in member(reply, "Items", action="dynamodb:Query"):
-                yield int(item["record"]["S"].removeprefix(_PAGE)), "cancelled" in item
+                page = _MARKER.fullmatch(item["record"]["S"])
+                if page is None:
+                    raise _damaged(job_id, f"its record {item['record']['S']!r} is no marker of a page")
+                yield int(page[1]), "cancelled" in item
             if "LastEvaluatedKey" not in reply:
                 return
             query["ExclusiveStartKey"] = reply["LastEvaluatedKey"]

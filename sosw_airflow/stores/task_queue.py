@@ -1,26 +1,27 @@
-"""The labourer's queue in ``sosw_tasks``: where it begins and ends, what the table can take (sosw rules 9 and 11)."""
+"""The queue of a labourer in ``sosw_tasks``: its ends, its tasks, the table's capacity (sosw rules 9 to 11)."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sosw_airflow.exceptions import AccessDenied, MissingTable
 from sosw_airflow.stores.aws_errors import explained, member
+from sosw_airflow.stores.tables import TableNames
 
-__all__ = ["Capacity", "TaskQueue", "table_capacity"]
+__all__ = ["Capacity", "TaskQueue", "open_tasks", "table_capacity"]
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """Write units a second that a table was given; None for a table on demand, which has no fixed capacity.
+    """The write units a second of a table; None for a table on demand, which has no fixed capacity.
 
     :ivar table: of the table itself.
-    :ivar index: of the index that every new row is also written to, None where that is on demand or not asked for.
+    :ivar index: of the index that every new row is also written to; None if it is on demand or was not asked for.
     """
 
     table: int | None = None
@@ -87,6 +88,29 @@ class TaskQueue:
             )
         items = member(reply, "Items", action="dynamodb:Query")
         return int(float(items[0]["greenfield"]["N"])) if items else None
+
+
+def open_tasks(dynamodb: Any, tables: TableNames, labourer_id: str, task_ids: Sequence[str]) -> set[str]:
+    """Those of these tasks that are queued, running or waiting for a retry; also those for which a table is too slow.
+
+    :param task_ids: 100 at most.
+    :raises AccessDenied: the identity may not read one of the tables.
+    """
+    found: set[str] = set()
+    for table, setting, beside in (
+        (tables.tasks_table, "tasks_table", {}),
+        (tables.retry_tasks_table, "retry_tasks_table", {"labourer_id": {"S": labourer_id}}),
+    ):
+        keys = [{**beside, "task_id": {"S": each}} for each in task_ids if each not in found]
+        if not keys:
+            break
+        request = {table: {"Keys": keys, "ConsistentRead": True, "ProjectionExpression": "task_id"}}
+        with explained(action="dynamodb:BatchGetItem", resource=table, setting=setting):
+            reply = dynamodb.batch_get_item(RequestItems=request)
+        answers = member(reply, "Responses", action="dynamodb:BatchGetItem").get(table, [])
+        left = reply.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+        found.update(item["task_id"]["S"] for item in (*answers, *left))
+    return found
 
 
 def _write_units(description: dict[str, Any]) -> int | None:

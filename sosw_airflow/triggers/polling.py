@@ -52,11 +52,17 @@ class AsyncJobPoller:
     :param deadline: seconds since 1970 after which it is not waited any longer, None for no limit.
     """
 
-    def __init__(self, sosw_conn_id: str, job_id: str, deadline: float | None) -> None:
+    def __init__(self, sosw_conn_id: str, job_id: str, deadline: float | None, *, must_exist: bool = False) -> None:
         self._conn_id = sosw_conn_id
+        self._must_exist = must_exist
         self._job_id = job_id
         self._deadline = deadline
         self._poller: JobPoller | None = None
+
+    @property
+    def has_record(self) -> bool:
+        """A poll has found the record of the job."""
+        return self._poller is not None and self._poller.reader.header is not None
 
     async def poll(self) -> JobResult | None:
         """Look once. None: it is not over, so wait and look again.
@@ -71,7 +77,7 @@ class AsyncJobPoller:
         from sosw_airflow.waiting.progress import ProgressReader
 
         if self._poller is None:
-            reader = ProgressReader(access.dynamodb, access.tables, self._job_id)
+            reader = ProgressReader(access.dynamodb, access.tables, self._job_id, self._must_exist)
             self._poller = JobPoller(reader, self._deadline)
         self._poller.reader.dynamodb, self._poller.reader.tables = access.dynamodb, access.tables
         return self._poller.poll()

@@ -76,6 +76,7 @@ class SoswJobsTrigger(BaseTrigger):
             job_id=job_id,
             poll_interval=self.poll_interval,
             deadline=self.deadline,
+            must_exist=False,
         )
         async with aclosing(trigger.run()) as events:  # type: ignore[type-var]
             async for event in events:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from itertools import count
 from typing import Any
 
 from sosw_airflow._compat import BaseTrigger, TriggerEvent
@@ -16,6 +17,10 @@ log = logging.getLogger(__name__)
 
 #: Seconds over which the first looks of triggers that start at once are spread.
 _SPREAD = 10.0
+
+
+#: Polls without a record of the job after which the Airflow task decides, if the trigger does not know.
+_POLLS_WITHOUT_RECORD = 10
 
 
 class SoswJobTrigger(BaseTrigger):
@@ -32,6 +37,8 @@ class SoswJobTrigger(BaseTrigger):
     :param deadline: seconds since 1970, None for no limit.
     :param cancel_on_kill: cancel the job when the deferred Airflow task is cleared or marked as failed or successful
         (Airflow 3.3 and later tell of it).
+    :param must_exist: the job was scheduled, so that a record that does not exist was removed. False: wait for one.
+        None: the Airflow task was deferred before there was this argument.
     """
 
     def __init__(
@@ -42,6 +49,7 @@ class SoswJobTrigger(BaseTrigger):
         poll_interval: float = 60.0,
         deadline: float | None = None,
         cancel_on_kill: bool = False,
+        must_exist: bool | None = None,
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -52,6 +60,7 @@ class SoswJobTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
+        self.must_exist = must_exist
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class's path and its arguments."""
@@ -61,6 +70,7 @@ class SoswJobTrigger(BaseTrigger):
             "poll_interval": self.poll_interval,
             "deadline": self.deadline,
             "cancel_on_kill": self.cancel_on_kill,
+            **({} if self.must_exist is None else {"must_exist": self.must_exist}),
         }
 
     async def run(self) -> AsyncIterator[Any]:
@@ -69,8 +79,8 @@ class SoswJobTrigger(BaseTrigger):
         # triggers which start together do not look together.
         spread = int(self.job_id[:4] or "0", 16) / 0xFFFF
         await asyncio.sleep(min(self.poll_interval, _SPREAD) * spread)
-        poller = AsyncJobPoller(self.sosw_conn_id, self.job_id, self.deadline)
-        while True:
+        poller = AsyncJobPoller(self.sosw_conn_id, self.job_id, self.deadline, must_exist=bool(self.must_exist))
+        for number in count(1):
             try:
                 result = await poller.poll()
             except Exception as error:  # noqa: BLE001
@@ -80,6 +90,10 @@ class SoswJobTrigger(BaseTrigger):
                 return
             if result is not None:
                 yield _event(result.event())
+                return
+            if self.must_exist is None and not poller.has_record and number >= _POLLS_WITHOUT_RECORD:
+                # Deferred by a version that did not say whether the job was scheduled; the Airflow task knows.
+                yield _event({"status": "look", "job_id": self.job_id})
                 return
             await asyncio.sleep(self.poll_interval)
 

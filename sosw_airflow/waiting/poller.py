@@ -1,4 +1,4 @@
-"""Looking at a job again and again until it is over: the same for an operator, a sensor and a trigger."""
+"""Polls a job until it is over: the same for an operator, a sensor and a trigger."""
 
 from __future__ import annotations
 
@@ -22,20 +22,22 @@ log = logging.getLogger(__name__)
 #: Failed tasks that an error names.
 SHOWN_FAILURES = 10
 
-#: Looks in a row that may fail for a reason that can pass: throttling, a network that is away, a policy that is edited.
-_FAILED_LOOKS = 10
+#: Polls in a row that may fail without reading anything new, for a reason that can pass: throttling, a network that is
+#: away, a policy that is edited.
+_FAILED_POLLS = 10
 
 
 class Status(str, Enum):
-    """Why the looking ended."""
+    """Why the polling ended."""
 
-    OVER = "over"  # each task is closed, or the job was cancelled
+    OVER = "over"  # every task is closed, or the job was cancelled
     TIMED_OUT = "timed_out"
+    LOST = "lost"  # tasks are in none of sosw's tables, so it will never be over
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """How the looking ended.
+    """How the polling ended.
 
     :ivar failed_tasks: ids of the first tasks that failed, ten at the most.
     """
@@ -55,63 +57,71 @@ class JobResult:
             "completed": progress.completed,
             "failed": progress.failed,
             "failed_tasks": list(self.failed_tasks),
+            **({"lost_tasks": list(progress.lost)} if progress.lost else {}),
         }
 
     @classmethod
     def of(cls, event: Mapping[str, Any]) -> JobResult:
-        """From an event; what an older version did not have in it is left at its default."""
+        """From an event; what an older version did not put into it has its default."""
         progress = JobProgress(
             event["job_id"],
             JobState(event["state"]) if event.get("state") else None,
             total=event.get("total", 0),
             completed=event.get("completed", 0),
             failed=event.get("failed", 0),
+            lost=tuple(event.get("lost_tasks", ())),
         )
         return cls(Status(event["status"]), progress, tuple(event.get("failed_tasks", ())))
 
 
 @dataclass
 class JobPoller:
-    """Looks at a job; the caller waits between two looks. Used by one thread at a time.
+    """Polls a job; the caller waits between two polls. Used by one thread at a time.
 
-    :ivar deadline: seconds since 1970 after which it is not waited any longer, None for no limit.
+    :ivar deadline: seconds since 1970 after which the waiting ends, None for no limit.
     """
 
     reader: ProgressReader
     deadline: float | None = None
     _errors: int = field(default=0, init=False)
+    _position: object = field(default=None, init=False)
     _progress: ProgressLog | None = field(default=None, init=False)
-    _standing: JobProgress | None = field(default=None, init=False)
+    _latest: JobProgress | None = field(default=None, init=False)
 
     def poll(self) -> JobResult | None:
-        """Look once. None: it is not over, so wait and look again.
+        """Poll once. None: it is not over, so wait and poll again.
 
-        :raises SoswError: AWS refuses, and did so for a while where that might have passed.
+        :raises SoswError: AWS refuses, or has refused ten polls in a row for a reason that could have passed.
         """
+        before = self._position
         try:
             progress = self.reader.read()
         except SoswError as error:
-            self._errors += 1
-            if not error.retryable or self._errors >= _FAILED_LOOKS:
+            # A table with little capacity lets a large job be read in several polls.
+            self._position = self.reader.position
+            self._errors = 0 if before not in (None, self._position) else self._errors + 1
+            if not error.retryable or self._errors >= _FAILED_POLLS:
                 raise
-            log.warning("The job %s could not be looked at; trying again. %s", self.reader.job_id, error)
-            progress = self._standing or JobProgress(self.reader.job_id)
+            log.warning("The job %s could not be read; the next poll tries again. %s", self.reader.job_id, error)
+            progress = self._latest or JobProgress(self.reader.job_id)
         else:
-            self._errors = 0
-            self._tell(progress)
-            self._standing = progress
+            self._errors, self._position = 0, self.reader.position
+            self._log(progress)
+            self._latest = progress
         if progress.over:
-            return self._ending(Status.OVER, progress)
+            return self._result(Status.OVER, progress)
+        if progress.lost:
+            return self._result(Status.LOST, progress)
         if self.deadline is not None and time.time() >= self.deadline:
-            return self._ending(Status.TIMED_OUT, progress)
+            return self._result(Status.TIMED_OUT, progress)
         return None
 
-    def _ending(self, status: Status, progress: JobProgress) -> JobResult:
+    def _result(self, status: Status, progress: JobProgress) -> JobResult:
         return JobResult(status, progress, tuple(islice(self.reader.failed(), SHOWN_FAILURES)))
 
-    def _tell(self, progress: JobProgress) -> None:
+    def _log(self, progress: JobProgress) -> None:
         if progress.state is None:
-            log.info("There is no record of the job %s yet.", progress.job_id)
+            log.info("The job %s has no record yet.", progress.job_id)
         elif self._progress is None:
             self._progress = ProgressLog(f"Workers at job {progress.job_id}", progress.total, done=progress.closed)
             self._progress.report(failed=progress.failed, at_once=True)

@@ -1,29 +1,34 @@
-"""How far the workers are with a job, read at a cost that does not grow with what is already known.
+"""How far the workers are with a job, read at a cost that does not grow with what is already counted.
 
-Each poll reads the index of closed tasks from where the former one came to, less an overlap. What is read twice counts
-once, since tasks are counted by their index in the job. A watch that starts anew (another process, a triggerer that was
-restarted) catches up in its first poll.
+Each poll reads the index of closed tasks from the place that the former poll reached, less an overlap. What is read
+twice counts once, since tasks are counted by their index in the job. A new reader (another process, a restarted
+triggerer) catches up in its first poll.
 
-Clocks: the index is ordered by ``closed_at``, by the clock of whoever runs sosw's Scavenger. The cursor follows what
-was read, not our clock, and the overlap forgives Scavengers that differ from each other. What slips through even so is
-found by asking for missing tasks by their ids, when nothing has moved for a while.
+Clocks: the index is ordered by ``closed_at``, by the clock of sosw's Scavenger. The cursor follows what was read, not
+our clock, and the overlap covers Scavengers whose clocks differ. What slips through even so is found by asking for
+missing tasks by their ids, when nothing has moved for a while. A task that is then in no table at all is lost.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from sosw_airflow.exceptions import JobDelivered
+from sosw_airflow.exceptions import AccessDenied, JobDelivered, JobRecordDamaged, SoswError
 from sosw_airflow.jobs.identity import job_of, task_id, task_index
-from sosw_airflow.stores.closed_tasks import ClosedTasks, End
+from sosw_airflow.stores.backoff import Backoff
+from sosw_airflow.stores.closed_tasks import ClosedTasks, End, Place
 from sosw_airflow.stores.job_record import Header, JobRecords, JobState
 from sosw_airflow.stores.tables import TableNames
+from sosw_airflow.stores.task_queue import open_tasks
 from sosw_airflow.waiting.index_set import IndexSet
 
 __all__ = ["JobProgress", "ProgressReader"]
+
+log = logging.getLogger(__name__)
 
 #: Seconds that are read again at each poll: clocks of Scavengers that differ, and an index that lags behind its table.
 OVERLAP = 180
@@ -40,11 +45,12 @@ _ASKED = 100
 
 @dataclass(frozen=True)
 class JobProgress:
-    """Where a job stands.
+    """The counts of a job.
 
-    :ivar state: None where there is no record of the job (yet).
+    :ivar state: None while there is no record of the job.
     :ivar total: tasks of the job, 0 while that is not known.
     :ivar failed: closed without having been completed.
+    :ivar lost: ids of tasks that are in none of sosw's tables; not all of them are known.
     """
 
     job_id: str
@@ -52,6 +58,7 @@ class JobProgress:
     total: int = 0
     completed: int = 0
     failed: int = 0
+    lost: tuple[str, ...] = ()
 
     @property
     def closed(self) -> int:
@@ -66,53 +73,88 @@ class JobProgress:
 
 @dataclass
 class ProgressReader:
-    """Follows one job. Used by one thread at a time; a poll that fails is gone on with by the next.
+    """Counts the closed tasks of one job. Used by one thread at a time; the next poll continues one that failed.
 
     :ivar dynamodb: a boto3 DynamoDB client with botocore's retries.
+    :ivar must_exist: the job was scheduled, so that a record that does not exist was removed.
     :ivar header: of the job, as the last poll has found it.
     """
 
     dynamodb: Any
     tables: TableNames
     job_id: str
+    must_exist: bool = False
     header: Header | None = field(default=None, init=False)
     _ends: dict[End, IndexSet] = field(default_factory=dict, init=False)
     _cursors: dict[End, int] = field(default_factory=dict, init=False)
+    _places: dict[End, Place | None] = field(default_factory=dict, init=False)
+    _unread: list[End] = field(default_factory=list, init=False)
     _quiet: int = field(default=0, init=False)
     _ask_at: int = field(default=_QUIET_POLLS, init=False)
     _asked_up_to: int = field(default=0, init=False)
+    _suspects: list[int] = field(default_factory=list, init=False)
+    _lost: tuple[str, ...] = field(default=(), init=False)
 
     def read(self) -> JobProgress:
         """Read what is new. Blocks for a few requests.
 
         :raises JobDelivered: its tasks cannot be told from others.
+        :raises JobRecordDamaged: its record was removed, or cannot be read.
         :raises SoswError: AWS refuses.
         """
-        self.header = JobRecords(self.dynamodb, self.tables.jobs_table).header(self.job_id, consistent=False)
-        if self.header is None:
+        header = self._read_header()
+        if header is None:
             return JobProgress(self.job_id)
-        if self.header.state in (JobState.DELIVERING, JobState.DELIVERED):
+        if header.state in (JobState.DELIVERING, JobState.DELIVERED):
             raise JobDelivered(self.job_id)
         if not self._ends:
-            self._begin(self.header)
+            self._begin(header)
         before = self._closed
-        closed_tasks = ClosedTasks(self.dynamodb, self.tables, self.header.labourer_id)
-        for end in End:
-            self._read(closed_tasks, end)
+        closed_tasks = ClosedTasks(self.dynamodb, self.tables, header.labourer_id)
+        # A poll that broke off is continued with the end at which it did.
+        self._unread = self._unread or list(End)
+        while self._unread:
+            self._read(closed_tasks, self._unread[0])
+            del self._unread[0]
         if self._closed > before:
             self._quiet, self._ask_at = 0, _QUIET_POLLS
-        elif self._closed < self.header.tasks:
+        elif self._closed < header.tasks:
             self._quiet += 1
-            if self._quiet >= self._ask_at:
+            due = self._quiet >= self._ask_at
+            if due:
                 self._ask_at = 2 * self._quiet
-                self._ask(closed_tasks)
+            if due or self._suspects:
+                self._ask(closed_tasks, header)
         return JobProgress(
             self.job_id,
-            self.header.state,
-            self.header.tasks,
+            header.state,
+            header.tasks,
             completed=len(self._ends[End.COMPLETED]),
             failed=len(self._ends[End.FAILED]),
+            lost=self._lost,
         )
+
+    def read_patiently(self, backoff: Backoff) -> JobProgress:
+        """As `read`, but a table that is slow only makes it wait, as long as anything comes.
+
+        :raises SoswError: as `read`.
+        """
+        while True:
+            before = self.position
+            try:
+                return self.read()
+            except SoswError as error:
+                if not error.retryable or isinstance(error, AccessDenied):
+                    raise
+                if self.position != before:
+                    backoff.answered()
+                if not backoff.wait():
+                    raise
+
+    @property
+    def position(self) -> tuple[object, ...]:
+        """How far the reading has come; another one after a poll that has read something new."""
+        return (self._closed, len(self._unread), *self._cursors.values(), *map(str, self._places.values()))
 
     def failed(self) -> Iterator[str]:
         """The ids of the tasks that are known to have failed, in the job's order."""
@@ -122,21 +164,40 @@ class ProgressReader:
     def _closed(self) -> int:
         return sum(map(len, self._ends.values()))
 
+    def _read_header(self) -> Header | None:
+        records = JobRecords(self.dynamodb, self.tables.jobs_table)
+        header = records.header(self.job_id, consistent=False)
+        if header is None and (self.must_exist or self.header is not None):
+            # A replica of the table may not have it yet.
+            header = records.header(self.job_id)
+            if header is None:
+                raise JobRecordDamaged(
+                    f"The record of the job {self.job_id} is not in {self.tables.jobs_table} any more: its time to "
+                    f"live (180 days) has ended, or it was deleted. Without it the closed tasks of the job cannot be "
+                    f"counted. Its tasks stay in the queue or with the workers. Fix: check what the workers have done; "
+                    f"then mark the Airflow task as successful, or clear it to schedule every task again."
+                )
+        self.header = header
+        return header
+
     def _begin(self, header: Header) -> None:
         self._ends = {end: IndexSet(header.tasks) for end in End}
         self._cursors = dict.fromkeys(End, header.created_at - HEAD_START)
+        self._places = dict.fromkeys(End)
 
     def _read(self, closed_tasks: ClosedTasks, end: End) -> None:
         start = self._cursors[end]
-        for closing in closed_tasks.since(end, start):
-            # As the reading goes on, so that a poll which breaks off is not lost.
-            self._cursors[end] = max(start, closing.closed_at - OVERLAP)
-            self._count(closing.task_id, end)
+        for closings, place in closed_tasks.since(end, start, self._places.get(end)):
+            for closing in closings:
+                self._cursors[end] = max(start, closing.closed_at - OVERLAP)
+                self._count(closing.task_id, end)
+            # After each page, so that a poll which breaks off is continued behind it, also within the overlap.
+            self._places[end] = place
 
     def _count(self, task: str, end: End) -> None:
-        if job_of(task) != self.job_id:
+        index = task_index(task) if job_of(task) == self.job_id else None
+        if index is None:
             return
-        index = task_index(task)
         if end is End.COMPLETED:
             # A task that was archived as failed and completed after all has completed, in whatever order that is read.
             self._ends[End.FAILED].discard(index)
@@ -144,14 +205,36 @@ class ProgressReader:
         elif index not in self._ends[End.COMPLETED]:
             self._ends[end].add(index)
 
-    def _ask(self, closed_tasks: ClosedTasks) -> None:
-        """Look for some of the missing tasks by their ids, the next ones each time."""
-        missing = list(islice(self._missing(self._asked_up_to), _ASKED)) or list(islice(self._missing(0), _ASKED))
-        if missing:
-            self._asked_up_to = missing[-1] + 1
-        for row in closed_tasks.rows(task_id(self.job_id, index) for index in missing):
+    def _ask(self, closed_tasks: ClosedTasks, header: Header) -> None:
+        """Ask for some of the missing tasks by their ids, the next ones each time; first for those that seem lost."""
+        suspects, self._suspects = self._suspects, []
+        missing = suspects or list(islice(self._missing(self._asked_up_to), _ASKED))
+        missing = missing or list(islice(self._missing(0), _ASKED))
+        rows, unanswered = closed_tasks.some_rows([task_id(self.job_id, index) for index in missing])
+        for row in rows:
             self._count(row.task_id, row.end)
+        if not suspects and missing:
+            self._asked_up_to = missing[-1] + 1
+        if unanswered or header.state is not JobState.WRITTEN:
+            return  # the table is slow, or tasks are missing since they are not in the queue yet
+        absent = self._in_no_table([index for index in missing if self._is_open(index)], header)
+        if suspects:
+            # Twice, a poll apart: a row that moves from one table to another can be missed once.
+            self._lost = tuple(task_id(self.job_id, index) for index in absent)
+        else:
+            self._suspects = absent
+
+    def _in_no_table(self, indexes: list[int], header: Header) -> list[int]:
+        tasks = {task_id(self.job_id, index): index for index in indexes}
+        try:
+            found = open_tasks(self.dynamodb, self.tables, header.labourer_id, list(tasks))
+        except AccessDenied as error:
+            log.info("Whether tasks of the job %s are lost cannot be checked. %s", self.job_id, error)
+            return []
+        return [index for task, index in tasks.items() if task not in found]
+
+    def _is_open(self, index: int) -> bool:
+        return index not in self._ends[End.COMPLETED] and index not in self._ends[End.FAILED]
 
     def _missing(self, start: int) -> Iterator[int]:
-        completed, failed = self._ends[End.COMPLETED], self._ends[End.FAILED]
-        return (i for i in range(start, completed.size) if i not in completed and i not in failed)
+        return filter(self._is_open, range(start, self._ends[End.COMPLETED].size))

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import heapq
 import random
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sosw_airflow.jobs.pages import Page
 from sosw_airflow.scheduling.pace import PagePace
+from sosw_airflow.stores.backoff import pauses
 
-#: Seconds of the page writer: its first and longest pause, and how long it waits at the most before it asks again.
-_FIRST_PAUSE, _LONGEST_PAUSE, _LOOK_AGAIN = 0.05, 10.0, 0.5
+if TYPE_CHECKING:
+    import pytest
+
+#: Seconds that the page writer waits at the most for its turn before it asks again.
+_ASK_AGAIN = 0.5
 
 
 @dataclass
@@ -26,6 +32,27 @@ class Clock:
     def __call__(self) -> float:
         """The time."""
         return self.now
+
+
+def passing_by_sleep(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of this process from now on: it moves only when somebody sleeps, and an event waits for no time."""
+    clock = Clock()
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+
+    def wait(event: threading.Event, timeout: float | None = None) -> bool:
+        if timeout is None:
+            return real_wait(event)
+        if not event.is_set():
+            clock.now += timeout
+        return event.is_set()
+
+    real_wait = threading.Event.wait
+    monkeypatch.setattr("time.monotonic", clock)
+    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr(threading.Event, "wait", wait)
+    return clock
 
 
 class Bucket:
@@ -110,18 +137,12 @@ class Simulation:
     def _next_page(self) -> None:
         page = next(self._pages, None)
         if page is not None:
-            self._ask(page, self._pauses())
-
-    def _pauses(self) -> Iterator[float]:
-        pause = _FIRST_PAUSE
-        while True:
-            yield pause * self._random.uniform(0.5, 1.0)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            self._ask(page, pauses(self._random.uniform))
 
     def _ask(self, page: Page, pauses: Iterator[float]) -> None:
         wait = self._pace.claim(page)
         if wait:
-            self._after(min(wait, _LOOK_AGAIN), lambda: self._ask(page, pauses))
+            self._after(min(wait, _ASK_AGAIN), lambda: self._ask(page, pauses))
         else:
             self._after(self._latency / 2, lambda: self._arrive(page, pauses))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import unittest.mock
 from collections.abc import Callable
-from itertools import product
+from itertools import product, repeat
 from typing import Any
 from unittest.mock import Mock, call
 
@@ -46,7 +46,7 @@ def first_answers(*answers: Answer) -> Callable[[str], AWSResponse | None]:
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first pauses are short anyway; keep all of them so."""
-    monkeypatch.setattr("sosw_airflow.scheduling.page_writer._LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("sosw_airflow.scheduling.page_writer.pauses", lambda: repeat(0.05))
 
 
 @pytest.mark.parametrize(

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sosw_airflow.exceptions import JobCancelled, JobConflict, JobRecordDamaged, JobUnfinished, UnknownJob
-from sosw_airflow.jobs.identity import JobIdentity, job_of
+from sosw_airflow.jobs.identity import JobIdentity, job_of, task_id
+from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.repair import RepairRequest, repair
 from sosw_airflow.scheduling.scheduler import Outcome, Scheduled
-from tests.integration.conftest import LABOURER, Installation, request_for
+from sosw_airflow.stores.tables import TableNames
+from sosw_airflow.waiting.progress import ProgressReader
+from tests.integration.conftest import LABOURER, NOW, Installation, request_for
+from tests.integration.stores.test_job_record import HEADER
 from tests.support.closing import close
-from tests.support.network_edge import Crash, answering
+from tests.support.network_edge import Crash, answering, dynamodb_error
+from tests.support.simulated_tables import Clock, passing_by_sleep
+from tests.support.small_table import SmallTable
+
+if TYPE_CHECKING:
+    from botocore.awsrequest import AWSResponse
 
 TEN = {"sections": [f"s{number}" for number in range(10)], "isolate_sections": True}
 
@@ -26,6 +39,13 @@ def ended(installation: Installation, *failed: int, job: dict[str, Any] | None =
     close(installation.aws, job_id, (index for index in range(tasks) if index not in failed))
     close(installation.aws, job_id, failed, completed=False, attempts=3)
     return job_id
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    """Time passes only when the code sleeps."""
+    yield passing_by_sleep(monkeypatch)
+    monkeypatch.undo()
 
 
 def by(generation: int, task_id: str = "schedule") -> JobIdentity:
@@ -253,3 +273,46 @@ def test_an_edited_job_is_no_conflict_for_its_repair(installation: Installation)
     repair(installation.scheduler(), job_id)
 
     assert sections(installation) == ["s4"]
+
+
+def test_a_repair_on_a_small_table(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """1,100 failed tasks, 3 read units a second with a reserve of 900: about 70 s, and the log says how far it is."""
+    job_id = "0123456789abcdef0123"
+    rows = {
+        task_id(job_id, index): {
+            "task_id": {"S": task_id(job_id, index)},
+            "labourer_id_task_status": {"S": f"{LABOURER}_0"},
+            "closed_at": {"N": str(int(NOW))},
+            "payload": {"S": f"{{'section': {index}}}"},
+        }
+        for index in range(1100)
+    }
+    header = replace(HEADER, job_id=job_id, tasks=1100, labourer_id=LABOURER).item()
+    reader = ProgressReader(SmallTable(clock, rows, 3, header), TableNames(), job_id)
+    request = RepairRequest(by(0), reader, date(2026, 3, 2), "fingerprint")
+    begun = clock.now
+
+    with caplog.at_level("INFO"):
+        lines = [line for block in request.blocks(LineCodec(LABOURER)) for line in block.lines()]
+
+    assert [json.loads(line)["section"] for line in lines] == list(range(1100))
+    assert 66 <= clock.now - begun <= 95
+    reports = [text for text in caplog.messages if text.startswith("Reading the failed tasks")]
+    assert len(reports) >= 2
+    assert re.search(r"of 1,100 tasks \(\d+\.\d %\), \d+ s left", reports[0])
+
+
+def test_a_repair_reads_on_though_the_index_is_slow(installation: Installation, clock: Clock) -> None:
+    """A poll that breaks off after some rows is continued, not begun again."""
+    job_id = ended(installation, 1, 2)
+    refused = iter(range(20))
+
+    def refuse_the_first(operation: str) -> AWSResponse | None:
+        if operation == "Query" and next(refused, None) is not None:
+            return dynamodb_error("ProvisionedThroughputExceededException")
+        return None
+
+    with answering(*installation.clients, handler=refuse_the_first):
+        repair(installation.scheduler(), job_id)
+
+    assert sections(installation) == ["s1", "s2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any
 
@@ -24,9 +25,21 @@ numbers = st.integers(-(10**15), 10**15)
 headers = st.builds(
     Header,
     **{
-        each.name: st.sampled_from(JobState) if each.name == "state" else numbers if each.type == "int" else texts
-        for each in fields(Header)
+        **{
+            each.name: st.sampled_from(JobState) if each.name == "state" else numbers if each.type == "int" else texts
+            for each in fields(Header)
+        },
+        **dict.fromkeys(("tasks", "pages", "page_rows", "greenfield_step"), st.integers(1, 10**9)),
+        **dict.fromkeys(("created_at", "updated_at", "expires_at"), st.integers(0, 10**11)),
+        "reference_date": st.dates().map(str),
     },
+)
+
+#: In DynamoDB's notation.
+attribute_values = st.one_of(
+    st.builds(lambda text: {"S": text}, texts),
+    st.builds(lambda number: {"N": str(number)}, st.integers() | st.floats() | st.decimals()),
+    st.sampled_from([{"NULL": True}, {"BOOL": True}, {"M": {}}, {"L": []}, {"SS": ["a"]}, {"B": b""}, {}]),
 )
 
 HEADER = Header(
@@ -98,14 +111,55 @@ def test_attributes_of_a_later_version_are_passed_over() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"tasks": None}, {"state": {"S": "sleeping"}}, {"tasks": {"N": "many"}}, {"pages": {"NULL": True}}],
-    ids=["missing", "unknown state", "no number", "no value"],
+    [
+        {"tasks": None},
+        {"tasks": {"N": "many"}},
+        {"tasks": {"S": "3"}},
+        {"tasks": {"N": "3.5"}},
+        {"tasks": {"N": "0"}},
+        {"tasks": {"N": "9" * 38}},
+        {"tasks": {"N": "9" * 5000}},
+        {"pages": {"NULL": True}},
+        {"pages": {"N": "0"}},
+        {"greenfield_step": {"N": "0"}},
+        {"created_at": {"N": "-1"}},
+        {"expires_at": {"N": "9999999999999"}},
+        {"labourer_id": {"N": "5"}},
+        {"reference_date": {"S": "tomorrow"}},
+        {"state": {"S": "sleeping"}},
+        {"state": {"N": "1"}},
+    ],
+    ids=str,
 )
 def test_a_header_that_cannot_be_read(change: dict[str, Any]) -> None:
-    """The job is named, and what to do."""
+    """The job is named, and the attribute, and what to do."""
     item = {name: value for name, value in {**HEADER.item(), **change}.items() if value is not None}
     with pytest.raises(JobRecordDamaged, match=f"The header of the job {HEADER.job_id} .* clear the Airflow task"):
         Header.of(item)
+
+
+@given(name=st.sampled_from([each.name for each in fields(Header)]), value=attribute_values)
+def test_any_value_in_any_attribute(name: str, value: dict[str, Any]) -> None:
+    """A header is read, or the refusal says that it is damaged."""
+    with suppress(JobRecordDamaged):
+        Header.of({**HEADER.item(), name: value}).outline_parts()
+
+
+@pytest.mark.parametrize("outline", ["", "[]", '{"a": 1}', "{"])
+def test_an_outline_that_cannot_be_read(outline: str) -> None:
+    """It is damaged like any other attribute."""
+    with pytest.raises(JobRecordDamaged, match="outline is not"):
+        replace(HEADER, outline=outline).outline_parts()
+
+
+@pytest.mark.parametrize(
+    "record", ["page#one", "page#-0000001", "page#", "page#\u0660\u0660\u0660\u0660\u0660\u0660\u0660\u0661"]
+)
+def test_a_record_that_is_no_marker(dynamodb: Any, records: JobRecords, record: str) -> None:
+    """It is named."""
+    dynamodb.put_item(TableName=TABLE, Item={"job_id": {"S": HEADER.job_id}, "record": {"S": record}})
+    with pytest.raises(JobRecordDamaged, match=f"its record '{record}' is no marker"):
+        list(records.markers(HEADER.job_id))
 
 
 def test_outline() -> None:

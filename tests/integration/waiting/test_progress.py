@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sosw_airflow.exceptions import AwsFault, JobRecordDamaged
 from sosw_airflow.jobs.identity import task_id
 from sosw_airflow.scheduling.cancel import cancel_job
-from sosw_airflow.stores.job_record import JobState
+from sosw_airflow.stores.job_record import Header, JobRecords, JobState
+from sosw_airflow.stores.task_queue import open_tasks
+from sosw_airflow.waiting.poller import JobPoller, JobResult, Status
 from sosw_airflow.waiting.progress import OVERLAP, JobProgress, ProgressReader
 from tests.integration.conftest import NOW, Installation, request_for
 from tests.support.closing import close
+from tests.support.network_edge import answering, dynamodb_error
+
+if TYPE_CHECKING:
+    from botocore.awsrequest import AWSResponse
 
 #: Forty tasks.
 FORTY = {"sections": [f"s{number:02d}" for number in range(40)], "isolate_sections": True}
@@ -27,6 +36,19 @@ def scheduled(installation: Installation, job: dict[str, Any] | None = None, **i
 def watch(installation: Installation, job_id: str) -> ProgressReader:
     """A watch as a new process would have it."""
     return ProgressReader(installation.aws.dynamodb, installation.deployment.tables, job_id)
+
+
+def watch_header(installation: Installation, job_id: str) -> Header:
+    """The header of a job."""
+    header = JobRecords(installation.aws.dynamodb, "sosw_jobs").header(job_id)
+    assert header is not None
+    return header
+
+
+def remove_header(installation: Installation, job_id: str) -> None:
+    """As the time to live does."""
+    key = {"job_id": {"S": job_id}, "record": {"S": "header"}}
+    installation.aws.dynamodb.delete_item(TableName="sosw_jobs", Key=key)
 
 
 def counts(standing: JobProgress) -> tuple[int, int]:
@@ -233,3 +255,189 @@ def test_the_failed_tasks_are_named_in_order(installation: Installation) -> None
     follower.read()
 
     assert list(follower.failed()) == [task_id(job_id, index) for index in (2, 17, 31)]
+
+
+# -- what can never be over --------------------------------------------------------------------------------------------
+
+
+def test_a_record_that_vanished(installation: Installation) -> None:
+    """The poll says so, instead of a wait without an end."""
+    job_id = scheduled(installation)
+    reader = watch(installation, job_id)
+    reader.read()
+    remove_header(installation, job_id)
+
+    with pytest.raises(
+        JobRecordDamaged, match=f"The record of the job {job_id} is not in sosw_jobs any more"
+    ) as raised:
+        reader.read()
+    assert not raised.value.retryable  # a retry would schedule every task again
+
+
+def test_a_record_that_vanished_before_the_first_poll(installation: Installation) -> None:
+    """A waiter that knows that the job was scheduled needs not have seen the record."""
+    job_id = scheduled(installation)
+    remove_header(installation, job_id)
+    reader = ProgressReader(installation.aws.dynamodb, installation.deployment.tables, job_id, must_exist=True)
+
+    with pytest.raises(JobRecordDamaged, match="mark the Airflow task as successful, or clear it"):
+        reader.read()
+
+
+def test_a_record_that_a_replica_does_not_have_yet(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that is not consistent may miss it; a consistent one decides."""
+    job_id = scheduled(installation)
+    read = JobRecords.header
+
+    def late(self: JobRecords, job_id: str, *, consistent: bool = True) -> Any:
+        return read(self, job_id) if consistent else None
+
+    monkeypatch.setattr(JobRecords, "header", late)
+    reader = ProgressReader(installation.aws.dynamodb, installation.deployment.tables, job_id, must_exist=True)
+    assert reader.read().total == 40
+
+
+@pytest.mark.parametrize(
+    "rest", ["", "00000000000", "0000000000000", "zzzzzzzzzzzz", "0_0000000000", " 00000000000", "+00000000000",
+             "00000000000A", "ffffffffffff"],
+)  # fmt: skip
+def test_a_closed_row_whose_id_is_not_ours(installation: Installation, rest: str) -> None:
+    """It begins with the id of the job, and counts for none of its tasks."""
+    job_id = scheduled(installation)
+    close(installation.aws, job_id, [0])
+    (row,) = installation.aws.rows(installation.aws.names.closed_tasks_table)
+    foreign = {**row, "task_id": {"S": f"{job_id}{rest}"}}
+    installation.aws.dynamodb.put_item(TableName=installation.aws.names.closed_tasks_table, Item=foreign)
+
+    assert counts(watch(installation, job_id).read()) == (1, 0)
+
+
+def polls_until_lost(reader: ProgressReader, most: int = 40) -> tuple[int, JobProgress]:
+    """How many polls it takes to find that tasks are lost."""
+    for number in range(1, most + 1):
+        progress = reader.read()
+        if progress.lost:
+            return number, progress
+    raise AssertionError("nothing is lost")
+
+
+def test_closed_rows_that_were_removed_before_they_were_counted(installation: Installation) -> None:
+    """A time to live of the user's, and a triggerer that was restarted: "2 of 4" would stand for ever."""
+    job_id = scheduled(installation)
+    close(installation.aws, job_id, range(40))
+    for index in (3, 17):
+        key = {"task_id": {"S": task_id(job_id, index)}}
+        installation.aws.dynamodb.delete_item(TableName=installation.aws.names.closed_tasks_table, Key=key)
+
+    number, progress = polls_until_lost(watch(installation, job_id))
+
+    assert (number, progress.lost) == (10, (task_id(job_id, 3), task_id(job_id, 17)))
+    assert (counts(progress), progress.over) == ((38, 0), False)
+
+
+@pytest.mark.parametrize("table", ["tasks_table", "retry_tasks_table"])
+def test_tasks_that_still_wait_are_not_lost(installation: Installation, table: str) -> None:
+    """However long: in the queue, with a worker, or for a retry."""
+    aws = installation.aws
+    job_id = scheduled(installation, {"q": 1})
+    if table == "retry_tasks_table":
+        key = {"task_id": {"S": task_id(job_id, 0)}}
+        row = aws.dynamodb.delete_item(TableName=aws.names.tasks_table, Key=key, ReturnValues="ALL_OLD")["Attributes"]
+        retry = {**row, "desired_launch_time": {"N": str(int(NOW))}}
+        aws.dynamodb.put_item(TableName=aws.names.retry_tasks_table, Item=retry)
+    reader = watch(installation, job_id)
+
+    assert {reader.read().lost for _ in range(40)} == {()}
+
+
+def test_a_row_that_moves_while_it_is_asked_for_is_not_lost(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One reading of several tables may miss it; the next poll finds it."""
+    job_id = scheduled(installation)
+    close(installation.aws, job_id, range(39))
+    answers = iter([set()])
+    monkeypatch.setattr(
+        "sosw_airflow.waiting.progress.open_tasks", lambda *args: next(answers, None) or open_tasks(*args)
+    )
+    reader = watch(installation, job_id)
+
+    assert {reader.read().lost for _ in range(40)} == {()}
+
+
+def test_tasks_that_are_not_written_yet_are_not_lost(installation: Installation) -> None:
+    """While the job is being written, most of them are nowhere."""
+    job_id = scheduled(installation)
+    JobRecords(installation.aws.dynamodb, "sosw_jobs").change_state(
+        watch_header(installation, job_id), JobState.PLANNED, allowed=(JobState.WRITTEN,)
+    )
+    for row in installation.aws.rows():
+        installation.aws.dynamodb.delete_item(TableName="sosw_tasks", Key={"task_id": row["task_id"]})
+    reader = watch(installation, job_id)
+
+    assert {reader.read().lost for _ in range(40)} == {()}
+
+
+def test_without_the_permission_nothing_is_called_lost(installation: Installation) -> None:
+    """An identity that may only wait reads neither queue nor retries."""
+    job_id = scheduled(installation)
+    close(installation.aws, job_id, range(39))
+    installation.aws.dynamodb.delete_item(TableName="sosw_tasks", Key={"task_id": {"S": task_id(job_id, 39)}})
+    reader = ProgressReader(installation.deployment.dynamodb, installation.deployment.tables, job_id)
+    batches = count()
+
+    def deny_every_second(operation: str) -> AWSResponse | None:
+        denied = operation == "BatchGetItem" and next(batches) % 2  # the first of two asks for closed tasks
+        return dynamodb_error("AccessDeniedException") if denied else None
+
+    with answering(*installation.clients, handler=deny_every_second):
+        assert {reader.read().lost for _ in range(20)} == {()}
+
+
+# -- the poller --------------------------------------------------------------------------------------------------------
+
+
+def test_lost_tasks_end_the_polling(installation: Installation) -> None:
+    """The event of a trigger names them."""
+    job_id = scheduled(installation, {"q": 1})
+    installation.aws.dynamodb.delete_item(TableName="sosw_tasks", Key={"task_id": {"S": task_id(job_id, 0)}})
+    poller = JobPoller(watch(installation, job_id))
+
+    result = next(filter(None, (poller.poll() for _ in range(20))))
+
+    assert (result.status, result.progress.lost) == (Status.LOST, (task_id(job_id, 0),))
+    assert JobResult.of(json.loads(json.dumps(result.event()))) == result
+
+
+def test_polls_that_read_something_are_not_counted_as_failed(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a table with little capacity a large job is read in more polls than may fail, also within the overlap."""
+    monkeypatch.setattr("sosw_airflow.stores.closed_tasks._QUERY_ROWS", 2)
+    job_id = scheduled(installation)
+    close(installation.aws, job_id, range(40))
+    poller = JobPoller(ProgressReader(installation.deployment.dynamodb, installation.deployment.tables, job_id))
+    queries = count()
+
+    def refuse_every_second(operation: str) -> AWSResponse | None:
+        refused = operation == "Query" and next(queries) % 2
+        return dynamodb_error("ProvisionedThroughputExceededException") if refused else None
+
+    with answering(*installation.clients, handler=refuse_every_second):
+        results = [poller.poll() for _ in range(24)]
+
+    assert [result.status for result in results if result is not None][:1] == [Status.OVER]
+
+
+def test_ten_polls_that_read_nothing(installation: Installation) -> None:
+    """The refusal is raised."""
+    job_id = scheduled(installation)
+    poller = JobPoller(ProgressReader(installation.deployment.dynamodb, installation.deployment.tables, job_id))
+
+    def refuse(operation: str) -> AWSResponse | None:
+        return dynamodb_error("ThrottlingException") if operation == "Query" else None
+
+    with answering(*installation.clients, handler=refuse):
+        assert [poller.poll() for _ in range(9)] == [None] * 9
+        with pytest.raises(AwsFault):
+            poller.poll()
