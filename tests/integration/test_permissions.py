@@ -23,6 +23,7 @@ from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.scheduler import JobScheduler
 from sosw_airflow.stores.closed_tasks import ClosedTasks
 from sosw_airflow.stores.tables import TableNames
+from sosw_airflow.stores.task_queue import open_tasks
 from sosw_airflow.waiting.progress import ProgressReader
 from tests.integration.conftest import Installation, MakeInstallation, request_for
 from tests.support.network_edge import Crash, crash_at
@@ -157,6 +158,7 @@ def test_waiting(installation: Installation) -> None:
         watch = ProgressReader(installation.deployment.dynamodb, tables, job_id)
         watch.read()
         list(ClosedTasks(installation.deployment.dynamodb, tables, "worker").rows([f"{job_id}000000000000"]))
+        open_tasks(installation.deployment.dynamodb, tables, "worker", [f"{job_id}{'f' * 12}"])
     least = policy("Waiting and repairing")
     beyond = {call for call in calls if not least.allows(call)}
     assert beyond == {("dynamodb:GetItem", f"{ACCOUNT.format('dynamodb')}:table/sosw_jobs")}

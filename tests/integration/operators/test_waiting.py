@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 from sosw_airflow._compat import AirflowFailException, AirflowSensorTimeout
-from sosw_airflow.exceptions import InvalidConfiguration, JobCancelled, JobFailed, JobStopped, JobTimedOut
+from sosw_airflow.exceptions import (
+    InvalidConfiguration,
+    JobCancelled,
+    JobFailed,
+    JobRecordDamaged,
+    JobStopped,
+    JobTimedOut,
+    TasksLost,
+)
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.operators.sosw import SoswRepairOperator, SoswScheduleOperator
 from sosw_airflow.scheduling.cancel import cancel_job
@@ -371,6 +379,72 @@ def test_what_names_no_job(installation: Aws, context: MakeContext, given: Any) 
     """Said at once, and not after the timeout."""
     with pytest.raises(InvalidConfiguration, match="job_id: must be the id of a job"):
         sensor(given).execute(context())
+
+
+# -- what can never be over --------------------------------------------------------------------------------------------
+
+
+def remove_header(installation: Aws, job_id: str) -> None:
+    """As the time to live does."""
+    key = {"job_id": {"S": job_id}, "record": {"S": "header"}}
+    installation.dynamodb.delete_item(TableName=installation.names.jobs_table, Key=key)
+
+
+@BOTH_WAYS
+def test_a_job_whose_record_vanishes(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, deferrable: bool
+) -> None:
+    """It fails at once and without retries, which would schedule every task again."""
+    with pytest.raises(JobRecordDamaged, match="is not in sosw_jobs any more") as raised:
+        finish(
+            waiting(schedule, tutorial_job, deferrable=deferrable),
+            context(),
+            deferrable=deferrable,
+            meanwhile=lambda job_id: remove_header(installation, job_id),
+        )
+    assert isinstance(raised.value, AirflowFailException)
+
+
+def test_a_deferral_of_an_older_version_whose_record_vanishes(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any
+) -> None:
+    """Its trigger does not know whether the job was scheduled, so the Airflow task decides."""
+    operator = waiting(schedule, tutorial_job, deferrable=True)
+    with pytest.raises(Deferred) as deferred:
+        operator.execute(context())
+    job_id = deferred.value.trigger.job_id
+    remove_header(installation, job_id)
+    stored = SoswJobTrigger(sosw_conn_id="sosw_default", job_id=job_id, poll_interval=SOON, deadline=None)
+
+    (event,) = events(stored)
+    with pytest.raises(JobRecordDamaged):
+        operator.execute_complete(context(), event, **deferred.value.kwargs)
+
+
+def test_a_sensor_waits_for_a_record(installation: Aws, context: MakeContext) -> None:
+    """The job may not be scheduled yet, so its trigger has a wish of its own."""
+    with pytest.raises(Deferred) as deferred:
+        sensor("0123456789abcdef0123", deferrable=True).execute(context())
+    assert deferred.value.trigger.must_exist is False
+
+
+@BOTH_WAYS
+def test_a_job_whose_tasks_are_lost(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, deferrable: bool
+) -> None:
+    """The tables are named, and some of the tasks."""
+
+    def delete(job_id: str) -> None:
+        for row in installation.rows():
+            installation.dynamodb.delete_item(TableName="sosw_tasks", Key={"task_id": row["task_id"]})
+
+    with pytest.raises(TasksLost, match="none of sosw_tasks, sosw_retry_tasks, sosw_closed_tasks: .* 5 more"):
+        finish(
+            waiting(schedule, tutorial_job, deferrable=deferrable),
+            context(),
+            deferrable=deferrable,
+            meanwhile=delete,
+        )
 
 
 # -- deferrals that survive an upgrade -----------------------------------------------------------------------------
