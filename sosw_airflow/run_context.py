@@ -1,4 +1,4 @@
-"""What a DAG run says about time and identity: reference date, data interval, generation.
+"""Reads time and identity from a DAG run: reference date, data interval, generation.
 
 All of it comes from the run, never from the wall clock, so that a backfill of March gives March's dates on whatever day
 it runs.
@@ -12,46 +12,77 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
 from sosw_airflow.jobs.identity import JobIdentity
+from sosw_airflow.jobs.partitions import partition_days
+from sosw_airflow.jobs.rendered_texts import rendered_wrongly
 
 if TYPE_CHECKING:
     from sosw_airflow._compat import Context
     from sosw_airflow.jobs.periods import DataInterval
 
-__all__ = ["data_interval_days", "generation", "job_identity", "reference_date"]
+__all__ = ["data_interval_days", "day_of_run", "generation", "job_identity", "reference_date"]
 
-#: Types of runs whose data interval follows from the schedule. All others were made by somebody, or by an asset.
+#: Types of runs whose data interval follows from the schedule. A user, a DAG or an asset has made all others.
 _AUTOMATED = frozenset({"scheduled", "backfill", "backfill_job"})
 
 
 def reference_date(context: Context, given: object = None) -> date:
     """The day on which sosw's Scheduler would have run for this DAG run, in the DAG's time zone.
 
-    | DAG run                        | reference date                                     |
-    | ------------------------------ | -------------------------------------------------- |
-    | scheduled, backfill            | the end of its data interval                       |
-    | manual, with a logical date    | the logical date                                   |
+    | DAG run                         | reference date                                    |
+    | ------------------------------- | ------------------------------------------------- |
+    | for a partition, of any type    | the partition's day, of a longer one its first    |
+    | scheduled, backfill             | the end of its data interval                      |
+    | manual, with a logical date     | the logical date                                  |
     | manual without, asset-triggered | ``run_after``; on Airflow 2 the logical date      |
 
-    :param given: what the user says instead: a date, a datetime, or the text of one.
-    :raises InvalidConfiguration: ``given`` is no date.
+    A partition is a moment of the schedule, as a logical date is, so the same partition has the same reference date
+    whether the scheduler, a backfill or an asset starts the run, and whenever it does.
+
+    :param given: the user's own: a date, a datetime, or the text of one.
+    :raises InvalidConfiguration: ``given`` is no date, or the key of the run's partition names none.
     """
     zone = _zone(context)
     if given is not None:
         return _given_date(given, zone)
+    key = _value(context, "partition_key")
+    if key is not None:
+        days = _partition(context)
+        if days is None:
+            problem = (
+                f"cannot follow from the partition key {key!r} of this DAG run, which names no date. Fix: give "
+                f"reference_date=, for example reference_date=\"{{{{ partition_key.split('|')[1] }}}}\""
+            )
+            raise InvalidConfiguration([Fault("reference_date", problem)])
+        return days[0]
     moment = _moment(context)
     if moment is None:
-        raise InvalidConfiguration([Fault("reference_date", "must be given: this DAG run has no date of its own")])
+        problem = "must be given: this DAG run has no date of its own. Fix: give reference_date="
+        raise InvalidConfiguration([Fault("reference_date", problem)])
     return moment.astimezone(zone).date()
 
 
-def data_interval_days(context: Context) -> DataInterval | None:
-    """The first and the last day of the run's data interval, in the DAG's time zone; None where it has none.
+def day_of_run(context: Context) -> date:
+    """The reference date, or the day for which a run without one was due: for records of what needs no dates."""
+    try:
+        return reference_date(context)
+    except InvalidConfiguration:
+        run = context["dag_run"]
+        due: datetime = getattr(run, "run_after", None) or run.start_date
+        return due.astimezone(_zone(context)).date()
 
-    An interval that is a single moment, as Airflow 3 gives it to ``@daily``, is the day of that moment.
+
+def data_interval_days(context: Context) -> DataInterval | None:
+    """The first and the last day of the run's data interval, in the DAG's time zone; None if the run has none.
+
+    An interval that is a single moment, as Airflow 3 gives it to ``@daily``, is the day of that moment. The interval of
+    a run for a partition is the partition: a day, or the week, month, quarter or year that its key names.
     """
+    if _value(context, "partition_key") is not None:
+        return _partition(context)
     start, end = _value(context, "data_interval_start"), _value(context, "data_interval_end")
     if start is None or end is None:
         return None
@@ -69,7 +100,7 @@ def generation(ti: Any) -> int:
 
 
 def job_identity(context: Context, labourer_id: str) -> JobIdentity:
-    """Who the job is that this Airflow task instance schedules."""
+    """The identity of the job that this Airflow task instance schedules."""
     ti = context["ti"]
     return JobIdentity(
         dag_id=ti.dag_id,
@@ -79,6 +110,21 @@ def job_identity(context: Context, labourer_id: str) -> JobIdentity:
         generation=generation(ti),
         labourer_id=labourer_id,
     )
+
+
+def _partition(context: Context) -> DataInterval | None:
+    """The days of the run's partition: of its key, else of the moment that Airflow has for it; None without both."""
+    zone, moment = _zone(context), _value(context, "partition_date")
+    days = partition_days(_value(context, "partition_key"), zone, dated=moment is not None)
+    if days is not None or moment is None:
+        return days
+    own = getattr(getattr(context["dag"], "timetable", None), "timezone", None)
+    day = moment.astimezone(own if isinstance(own, tzinfo) else _named_zone(own) or zone).date()
+    return day, day
+
+
+def _named_zone(name: object) -> tzinfo | None:
+    return ZoneInfo(name) if isinstance(name, str) else None
 
 
 def _moment(context: Context) -> datetime | None:
@@ -99,7 +145,7 @@ def _run_type(run: Any) -> str:
 
 
 def _value(context: Context, name: str) -> Any:
-    # In Airflow 3 the key itself may be absent; Airflow 2 warns where a deprecated one is read, which these are not.
+    # In Airflow 3 the key itself may be absent; Airflow 2 warns if a deprecated one is read, which these are not.
     return context[name] if name in context else None  # noqa: SIM401 - Airflow 2's Context has a get of its own
 
 
@@ -124,6 +170,7 @@ def _given_date(given: object, zone: tzinfo) -> date:
             return _given_date(datetime.fromisoformat(text.replace("Z", "+00:00")), zone)
         except ValueError:
             pass
-    raise InvalidConfiguration(
-        [Fault("reference_date", f"must be a date (YYYY-MM-DD) or a moment in ISO form, not {given!r}")]
-    )
+    problem = f"must be a date (YYYY-MM-DD) or a moment in ISO form, not {given!r}"
+    if isinstance(given, str) and (wrong := rendered_wrongly(given)):
+        problem += f"; it {wrong}"
+    raise InvalidConfiguration([Fault("reference_date", problem)])

@@ -15,7 +15,7 @@ from sosw_airflow.jobs.event import JobRequest, function_name, parse_event
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.identity import parse_job_id
 from sosw_airflow.jobs.schema import JobSchema
-from sosw_airflow.run_context import data_interval_days, job_identity, reference_date
+from sosw_airflow.run_context import data_interval_days, day_of_run, job_identity, reference_date
 from sosw_airflow.scheduling.deliver import deliver
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
 from sosw_airflow.scheduling.repair import last_of_chain, repair, resume
@@ -188,7 +188,7 @@ class DrainExecution:
             raise MissingQueueFile(str(file))
         self.hook.labourer(labourer_id)
         identity = replace(identity, labourer_id=labourer_id)
-        request = DrainRequest(identity, file, reference_date(context), self.queue_position)
+        request = DrainRequest(identity, file, day_of_run(context), self.queue_position)
         with self.on_kill.watch(deployment, identity.job_id):
             return drain(scheduler, request, take_locked=self.take_locked)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from enum import Enum
@@ -15,7 +16,7 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from sosw_airflow.exceptions import InvalidConfiguration
-from sosw_airflow.run_context import data_interval_days, generation, job_identity, reference_date
+from sosw_airflow.run_context import data_interval_days, day_of_run, generation, job_identity, reference_date
 
 #: The wall clock of whoever triggers a run of the past.
 NOW = "2026-11-23T14:05:06.789Z"
@@ -31,6 +32,8 @@ class Run:
     end: str | None = None
     run_after: str | None = None
     zone: str = "UTC"
+    key: str | None = None
+    partition: str | None = None
 
     def context(self, *, airflow: int) -> dict[str, Any]:
         """What Airflow hands to `execute`. Airflow 3 leaves out what a run has not; Airflow 2 knows no `run_after`."""
@@ -43,6 +46,7 @@ class Run:
         if airflow == 3:
             run.run_after = _moment(self.run_after or self.end or self.logical_date)
             times = {name: time for name, time in times.items() if self.logical_date is not None}
+            times |= {"partition_key": self.key, "partition_date": _moment(self.partition)}  # type: ignore[dict-item]
         return {"dag": SimpleNamespace(timezone=pendulum.timezone(self.zone)), "dag_run": run, **times}
 
 
@@ -229,9 +233,97 @@ CASES = {
         "2026-03-03",
         ("2026-03-01", "2026-03-02"),
     ),
-    # Airflow 3.2 and later: runs for a partition of an asset have neither logical date nor interval.
-    "partitioned, Airflow 3.2": Case(3, Run("scheduled", run_after="2026-03-02T00:00"), "2026-03-02", None),
+    # Airflow 3.2 and later: a run with neither logical date nor interval.
+    "without dates and without a partition": Case(
+        3, Run("scheduled", run_after="2026-03-02T00:00"), "2026-03-02", None
+    ),
 }
+
+
+def for_partition(run_type: str, run_after: str, key: str, moment: str | None = None, zone: str = "UTC") -> Run:
+    """A run for a partition, as Airflow 3.3 makes it: without logical date and interval."""
+    return Run(run_type, run_after=run_after, key=key, partition=moment, zone=zone)
+
+
+MIDNIGHT = "2026-02-28T00:00:00"
+
+#: A run for a partition, and the first and the last day of the partition; the reference date is the first.
+PARTITIONS = {
+    # The same partition, whoever starts the run.
+    "scheduled": (for_partition("scheduled", "2026-03-01T00:00", MIDNIGHT, MIDNIGHT), "2026-02-28", "2026-02-28"),
+    "backfill": (for_partition("backfill", MIDNIGHT, MIDNIGHT, MIDNIGHT), "2026-02-28", "2026-02-28"),
+    "asset": (for_partition("asset_triggered", NOW, MIDNIGHT, MIDNIGHT), "2026-02-28", "2026-02-28"),
+    "asset, no date": (for_partition("asset_triggered", NOW, MIDNIGHT), "2026-02-28", "2026-02-28"),
+    "manual": (for_partition("manual", NOW, MIDNIGHT), "2026-02-28", "2026-02-28"),
+    "materialized": (for_partition("asset_materialization", NOW, "2026-02-28"), "2026-02-28", "2026-02-28"),
+    # The key is the local label, whatever the zones of DAG and timetable are.
+    "Taipei, DAG in UTC": (
+        for_partition("scheduled", "2026-03-01T16:00", MIDNIGHT, "2026-02-27T16:00"),
+        "2026-02-28",
+        "2026-02-28",
+    ),
+    "New York": (
+        for_partition("backfill", NOW, MIDNIGHT, "2026-02-28T05:00", "America/New_York"),
+        "2026-02-28",
+        "2026-02-28",
+    ),
+    "an offset": (
+        for_partition("scheduled", NOW, "2026-02-27T23:30:00+00:00", zone="Europe/Berlin"),
+        "2026-02-28",
+        "2026-02-28",
+    ),
+    # The formats of Airflow's mappers.
+    "hour": (for_partition("asset_triggered", NOW, "2026-02-28T23"), "2026-02-28", "2026-02-28"),
+    "compact": (for_partition("asset_triggered", NOW, "20260228"), "2026-02-28", "2026-02-28"),
+    "week": (for_partition("asset_triggered", NOW, "2026-02-23 (W09)"), "2026-02-23", "2026-03-01"),
+    "month": (for_partition("asset_triggered", NOW, "2024-02", "2024-02-01"), "2024-02-01", "2024-02-29"),
+    "December": (for_partition("asset_triggered", NOW, "2026-12"), "2026-12-01", "2026-12-31"),
+    "quarter": (for_partition("asset_triggered", NOW, "2026-Q4"), "2026-10-01", "2026-12-31"),
+    "year": (for_partition("asset_triggered", NOW, "2026", "2026-01-01"), "2026-01-01", "2026-12-31"),
+    # A format of the user's: the moment that Airflow has for the partition.
+    "own format": (for_partition("backfill", NOW, "28.02.2026", MIDNIGHT), "2026-02-28", "2026-02-28"),
+    "own format in Berlin": (
+        for_partition("backfill", NOW, "28.02.2026", "2026-02-27T23:00", "Europe/Berlin"),
+        "2026-02-28",
+        "2026-02-28",
+    ),
+}
+
+
+@pytest.mark.parametrize(("run", "first", "last"), PARTITIONS.values(), ids=PARTITIONS)
+def test_reference_date_of_a_partition(run: Run, first: str, last: str) -> None:
+    """The partition's day, whoever starts the run and whenever; the first day of a longer partition."""
+    assert reference_date(run.context(airflow=3)).isoformat() == first
+
+
+@pytest.mark.parametrize(("run", "first", "last"), PARTITIONS.values(), ids=PARTITIONS)
+def test_data_interval_of_a_partition(run: Run, first: str, last: str) -> None:
+    """The partition itself."""
+    days = data_interval_days(run.context(airflow=3))
+    assert days is not None
+    assert [day.isoformat() for day in days] == [first, last]
+
+
+def test_the_day_of_a_run_whose_partition_has_no_date() -> None:
+    """It is only recorded, so the day on which the run was due will do."""
+    assert day_of_run(for_partition("manual", "2026-03-02T00:00", "customer-7").context(airflow=3)) == date(2026, 3, 2)
+
+
+def test_the_moment_of_a_partition_is_read_in_the_zone_of_its_timetable() -> None:
+    """A timetable may have another zone than the DAG."""
+    context = for_partition("scheduled", NOW, "28.02.2026", "2026-02-27T16:00").context(airflow=3)
+    context["dag"].timetable = SimpleNamespace(timezone="Asia/Taipei")
+    assert reference_date(context) == date(2026, 2, 28)
+
+
+@pytest.mark.parametrize("key", ["customer-7", "eu|2026-02-28", "2026-02-30", "2026-13", "2026-Q5", "", "1234"])
+def test_a_partition_key_that_is_no_date(key: str) -> None:
+    """The error names the key and the argument that helps; the run has no data interval then."""
+    context = for_partition("asset_triggered", NOW, key).context(airflow=3)
+    with pytest.raises(InvalidConfiguration, match=f"the partition key {re.escape(repr(key))}.*give reference_date="):
+        reference_date(context)
+    assert data_interval_days(context) is None
+    assert reference_date(context, "2026-02-28") == date(2026, 2, 28)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -325,6 +417,20 @@ BERLIN = scheduled("2019-01-01T00:00", "2019-01-02T00:00", "Europe/Berlin").cont
 def test_a_date_that_is_given(given: object) -> None:
     """It counts instead of the run's; a moment is a day in the DAG's time zone."""
     assert reference_date(BERLIN, given) == date(2026, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("None", 'it is the text "None"'),
+        ("{{ ds }}", "it has a template that was not rendered"),
+        ("", "it is an empty"),
+    ],
+)
+def test_a_date_that_a_template_lost(given: str, reason: str) -> None:
+    """The message says how."""
+    with pytest.raises(InvalidConfiguration, match=f"reference_date: must be a date .*; {reason}"):
+        reference_date(BERLIN, given)
 
 
 @pytest.mark.parametrize(
