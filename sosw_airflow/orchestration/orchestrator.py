@@ -20,9 +20,6 @@ __all__ = ["Orchestrator", "owner_name"]
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two turns of a labourer with tasks at work, without any movement, beside another holder, and paused.
-_BUSY, _QUIET, _BESIDE = 1.0, 3.0, 5.0
-
 #: What a turn reports and `Orchestrator.totals` adds up.
 _COUNTED = ("invoked", "completed", "failed", "retried")
 
@@ -89,7 +86,7 @@ class Orchestrator:
                     done, _ = wait(under_way, timeout=self._patience(due, deadline), return_when=FIRST_COMPLETED)
                     for future in done:
                         labourer_id, report = under_way.pop(future), future.result()
-                        due[labourer_id] = float("inf") if once else time.monotonic() + self._interval(report)
+                        due[labourer_id] = float("inf") if once else self._next(report)
                         self._take(report, last)
                     everyone = len(last) == len(due) and not under_way
                     if everyone and (once or (until_idle and all(each.idle for each in last.values()))):
@@ -110,13 +107,9 @@ class Orchestrator:
             self.totals[report.labourer_id][name] += getattr(report, name)
         self.on_turn(report)
 
-    def _interval(self, report: TurnReport) -> float:
-        """Seconds until the labourer's next turn."""
-        if report.idle:
-            return self.poll_interval
-        if report.holder or report.paused:
-            return _BESIDE
-        return _BUSY if report.moved or report.running else _QUIET
+    def _next(self, report: TurnReport) -> float:
+        """When the labourer's next turn is due, on the monotonic clock."""
+        return time.monotonic() + (self.poll_interval if report.idle else report.next_in)
 
     @staticmethod
     def _patience(due: dict[str, float], deadline: float | None) -> float:

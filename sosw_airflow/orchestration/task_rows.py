@@ -37,6 +37,11 @@ class TaskRow:
     fault: str = ""
 
     @property
+    def completed_at(self) -> int | None:
+        """Seconds since 1970 at which a worker has reported its end, None before, or if that cannot be read."""
+        return _number(self.item, "completed_at")
+
+    @property
     def invoked_at(self) -> int:
         """Seconds since 1970 of the last invocation, of a row that is invoked."""
         return self.greenfield - INVOCATION_DELTA

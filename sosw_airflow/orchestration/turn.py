@@ -29,7 +29,7 @@ from sosw_airflow.orchestration.expiry import expiry_seconds
 from sosw_airflow.orchestration.health import BEST, health_of, limit_for
 from sosw_airflow.orchestration.invoker import Answer, Outcome, invoke
 from sosw_airflow.orchestration.lease import Lease
-from sosw_airflow.orchestration.pace import InvocationPace
+from sosw_airflow.orchestration.pace import InvocationPace, TaskDurations
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
 from sosw_airflow.orchestration.readings import LabourerRows, function_facts, metric_value
 from sosw_airflow.orchestration.task_rows import TaskRow, event_of
@@ -51,6 +51,9 @@ _PAUSE, _LONGEST_PAUSE = 5.0, 300.0
 
 #: Greenfield of the head of an empty queue, as upstream has it.
 _EMPTY_HEAD = 1000
+
+#: Seconds between two turns: while tasks run, at least and at most; without any movement; beside a holder, and paused.
+_BUSY, _LONGEST, _QUIET, _BESIDE = 1.0, 5.0, 3.0, 5.0
 
 #: Rows of the queue that one turn reads at most.
 _MOST_ROWS = 1000
@@ -82,6 +85,7 @@ class TurnReport:
     :ivar idle: the labourer has no row at all: queued, invoked, waiting for a retry.
     :ivar holder: another orchestrator that holds the lease; empty if this one does, or no row exists.
     :ivar paused: why the labourer pauses; empty if it does not.
+    :ivar next_in: seconds after which the next turn is worth its requests.
     """
 
     labourer_id: str
@@ -96,6 +100,7 @@ class TurnReport:
     idle: bool = False
     holder: str = ""
     paused: str = ""
+    next_in: float = _BESIDE
 
     @property
     def moved(self) -> int:
@@ -122,6 +127,7 @@ class LabourerOrchestration:
     monotonic: Callable[[], float] = time.monotonic
 
     pace: InvocationPace = field(default_factory=InvocationPace, init=False)
+    durations: TaskDurations = field(default_factory=TaskDurations, init=False)
     _claims: dict[str, float] = field(default_factory=dict, init=False)
     _closed: dict[str, float] = field(default_factory=dict, init=False)
     _expiry: tuple[float, float] = field(default=(float("-inf"), 0.0), init=False)
@@ -181,9 +187,19 @@ class LabourerOrchestration:
         self._close([each for each in decisions if each.step is not Step.CLAIM], report, now)
         self._invoke([each.row for each in decisions if each.step is Step.CLAIM], report, now)
         self.pace.after_turn(refused=report.refused, completed=report.completed, failed=report.failed + report.retried)
+        report.next_in = self._next_in(report, invoked, now)
         if not (report.moved or invoked or head) and not self._rows.any_left():
             report.idle = True
             self.lease.release()
+
+    def _next_in(self, report: TurnReport, invoked: list[TaskRow], now: float) -> float:
+        if not (report.moved or report.running):
+            return _QUIET
+        for row in invoked:
+            if row.completed_at is not None:
+                self.durations.add(max(0.0, row.completed_at - row.invoked_at))
+        ages = [now - row.invoked_at for row in invoked if not row.completed] + [0.0] * report.invoked
+        return self.durations.next_end(ages, least=_BUSY, most=_LONGEST)
 
     def _free(self, report: TurnReport, now: float) -> int:
         """Invocations that this turn may add."""

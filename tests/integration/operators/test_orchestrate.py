@@ -35,7 +35,7 @@ def function(installation: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lam
         return client
 
     monkeypatch.setattr(botocore.session.Session, "create_client", creating)
-    monkeypatch.setattr("sosw_airflow.orchestration.orchestrator._BUSY", 0.05)
+    monkeypatch.setattr("sosw_airflow.orchestration.turn._BUSY", 0.05)
     return stub
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sosw_airflow.orchestration import orchestrator as module
+from sosw_airflow.orchestration import turn as module
 from sosw_airflow.orchestration.orchestrator import Orchestrator
 from sosw_airflow.orchestration.policy import LabourerPolicy
 from sosw_airflow.stores.tables import TableNames

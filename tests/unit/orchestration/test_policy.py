@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sosw_airflow.exceptions import InvalidConfiguration
 from sosw_airflow.orchestration.expiry import FunctionFacts, expiry_seconds
 from sosw_airflow.orchestration.health import BEST, health_of, limit_for
-from sosw_airflow.orchestration.pace import InvocationPace
+from sosw_airflow.orchestration.pace import InvocationPace, TaskDurations
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
 
 #: As upstream's documentation shows it, which upstream itself refuses (E3).
@@ -115,3 +115,17 @@ def test_the_expiry_is_longer_than_lambda_can_keep_a_task_alive() -> None:
     facts = FunctionFacts(timeout=900)
     assert 21_600 + 3 * 900 + 180 + 60 == expiry_seconds(facts, asynchronous=True)
     assert 60 + 900 + 60 == expiry_seconds(FunctionFacts(900, event_age=60, retries=0), asynchronous=True)
+
+
+def test_the_next_turn_comes_when_a_task_will_most_likely_be_over() -> None:
+    """Tasks of 5 s that were invoked together need one turn each 5 s; without experience a turn comes soon."""
+    durations = TaskDurations()
+    assert 1 == durations.next_end([0.0], least=1, most=60)
+    durations.add(5.0)
+    assert (5, 3, 1, 1, 2) == (
+        durations.next_end([0.0, 0.0], least=1, most=60),
+        durations.next_end([0.0, 2.0], least=1, most=60),
+        durations.next_end([4.9], least=1, most=60),
+        durations.next_end([7.0], least=1, most=60),
+        durations.next_end([0.0], least=1, most=2),
+    )
