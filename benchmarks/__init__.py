@@ -7,6 +7,7 @@ ALL: dict[str, list[str]] = {
     "plan": [],
     "parse_time": [],
     "provider_scale": [],
+    "orchestration": [],
     "writer": ["--parts", "sosw", "floor", "resume", "--sosw-tasks", "500", "--resume-tasks", "1000000"],
 }
 
@@ -17,6 +18,7 @@ BENCHMARKS = {
     "growth": "benchmarks.growth",
     "plan": "benchmarks.plan",
     "polling": "benchmarks.polling",
+    "orchestration": "benchmarks.orchestration",
     "parse_time": "benchmarks.parse_time",
     "provider_scale": "benchmarks.provider_scale",
     "writer": "benchmarks.writer",

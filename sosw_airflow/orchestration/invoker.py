@@ -64,9 +64,10 @@ def invoke(aws_lambda: Any, policy: LabourerPolicy, event: dict[str, Any]) -> An
     except BotoCoreError as error:
         sent = kind == "Event" or error_code(error) not in ("NoCredentialsError", "PartialCredentialsError")
         return Answer(Outcome.UNKNOWN if sent else Outcome.FAULT, _explained(error, policy))
+    text = reply["Payload"].read()  # always: an unread body keeps its connection
     if kind == "Event":
         return Answer(Outcome.ACCEPTED)
-    return Answer(Outcome.ANSWERED, failed="FunctionError" in reply, response=_document(reply))
+    return Answer(Outcome.ANSWERED, failed="FunctionError" in reply, response=_document(text))
 
 
 def _outcome(error: ClientError) -> Outcome:
@@ -76,12 +77,11 @@ def _outcome(error: ClientError) -> Outcome:
     return Outcome.REFUSED if code in _REFUSED or status == 429 or status >= 500 else Outcome.FAULT
 
 
-def _document(reply: dict[str, Any]) -> Any:
-    text = reply["Payload"].read().decode("utf-8", "replace")
+def _document(text: bytes) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        return text
+        return text.decode("utf-8", "replace")
 
 
 def _explained(error: ClientError | BotoCoreError, policy: LabourerPolicy) -> Exception:

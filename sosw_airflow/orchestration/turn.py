@@ -43,8 +43,8 @@ log = logging.getLogger(__name__)
 #: Seconds that an index may lag: own claims and closings count on for that long.
 _LAG = 10.0
 
-#: Seconds between two readings of the function's settings, of its metrics, of the retry table.
-_FACTS_EVERY, _HEALTH_EVERY, _RETRIES_EVERY = 300.0, 60.0, 5.0
+#: Seconds between two readings of the function's settings, of its metrics, of the retry table if no row of it is due.
+_FACTS_EVERY, _HEALTH_EVERY, _RETRIES_EVERY = 300.0, 60.0, 30.0
 
 #: Seconds that a labourer with a fault pauses: the first time, and at most after doubling.
 _PAUSE, _LONGEST_PAUSE = 5.0, 300.0
@@ -233,19 +233,20 @@ class LabourerOrchestration:
         """True: done. None: nothing to do here, or another process was faster."""
         row = decision.row
         if decision.step is Step.RETRY:
-            launch_at = int(now + self.policy.retry_after(row.attempts))
-            return self._transitions.retry(row, launch_at=launch_at) or None
+            launch_in = self.policy.retry_after(row.attempts)
+            return self._transitions.retry(row, launch_at=int(now + launch_in)) or None
         if decision.step is Step.FAIL:
             return self._transitions.fail(row, now=int(now), reason=decision.reason) or None
         return None
 
     def _requeue(self, free: int, report: TurnReport, now: float) -> None:
         """Bring back retries that are due, at the head of the queue."""
-        if self.policy.upstream_scavenger or self.monotonic() - self._retries_at < _RETRIES_EVERY:
+        if self.policy.upstream_scavenger or self.monotonic() < self._retries_at:
             return
         due = self._rows.due_retries(now=int(now), rows=share_for_retries(free))
+        if not due and free:
+            self._retries_at = self.monotonic() + min(_RETRIES_EVERY, self.policy.retry_delay + 1)
         if not due:
-            self._retries_at = self.monotonic()
             return
         head = self._rows.head(now=int(now), rows=1)
         places = count(min(head[0].greenfield if head else _EMPTY_HEAD, _EMPTY_HEAD) - 1, -1)

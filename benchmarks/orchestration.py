@@ -1,0 +1,125 @@
+"""How fast and at what cost an orchestrator processes a queue, against a stub on the wire."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+from benchmarks.fresh_process import Figures, measured
+from benchmarks.labourer_stub import figures, labourer_stub
+from benchmarks.report import Report
+
+__all__ = ["ABOUT", "add_arguments", "run"]
+
+ABOUT = "processing a queue: tasks per second, slots busy, requests and own processor time per task"
+
+#: Tasks, limit, seconds of a task, seconds of latency of each answer.
+_CASES = {
+    "100 tasks of 5 s, limit 10": (100, 10, 5.0, 0.0),
+    "1,000 tasks of 5 s, limit 100": (1_000, 100, 5.0, 0.0),
+    "1,000 short tasks, 10 ms an answer": (1_000, 1_000, 0.0, 0.01),
+    "100,000 queued, 10,000 of them processed": (100_000, 1_000, 0.0, 0.01),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("--cases", nargs="+", choices=list(_CASES), default=list(_CASES), metavar="CASE")
+
+
+def run(arguments: argparse.Namespace) -> Report:
+    """Measure each case in a process of its own."""
+    rows = []
+    for name in arguments.cases:
+        tasks, limit, duration, latency = _CASES[name]
+        found = measured(
+            "benchmarks.orchestration:processed", tasks=tasks, limit=limit, duration=duration, latency=latency
+        )
+        rows.append({"case": name, **found})
+    return Report(
+        name="orchestration",
+        title="Processing a queue",
+        columns=[
+            ("", "case"),
+            ("seconds", "seconds"),
+            ("tasks/s", "rate"),
+            ("slots busy, %", "busy"),
+            ("requests a task", "requests"),
+            ("own CPU a task, ms", "cpu"),
+            ("bare boto3, ms", "bare"),
+        ],
+        rows=rows,
+        notes=[
+            "Requests a task: claim, invoke, closing, readings, lease; the assistant's one comes on top.",
+            "Bare boto3: the processor time of as many UpdateItem and Invoke calls in 16 threads, in the same process.",
+        ],
+    )
+
+
+def processed(tasks: int, limit: int, duration: float, latency: float) -> Figures:
+    """Process one queue and return its figures. Of a queue over 10,000 only the first 10,000 are processed."""
+    import boto3
+    from botocore.config import Config
+
+    from sosw_airflow.orchestration.orchestrator import Orchestrator
+    from sosw_airflow.orchestration.policy import LabourerPolicy
+    from sosw_airflow.orchestration.turn import Clients
+    from sosw_airflow.stores.tables import TableNames
+
+    wanted = min(tasks, 10_000)
+    with labourer_stub(tasks=tasks, latency=latency, duration=duration) as url:
+        keys = {"aws_access_key_id": "123456789012", "aws_secret_access_key": "x", "region_name": "us-west-2"}
+        once = Config(retries={"total_max_attempts": 1}, max_pool_connections=40)
+        dynamodb = boto3.client("dynamodb", endpoint_url=url, config=once, **keys)
+        aws_lambda = boto3.client("lambda", endpoint_url=url, config=once, **keys)
+        stop = threading.Event()
+        orchestrator = Orchestrator(
+            [LabourerPolicy.of("worker", {"max_simultaneous_invocations": limit})],
+            Clients(dynamodb, dynamodb, aws_lambda, aws_lambda),
+            TableNames(),
+            stop=stop,
+            on_turn=lambda _: stop.set() if orchestrator.totals["worker"]["completed"] >= wanted else None,
+        )
+        begun, processor = time.perf_counter(), time.process_time()
+        orchestrator.run(until_idle=True)
+        seconds, cpu = time.perf_counter() - begun, time.process_time() - processor
+        found = figures(url)
+        if found["closed"] < wanted or found["twice"] or found["most"] > limit:
+            raise SystemExit(f"not exactly all tasks were processed: {found}")
+        done = found["closed"]
+        return {
+            "seconds": seconds,
+            "rate": done / seconds,
+            "busy": 100 * found["busy"] / (seconds * limit),
+            "requests": sum(found["requests"].values()) / done,
+            "cpu": 1000 * cpu / done,
+            "bare": _bare(dynamodb, aws_lambda, 1_000),
+        }
+
+
+def _bare(dynamodb: Any, aws_lambda: Any, calls: int) -> float:
+    """Milliseconds of processor time of one UpdateItem and one Invoke, refused or not, without anything around them."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from botocore.exceptions import ClientError
+
+    def both(number: int) -> None:
+        values = {":new": {"N": "1"}, ":next": {"N": "1"}, ":owner": {"S": "x"}}
+        read = {":greenfield": {"N": "1"}, ":attempts": {"N": "0"}}
+        with suppress(ClientError):
+            dynamodb.update_item(
+                TableName="sosw_tasks",
+                Key={"task_id": {"S": f"{number:040x}"}},
+                UpdateExpression="SET greenfield = :new, attempts = :next, claimed_by = :owner",
+                ConditionExpression="greenfield = :greenfield AND attempts = :attempts",
+                ExpressionAttributeValues={**values, **read},
+            )
+        aws_lambda.get_function_configuration(FunctionName="worker")
+
+    with ThreadPoolExecutor(16) as pool:
+        begun = time.process_time()
+        list(pool.map(both, range(calls)))
+        return 1000 * (time.process_time() - begun) / calls
