@@ -42,6 +42,7 @@ __all__ = [
     "SoswError",
     "TaskTooLarge",
     "TasksLost",
+    "TooManyTasks",
     "UnknownJob",
     "UnknownJobSchema",
     "UnknownLabourer",
@@ -186,6 +187,18 @@ class TaskTooLarge(SoswError):
             f"Task number {index + 1} of the job has {size:,} bytes; {limit_name} is {limit:,} bytes. Nothing was "
             f"written. Its largest attribute is {largest!r}: isolate it, or lower its max_..._per_batch. "
             f"The task begins: {excerpt}"
+        )
+
+
+class TooManyTasks(SoswError):
+    """The job would become more tasks than ``max_tasks`` allows. They were counted, not made."""
+
+    def __init__(self, *, tasks: int, max_tasks: int, multiplier: str) -> None:
+        self.tasks, self.max_tasks = tasks, max_tasks
+        super().__init__(
+            f"The job has {tasks:,} tasks, max_tasks allows {max_tasks:,}. Nothing was written. {multiplier}. "
+            f"Fix: correct the job; or, if it is meant so, set max_tasks={tasks} at the operator (for all operators: "
+            f"max_tasks in the section [sosw] of Airflow's configuration)."
         )
 
 

@@ -1,18 +1,20 @@
-"""The walk through a job (sosw rule 5): from its nested objects to runs of tasks, one run at a time."""
+"""Chunking (sosw rule 5): from the nested objects of a job to runs of tasks, one run at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sosw_airflow.exceptions import Fault
 from sosw_airflow.jobs.attributes import Attribute
-from sosw_airflow.jobs.job_checks import ROW_NAMES, excerpt, is_listed, row_faults
+from sosw_airflow.jobs.excerpts import excerpt
+from sosw_airflow.jobs.job_checks import ROW_NAMES, is_listed, row_faults
 from sosw_airflow.jobs.json_values import Path, dotted
 from sosw_airflow.jobs.list_types import ListTypes, are_flat, are_objects, types_of
 
-__all__ = ["Chunker", "TaskSeries"]
+__all__ = ["Chunker", "Node", "TaskSeries"]
 
 #: A flat list that nobody asked to chunk is cut at this length, as upstream does. Not configurable there, nor here.
 _UNCHUNKED = 1_000_000
@@ -34,6 +36,11 @@ class TaskSeries:
     size: int = 1
     types: frozenset[type] = frozenset()
 
+    @property
+    def number(self) -> int:
+        """The number of tasks."""
+        return 1 if self.attribute is None else -(-len(self.values) // self.size)
+
     def tasks(self) -> Iterator[dict[str, Any]]:
         """The tasks, in order. They share nested values with the job."""
         if self.attribute is None:
@@ -43,23 +50,58 @@ class TaskSeries:
             yield {**self.base, self.attribute: self.values[start : start + self.size]}
 
 
+class Node(NamedTuple):
+    """An object of a job whose tasks are still to be made.
+
+    :ivar job: the object.
+    :ivar outer: what it inherits from above.
+    :ivar level: of the job schema, from 0.
+    :ivar path: its place in the job.
+    """
+
+    job: dict[str, Any]
+    outer: dict[str, Any]
+    level: int = 0
+    path: Path = ()
+
+
 class Chunker:
     """One pass over a base job. Faults are collected; a faulty place emits nothing.
 
     :param types: of the lists of the job.
     :param checked: the job has been walked before, without a fault.
+    :param shared: ids of the objects that stand in several places of the job.
     """
 
-    def __init__(self, attributes: Sequence[Attribute], types: ListTypes, *, checked: bool) -> None:
+    def __init__(
+        self,
+        attributes: Sequence[Attribute],
+        types: ListTypes,
+        *,
+        checked: bool,
+        shared: AbstractSet[int] = frozenset(),
+    ) -> None:
         self._attributes = attributes
+        self._shared = shared
         self._types = types
         self._checked = checked
         self.faults: list[Fault] = []
         # For each attribute: where chunking was asked for in vain (D5).
         self._missing: dict[str, list[Path]] = {}
+        # Shared objects that `needs` has searched in vain.
+        self._needless: set[tuple[int, int, frozenset[tuple[str, bool]]]] = set()
 
-    def chunk(self, job: dict[str, Any], outer: dict[str, Any], level: int, path: Path) -> Iterator[TaskSeries]:
-        """The leaves of one node: ``job`` is what stands at it, ``outer`` what is inherited from above."""
+    def chunk(self, node: Node) -> Iterator[TaskSeries]:
+        """All tasks of one node."""
+        for piece in self.pieces(node):
+            if type(piece) is TaskSeries:
+                yield piece
+            else:
+                yield from self.chunk(piece)  # type: ignore[arg-type]
+
+    def pieces(self, node: Node) -> Iterator[TaskSeries | Node]:
+        """What one node is cut into: tasks, and the nodes below it."""
+        job, outer, level, path = node
         attribute = self._attributes[level]
         name = attribute.spelling_in(job)
         if not self._checked:
@@ -74,9 +116,9 @@ class Chunker:
         if values and name is not None:
             size = attribute.batch_size(job, outer) or 1
             base = {**outer, **{key: value for key, value in job.items() if key != name}}
-            for leaf in self._chunked(values, base, size, level, (*path, name), listed=is_listed(job[name])):
+            for piece in self._chunked(values, base, size, level, (*path, name), listed=is_listed(job[name])):
                 emitted = True
-                yield leaf
+                yield piece
         if not emitted and len(self.faults) == faults_before:
             # Upstream loses this task (D5).
             self._missing.setdefault(attribute.plural, []).append(path)
@@ -85,7 +127,7 @@ class Chunker:
     def needs(
         self, level: int, job: Mapping[str, Any], outer: Mapping[str, Any], flags: Mapping[str, Any], *, top: bool
     ) -> bool:
-        """Does this node or one below it ask for chunking? An outer flag beats an inner one (sosw rule 5.4)."""
+        """Whether this node or one below it asks for chunking. An outer flag beats an inner one (sosw rule 5.4)."""
         attribute = self._attributes[level]
         flags = {**attribute.flags_of(job), **attribute.flags_of(outer), **flags}
         if any(flags.get(flag) for flag in (attribute.flags_at_top if top else attribute.flags)):
@@ -95,33 +137,44 @@ class Chunker:
         values = attribute.values_in({**job, **outer} if attribute.spelling_in(outer) else job)
         if are_flat(self._types.of(values)):  # not chunked at this level (D3)
             return False
-        return any(
+        key = None
+        if id(job) in self._shared and not outer:
+            key = (id(job), level, frozenset((name, bool(flag)) for name, flag in flags.items()))
+            if key in self._needless:
+                return False
+        asked = any(
             isinstance(below, dict) and self.needs(level + 1, below, {}, flags, top=False)
             for value in values
             if isinstance(value, dict)
             for below in value.values()
         )
+        if key is not None and not asked:
+            self._needless.add(key)
+        return asked
 
     def vanished(self, job: dict[str, Any]) -> Iterator[Fault]:
         """Attributes that are to be isolated, or cut into batches, but occur nowhere in the job (D5)."""
         for name, paths in self._missing.items():
-            if not self._occurs(name, job, 0):
+            if not self._occurs(name, job, 0, set()):
                 where = ", ".join(dotted(path) or "the job itself" for path in paths[:3])
                 more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
                 yield Fault(
                     name,
-                    f"is to be chunked, but has no values anywhere (looked for in {where}{more}): give it values, or "
+                    f"is to be chunked, but has no values anywhere (sought in {where}{more}): give it values, or "
                     f"take its isolate_... or max_..._per_batch out",
                 )
 
-    def _occurs(self, name: str, node: dict[str, Any], level: int) -> bool:
+    def _occurs(self, name: str, node: dict[str, Any], level: int, searched: set[tuple[int, int]]) -> bool:
         """Whether the attribute has values in this node or below it, chunked or not."""
+        if (id(node), level) in searched:
+            return False
+        searched.add((id(node), level))
         attribute = self._attributes[level]
         values = [value for value in attribute.values_in(node) if value != {}]
         if attribute.plural == name:
             return bool(values)
         return any(
-            isinstance(below, dict) and self._occurs(name, below, level + 1)
+            isinstance(below, dict) and self._occurs(name, below, level + 1, searched)
             for value in values
             if isinstance(value, dict)
             for below in value.values()
@@ -147,7 +200,7 @@ class Chunker:
 
     def _chunked(
         self, values: Sequence[Any], base: dict[str, Any], size: int, level: int, path: Path, *, listed: bool
-    ) -> Iterator[TaskSeries]:
+    ) -> Iterator[TaskSeries | Node]:
         plural = self._attributes[level].plural
         types = self._types.of(values)
         if are_flat(types):
@@ -181,7 +234,7 @@ class Chunker:
                         (*here, name), f"must be an object or null where {plural} are chunked, not {excerpt(below)}"
                     )
                 elif level + 1 < len(self._attributes):
-                    yield from self.chunk(below, task, level + 1, (*here, name))
+                    yield Node(below, task, level + 1, (*here, name))
                 else:
                     if not self._checked:
                         self.faults.extend(row_faults(below, (*here, name)))
@@ -190,7 +243,7 @@ class Chunker:
     def _size_of_leaves(self, level: int, outer: dict[str, Any]) -> int:
         """The size of batches where a node of this level has nothing but values; 0 where it is not to be chunked.
 
-        Most nodes are such, and need no look at all that a node may have.
+        Most nodes are such, and need not be searched for what else a node may have.
         """
         if level == len(self._attributes):
             return 0

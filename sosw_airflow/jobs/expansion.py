@@ -1,8 +1,8 @@
 """From a job to its tasks: the expansion of sosw's Scheduler (sosw rules 3 to 5), streaming.
 
-The job is walked once to find every fault and again, for each base job, to emit. Both use the same `Chunker`, so what
-was checked is what is emitted. The walk yields `TaskSeries`s, runs of tasks which differ only in one attribute; memory
-grows with the depth of a job and not with the number of its tasks.
+The job is cut once to find every fault and to count, and again, for each base job, to emit. Both use the same
+`Chunker`, so what was checked and counted is what is emitted. It yields `TaskSeries`s, runs of tasks which differ only
+in one attribute; memory grows with the depth of a job and not with the number of its tasks.
 """
 
 from __future__ import annotations
@@ -10,22 +10,29 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import date
 from typing import Any
 
-from sosw_airflow.exceptions import Fault, InvalidJob
+from sosw_airflow.exceptions import Fault, InvalidJob, TooManyTasks
 from sosw_airflow.jobs.attributes import attributes_of
-from sosw_airflow.jobs.chunking import Chunker, TaskSeries
+from sosw_airflow.jobs.chunking import Chunker, Node, TaskSeries
+from sosw_airflow.jobs.counting import Multiplier, TaskCount, count_tasks
 from sosw_airflow.jobs.event import JobRequest, parse_event
+from sosw_airflow.jobs.excerpts import excerpt, printable
 from sosw_airflow.jobs.job_checks import row_faults, structure_faults, untrue_text
-from sosw_airflow.jobs.json_values import as_json, json_faults
+from sosw_airflow.jobs.json_values import JsonCheck, as_json
 from sosw_airflow.jobs.list_types import ListTypes
-from sosw_airflow.jobs.periods import DataInterval, InvalidPeriod, resolve_period
+from sosw_airflow.jobs.periods import DataInterval, DayRange, InvalidPeriod, resolve_period
+from sosw_airflow.jobs.rows import DYNAMODB_ITEM_LIMIT
 from sosw_airflow.jobs.schema import JobSchema
 
 __all__ = ["Expansion", "JobWarning", "TaskSeries", "expand"]
 
 _FLAG = re.compile(r"isolate_\w+|max_\w+_per_batch")
+
+#: Dates that fit into one task, at 14 characters each: more are refused before they are made.
+_MOST_DATES_IN_A_TASK = DYNAMODB_ITEM_LIMIT // 14
 
 
 class JobWarning(UserWarning):
@@ -40,9 +47,12 @@ class Expansion:
     :param schema: the job schema that applies.
     :param reference_date: the day that "today" means in periods.
     :param data_interval: first and last day of the DAG run's interval, for ``"period": "data_interval"``.
-    :ivar dates: the dates of the period as ``YYYY-MM-DD``; None where the job's period is not expanded.
+    :param max_tasks: a job of more tasks is refused, None for no limit.
+    :ivar dates: the dates of the period as ``YYYY-MM-DD``; None if the job's period is not expanded.
+    :ivar tasks: the number of tasks.
     :ivar warnings: what the author of the job should know.
     :raises InvalidJob: names every fault with its path.
+    :raises TooManyTasks: the job has more tasks than ``max_tasks``.
     """
 
     def __init__(
@@ -52,23 +62,34 @@ class Expansion:
         schema: JobSchema | Mapping[str, Any],
         reference_date: date,
         data_interval: DataInterval | None = None,
+        max_tasks: int | None = None,
     ) -> None:
         request = job if isinstance(job, JobRequest) else parse_event(job)
         self.schema = JobSchema.of(schema)
         self.job = request.job
         self.lambda_name = request.lambda_name
         self.dates: tuple[str, ...] | None = None
+        self.tasks = 0
         self._attributes = attributes_of(self.schema.chunkable_attrs)
+        self._days: DayRange | tuple[str, ...] | None = None
+        self._count = TaskCount(1)
         found: list[str] = []
         self._types = ListTypes()
-        faults = list(json_faults(self.job, types=self._types))
+        check = JsonCheck(self.job, types=self._types)
+        faults, total = check.faults, check.total
+        if check.endless:
+            raise InvalidJob(faults, total=total)
+        shared = check.shared
         if faults:
-            self.job = as_json(self.job)  # only to look for more faults, in other places
+            self.job = as_json(self.job)  # only to search for more faults, in other places
             self._types = ListTypes()
+            shared = JsonCheck(self.job).shared
         places = {fault.path for fault in faults}
-        faults += [one for one in self._check(reference_date, data_interval, found) if one.path not in places]
-        if faults:
-            raise InvalidJob(faults[:1000], total=len(faults))
+        checked = self._check(reference_date, data_interval, found, shared)
+        more = [one for one in checked if one.path not in places]
+        if faults or more:
+            raise InvalidJob([*faults, *more][:1000], total=total + len(more))
+        self._limit_tasks(max_tasks)
         self.warnings = tuple(found)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -83,7 +104,7 @@ class Expansion:
 
     @property
     def isolated_days(self) -> tuple[str, ...]:
-        """The dates of which each has all tasks anew; none where the tasks have no dates, or all dates at once."""
+        """The dates of which each has all tasks again; none if the tasks have no dates, or all dates at once."""
         return self.dates if self.dates is not None and self.job.get("isolate_days") else ()
 
     def leaves_of_a_day(self, date_list: list[str]) -> Iterator[TaskSeries]:
@@ -92,7 +113,7 @@ class Expansion:
 
     def _leaves_of(self, base: dict[str, Any]) -> Iterator[TaskSeries]:
         if self._chunks:
-            yield from Chunker(self._attributes, self._types, checked=True).chunk(base, {}, 0, ())
+            yield from Chunker(self._attributes, self._types, checked=True).chunk(Node(base, {}))
         else:
             yield TaskSeries(base)
 
@@ -117,10 +138,16 @@ class Expansion:
     def _undated_job(self) -> dict[str, Any]:
         return {name: value for name, value in self.job.items() if name not in ("period", "isolate_days")}
 
-    def _check(self, reference_date: date, data_interval: DataInterval | None, found: list[str]) -> Iterator[Fault]:
+    def _check(
+        self,
+        reference_date: date,
+        data_interval: DataInterval | None,
+        found: list[str],
+        shared: AbstractSet[int],
+    ) -> Iterator[Fault]:
         faults = list(structure_faults(self.job, self._attributes, 0, (), found, types=self._types))
-        walk = Chunker(self._attributes, self._types, checked=False)
-        self._chunks = bool(self._attributes) and walk.needs(0, self.job, {}, {}, top=True)
+        chunker = Chunker(self._attributes, self._types, checked=False, shared=shared)
+        self._chunks = bool(self._attributes) and chunker.needs(0, self.job, {}, {}, top=True)
         isolate_days = self.job.get("isolate_days")
         self._dated = (
             self._chunks or bool(isolate_days) or not self._attributes or self.schema.expand_period == "always"
@@ -129,15 +156,27 @@ class Expansion:
         found.extend(self._idle_flags())
         faults += self._resolve_period(reference_date, data_interval, found)
         if self._chunks:
-            for _ in walk.chunk(next(self._base_jobs()), {}, 0, ()):
-                pass
-            faults += walk.faults
+            base = self._undated_job() | ({} if self._days is None else {"date_list": []})
+            self._count = count_tasks(chunker, self._attributes, base, shared)
+            faults += chunker.faults
             yield from faults
             if not faults:  # else a faulty place may be why
-                yield from walk.vanished(self.job)
+                yield from chunker.vanished(self.job)
         else:
             yield from faults
             yield from row_faults(self.job, ())
+
+    def _limit_tasks(self, max_tasks: int | None) -> None:
+        """Set the number of tasks and their dates, and refuse too many."""
+        days, multipliers = self._days, list(self._count.multipliers)
+        self.tasks = self._count.tasks
+        if days is not None and self.job.get("isolate_days"):
+            self.tasks *= len(days)
+            multipliers.append(Multiplier(f"isolate_days (period {excerpt(self.job['period'])})", len(days)))
+        if max_tasks is not None and self.tasks > max_tasks:
+            most = max(multipliers, key=lambda each: each.factor)
+            raise TooManyTasks(tasks=self.tasks, max_tasks=max_tasks, multiplier=str(most))
+        self.dates = None if days is None else tuple(days)
 
     def _resolve_period(
         self, reference_date: date, data_interval: DataInterval | None, found: list[str]
@@ -147,8 +186,8 @@ class Expansion:
             return
         if not self._dated:
             found.append(
-                f"period: {period!r} reaches the worker raw, since nothing asks for chunking: set isolate_days, or "
-                f"'expand_period': 'always' in the job schema, to have it turned into dates"
+                f"period: {excerpt(period)} reaches the worker raw, since nothing asks for chunking: set isolate_days, "
+                f"or 'expand_period': 'always' in the job schema, to have it turned into dates"
             )
             return
         try:
@@ -158,7 +197,10 @@ class Expansion:
         except InvalidPeriod as error:
             yield Fault("period", str(error))
             return
-        self.dates = resolved.dates
+        self._days = resolved.days
+        if len(self._days) > _MOST_DATES_IN_A_TASK and not self.job.get("isolate_days"):
+            problem = f"has {len(self._days):,} days, which are more dates than a task has room for"
+            yield Fault("period", f"{problem}: give a shorter one, or isolate_days")
         if resolved.warning:
             found.append(f"period: {resolved.warning}")
 
@@ -170,7 +212,8 @@ class Expansion:
             level = next((n for n, each in enumerate(self._attributes) if name in each.flags_at_top), None)
             if level is None:
                 known = ", ".join(each.name for each in self._attributes) or "none"
-                yield f"{name}: is for no chunkable attribute of the job schema ({known}), so it changes nothing"
+                problem = f"is for no chunkable attribute of the job schema ({known}), so it changes nothing"
+                yield f"{printable(name)}: {problem}"
             elif not self._chunks:
                 *outer, attribute = (each.plural for each in self._attributes[: level + 1])
                 place = "".join(f"{each}.<name>." for each in outer)

@@ -1,18 +1,19 @@
-"""Checks of a job that need no walk through its expansion: spellings, batch sizes, flags, reserved names."""
+"""Checks of a job that need no expansion: spellings, batch sizes, flags, reserved names, payload texts."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sosw_airflow.exceptions import SHOWN, Fault
 from sosw_airflow.jobs.attributes import Attribute
+from sosw_airflow.jobs.excerpts import excerpt
+from sosw_airflow.jobs.json_documents import NotJson, parse_json
 from sosw_airflow.jobs.json_values import Path, dotted, json_faults
 from sosw_airflow.jobs.list_types import ListTypes, are_flat
 from sosw_airflow.jobs.rendered_texts import WAYS_OUT, rendered_object, rendered_wrongly
 
-__all__ = ["ROW_NAMES", "excerpt", "is_listed", "row_faults", "structure_faults", "untrue_text"]
+__all__ = ["ROW_NAMES", "is_listed", "row_faults", "structure_faults", "untrue_text"]
 
 #: Names of the row, and of the parameters of upstream's ``create_task``: as a job's attribute they would change the row
 #: or crash (sosw difference D9).
@@ -29,12 +30,18 @@ def structure_faults(
     found: list[str],
     *,
     types: ListTypes | None = None,
+    searched: set[tuple[int, int]] | None = None,
 ) -> Iterator[Fault]:
     """Both spellings at once (D2), sizes of batches that are none (D6), flags that are text, at every level.
 
     :param found: gets the warnings.
     :param types: of the lists of the job.
+    :param searched: objects that were checked before, at these levels; an object may stand in several places.
     """
+    searched = set() if searched is None else searched
+    if (id(job), level) in searched:
+        return
+    searched.add((id(job), level))
     if attributes and not attributes[0].all_flags.isdisjoint(job):
         yield from _flag_faults(job, attributes, path, found)
     if level == len(attributes):
@@ -58,7 +65,9 @@ def structure_faults(
             here = (*path, spelling, position) if is_listed(job[spelling]) else (*path, spelling)
             for key, below in value.items():
                 if isinstance(below, dict):
-                    yield from structure_faults(below, attributes, level + 1, (*here, key), found, types=types)
+                    yield from structure_faults(
+                        below, attributes, level + 1, (*here, key), found, types=types, searched=searched
+                    )
 
 
 def row_faults(job: Mapping[str, Any], path: Path) -> Iterator[Fault]:
@@ -67,15 +76,21 @@ def row_faults(job: Mapping[str, Any], path: Path) -> Iterator[Fault]:
         yield Fault(dotted((*path, name)), "is a name that sosw uses for its own rows: rename this attribute")
     payload = job.get("payload")
     if isinstance(payload, str):
-        try:
-            document = json.loads(payload)
-        except (ValueError, RecursionError):
-            return  # plain text, kept as the attribute ``payload``
-        if not isinstance(document, dict):
-            problem = "is JSON, but not of an object, so that it cannot be merged: give an object, or rename it"
-            yield Fault(dotted((*path, "payload")), problem)
-        else:
-            yield from json_faults(document, (*path, "payload"))
+        yield from _payload_faults(payload, (*path, "payload"))
+
+
+def _payload_faults(text: str, path: Path) -> Iterator[Fault]:
+    try:
+        document = parse_json(text)
+    except NotJson as error:
+        # Other text is no JSON, and stays the attribute ``payload``.
+        yield from error.at(dotted(path)) if error.readable else ()
+        return
+    if isinstance(document, dict):
+        yield from json_faults(document, path)
+    else:
+        problem = "is JSON, but not of an object, so that it cannot be merged: give an object, or rename it"
+        yield Fault(dotted(path), problem)
 
 
 def untrue_text(path: Path, value: object) -> Iterator[str]:
@@ -87,12 +102,6 @@ def untrue_text(path: Path, value: object) -> Iterator[str]:
 def is_listed(value: object) -> bool:
     """Whether it is a list, whose elements have positions."""
     return isinstance(value, (list, tuple))
-
-
-def excerpt(value: object) -> str:
-    """The value for a message, short."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _text_faults(text: str, path: Path) -> Iterator[Fault]:

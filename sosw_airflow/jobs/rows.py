@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sosw_airflow.exceptions import TaskTooLarge
+from sosw_airflow.jobs.excerpts import printable
+from sosw_airflow.jobs.json_documents import NotJson, parse_json
 
 __all__ = ["DYNAMODB_ITEM_LIMIT", "LAMBDA_PAYLOAD_LIMIT", "LineCodec", "Row", "row_item", "row_size_of_line"]
 
@@ -65,7 +67,7 @@ class LineCodec:
     parsed, so that any line of upstream's can be read.
 
     :ivar tail: what a line ends with, after the attributes of its task.
-    :ivar longest_line: characters that a line may have; where ``payload`` is text, it may have to be shorter.
+    :ivar longest_line: characters that a line may have; if ``payload`` is text, it may have to be shorter.
     """
 
     def __init__(self, labourer_id: str, *, lambda_payload_limit: int = LAMBDA_PAYLOAD_LIMIT) -> None:
@@ -111,10 +113,7 @@ class LineCodec:
         task.pop("labourer_id", None)
         given = task.pop("payload", {})
         if isinstance(given, str):
-            try:
-                given = json.loads(given)
-            except ValueError:
-                given = {"payload": given}
+            given = _merged(given)
         elif not isinstance(given, dict):
             given = {"payload": given}
         return _encode({**given, **task})
@@ -126,6 +125,15 @@ class LineCodec:
             size=size,
             limit=self._limit,
             limit_name=self._limit_name,
-            largest=largest,
+            largest=printable(largest),
             excerpt=_encode(task)[:200],
         )
+
+
+def _merged(text: str) -> dict[str, Any]:
+    """The attributes of a ``payload`` that is text; other text than the JSON of an object stays as it is."""
+    try:
+        document = parse_json(text)
+    except NotJson:
+        document = None
+    return document if isinstance(document, dict) else {"payload": text}

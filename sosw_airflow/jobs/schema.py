@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sosw_airflow.exceptions import Fault, InvalidJobSchema
+from sosw_airflow.exceptions import SHOWN, Fault, InvalidJobSchema
+from sosw_airflow.jobs.excerpts import excerpt, printable
+from sosw_airflow.jobs.period_functions import import_path_problem
 
-__all__ = ["JobSchema", "PeriodFunction"]
+__all__ = ["SETTINGS", "JobSchema", "PeriodFunction"]
 
 #: ``function(period, reference_date)`` → the dates of the period, as `datetime.date` or ``YYYY-MM-DD``.
 PeriodFunction = Callable[..., Iterable[Any]]
 
 #: Names that a job already uses for its dates.
 _RESERVED = frozenset({"day", "period", "date_list"})
-_SETTINGS = frozenset({"chunkable_attrs", "expand_period", "custom_period_patterns"})
+
+#: The keys of a schema's document that mean something here.
+SETTINGS = frozenset({"chunkable_attrs", "expand_period", "custom_period_patterns"})
 
 
 @dataclass(frozen=True)
@@ -27,14 +31,17 @@ class JobSchema:
         never chunked by attributes, only by its dates.
     :ivar expand_period: ``"chunked"`` (as upstream: a period becomes dates where the job is chunked or
         ``isolate_days`` is set), or ``"always"``.
-    :ivar custom_period_patterns: pairs of a regular expression and a function, or the import path of one
-        (``"package.module:function"``), tried after the built-in patterns (sosw rule 4.3).
+    :ivar custom_period_patterns: pairs of a regular expression, which matches the whole period, and a function or the
+        import path of one (``"package.module:function"``). They are tried after the built-in patterns (sosw rule 4.3).
+    :ivar period_modules: prefixes of the modules that an import path may name. None: all, since a DAG file that makes
+        a `JobSchema` is code itself.
     :raises InvalidJobSchema: names every fault.
     """
 
     chunkable_attrs: tuple[str, ...] = ()
     expand_period: str = "chunked"
     custom_period_patterns: tuple[tuple[str, str | PeriodFunction], ...] = field(default=())
+    period_modules: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         faults = list(_attribute_faults(self.chunkable_attrs))
@@ -44,33 +51,27 @@ class JobSchema:
         if isinstance(self.custom_period_patterns, Mapping):
             object.__setattr__(self, "custom_period_patterns", tuple(self.custom_period_patterns.items()))
         if self.expand_period not in ("chunked", "always"):
-            faults.append(Fault("expand_period", f"must be 'chunked' or 'always', not {self.expand_period!r}"))
-        for pattern, function in self.custom_period_patterns:
-            importable = function.count(":") == 1 if isinstance(function, str) else callable(function)
-            if not importable:
-                problem = f"must be a function or its import path 'package.module:function', not {function!r}"
-                faults.append(Fault(f"custom_period_patterns.{pattern}", problem))
-            try:
-                re.compile(pattern)
-            except (re.error, TypeError) as error:
-                faults.append(Fault(f"custom_period_patterns.{pattern}", f"is no regular expression: {error}"))
+            faults.append(Fault("expand_period", f"must be 'chunked' or 'always', not {excerpt(self.expand_period)}"))
+        faults += _pattern_faults(self.custom_period_patterns, self.period_modules)
         if faults:
             raise InvalidJobSchema(faults)
 
     @classmethod
-    def of(cls, schema: JobSchema | Mapping[str, Any]) -> JobSchema:
+    def of(cls, schema: JobSchema | Mapping[str, Any], *, period_modules: Sequence[str] = ()) -> JobSchema:
         """A schema from itself or from upstream's form, ``{"chunkable_attrs": [["section", {}], "store"]}``.
 
         Only the first element of each entry counts (sosw rule 2.2). ``{}`` has no chunkable attributes. Other keys
         are passed over, so that a schema of upstream can be pasted.
+
+        :param period_modules: prefixes of the modules whose functions a document may name for its custom periods.
         """
         if isinstance(schema, JobSchema):
             return schema
         if not isinstance(schema, Mapping):
             raise InvalidJobSchema([Fault("", f"must be a JobSchema or a mapping, not {type(schema).__name__}")])
         faults = []
-        if schema and not _SETTINGS.intersection(schema):
-            given = ", ".join(map(str, schema))
+        if schema and not SETTINGS.intersection(schema):
+            given = ", ".join(printable(str(name)) for name in list(schema)[:SHOWN])
             faults.append(Fault("", f"must have 'chunkable_attrs' (a list of singular names), but has only: {given}"))
         entries = schema.get("chunkable_attrs", ())
         if not isinstance(entries, (list, tuple)):
@@ -79,7 +80,7 @@ class JobSchema:
         patterns = schema.get("custom_period_patterns", {})
         if not isinstance(patterns, Mapping):
             problem = "must map each pattern to a function's import path 'package.module:function'"
-            faults.append(Fault("custom_period_patterns", f"{problem}, not {patterns!r}"))
+            faults.append(Fault("custom_period_patterns", f"{problem}, not {excerpt(patterns)}"))
             patterns = {}
         if faults:
             raise InvalidJobSchema(faults)
@@ -87,6 +88,7 @@ class JobSchema:
             tuple(entry[0] if isinstance(entry, (list, tuple)) and entry else entry for entry in entries),
             schema.get("expand_period", "chunked"),
             tuple(patterns.items()),
+            tuple(period_modules),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -96,7 +98,7 @@ class JobSchema:
             document["expand_period"] = self.expand_period
         if self.custom_period_patterns:
             document["custom_period_patterns"] = {
-                pattern: function if isinstance(function, str) else f"{function.__module__}:{function.__qualname__}"
+                pattern: function if isinstance(function, str) else _path_of(function)
                 for pattern, function in self.custom_period_patterns
             }
         return document
@@ -104,18 +106,47 @@ class JobSchema:
 
 def _attribute_faults(names: object) -> Iterable[Fault]:
     if not isinstance(names, (list, tuple)):  # the order of the names is the order of the levels
-        yield Fault("chunkable_attrs", f"must be a list of singular names, outermost first, not {names!r}")
+        yield Fault("chunkable_attrs", f"must be a list of singular names, outermost first, not {excerpt(names)}")
         return
     seen = set()
     for position, name in enumerate(names):
         path = f"chunkable_attrs[{position}]"
         if not isinstance(name, str) or not name:
-            yield Fault(path, f"must be the name of an attribute, not {name!r}")
+            yield Fault(path, f"must be the name of an attribute, not {excerpt(name)}")
         elif name.endswith("s"):
-            yield Fault(path, f"{name!r} ends in 's': write the singular form, as sosw asks")
+            yield Fault(path, f"{excerpt(name)} ends in 's': write the singular form, as sosw asks")
         elif name in _RESERVED:
-            yield Fault(path, f"{name!r} has a meaning of its own in a job (dates): use another name")
+            yield Fault(path, f"{excerpt(name)} has a meaning of its own in a job (dates): use another name")
         elif name in seen:
-            yield Fault(path, f"{name!r} stands there twice")
+            yield Fault(path, f"{excerpt(name)} is named twice")
         else:
             seen.add(name)
+
+
+def _pattern_faults(patterns: object, modules: Sequence[str] | None) -> Iterable[Fault]:
+    if not isinstance(patterns, (list, tuple)) or not all(
+        isinstance(each, tuple) and len(each) == 2 for each in patterns
+    ):
+        yield Fault("custom_period_patterns", f"must be pairs of a pattern and a function, not {excerpt(patterns)}")
+        return
+    for pattern, function in patterns:
+        path = f"custom_period_patterns.{printable(str(pattern))}"
+        if isinstance(function, str):
+            problem = import_path_problem(function, modules)
+            if problem:
+                yield Fault(path, problem)
+        elif not callable(function):
+            problem = f"must be a function or its import path 'package.module:function', not {excerpt(function)}"
+            yield Fault(path, problem)
+        if not isinstance(pattern, str):
+            yield Fault(path, f"must be a regular expression as text, not {excerpt(pattern)}")
+            continue
+        try:
+            re.compile(pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            yield Fault(path, f"is no regular expression: {error}")
+
+
+def _path_of(function: PeriodFunction) -> str:
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}:{named.__qualname__}"

@@ -113,7 +113,7 @@ def test_an_empty_job_is_refused(empty: Any) -> None:
         ("{{ dag_run.conf['job'] }}", "", "the job has a template that was not rendered"),
         ('{"words": {{ words }}}', "", "the job has a template that was not rendered"),
         (b"\xff", "", "the job is not valid JSON ("),
-        ("[" * 100_000, "", "the job is not valid JSON ("),
+        ("[" * 100_000, "", "the job is nested more than 100 levels deep"),
         ("[1]", "", "the job must be an object (a dict, or its JSON), not list"),
         (7, "", "the job must be an object (a dict, or its JSON), not int"),
         (None, "", "the job must be an object (a dict, or its JSON), not NoneType"),

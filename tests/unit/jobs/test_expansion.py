@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from sosw_airflow.exceptions import Fault, InvalidJob
 from sosw_airflow.jobs import Expansion, JobSchema, JobWarning, expand, parse_event
+from tests.unit.jobs.calendars import last_mondays
 from tests.unit.jobs.strategies import SCHEMA, jobs
 
 MONDAY = date(2026, 11, 23)
@@ -144,8 +145,8 @@ class TestDates:
         assert [{"date_list": ["2026-03-01", "2026-03-02"]}] == found
 
     def test_a_custom_period(self) -> None:
-        """By an importable function of the job schema."""
-        schema = {"custom_period_patterns": {"last_[0-9]+_mondays": "tests.unit.jobs.calendars:last_mondays"}}
+        """By a function of the job schema."""
+        schema = {"custom_period_patterns": {"last_[0-9]+_mondays": last_mondays}}
         assert [{"date_list": ["2026-11-09", "2026-11-16"]}] == tasks_of({"period": "last_2_mondays"}, schema)
 
     def test_a_period_below_the_job_itself_is_data(self) -> None:
@@ -488,15 +489,15 @@ class TestRefusals:
 
     @pytest.mark.parametrize("job", [{}, {"sections": []}, {"sections": {}}, {"sections": None}, {"sections": [{}]}])
     def test_an_isolated_attribute_without_values(self, job: dict[str, Any]) -> None:
-        """It says where it has looked."""
+        """The fault names the places that were searched."""
         (fault,) = faults_of({"isolate_sections": True, **job})
-        assert ("sections", True) == (fault.path, "(looked for in the job itself)" in fault.problem)
+        assert ("sections", True) == (fault.path, "(sought in the job itself)" in fault.problem)
 
     def test_an_attribute_that_is_missing_everywhere_below(self) -> None:
         """The first places are named, the others counted."""
         job = {"isolate_stores": True, "sections": {name: {"note": 1} for name in "abcde"}}
         (fault,) = faults_of(job)
-        assert "(looked for in sections.a, sections.b, sections.c and 2 more)" in fault.problem
+        assert "(sought in sections.a, sections.b, sections.c and 2 more)" in fault.problem
 
     def test_a_wrong_period_is_the_jobs_fault(self) -> None:
         """With its path."""
@@ -507,12 +508,23 @@ class TestRefusals:
         job = {"attempt": [1, 2], "isolate_attempts": True}
         assert ["attempt"] == paths_of(job, {"chunkable_attrs": ["attempt"]})
 
-    @pytest.mark.parametrize(("payload", "path"), [("[1]", "payload"), ("7", "payload"), ('{"a": NaN}', "payload.a")])
+    @pytest.mark.parametrize(
+        ("payload", "path"),
+        [
+            ("[1]", "payload"),
+            ("7", "payload"),
+            ("1" * 5000, "payload"),
+            ('{"a": NaN}', "payload.a"),
+            ('{"a": {"b": 1, "b": 2}}', "payload.a.b"),
+            ("[" * 100_000, "payload"),
+            ('{"a": "\\ud800"}', "payload.a"),
+        ],
+    )
     def test_a_payload_that_cannot_be_merged(self, payload: str, path: str) -> None:
-        """JSON of something else than an object, or what is only nearly JSON."""
+        """JSON of something else than an object, of too many levels, or with a value that JSON does not know."""
         assert [path] == paths_of({"payload": payload})
 
-    @pytest.mark.parametrize("payload", ["plain text", '{"a": 1}', "{broken", {"a": 1}, None, 7, [1], "[" * 100_000])
+    @pytest.mark.parametrize("payload", ["plain text", '{"a": 1}', "{broken", {"a": 1}, None, 7, [1], "[1"])
     def test_a_payload_that_can(self, payload: Any) -> None:
         """An object, its JSON, or anything that is not JSON."""
         assert [{"payload": payload}] == tasks_of({"payload": payload})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from enum import Enum
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sosw_airflow.jobs.json_values import as_json, dotted, json_faults
+from sosw_airflow.jobs.json_values import JsonCheck, as_json, dotted, json_faults
 from tests.unit.jobs.strategies import json_values
 
 
@@ -85,23 +84,78 @@ def test_every_fault_is_found() -> None:
     assert ["a[1]", "a[2].b", "c", "c", "c[7]"] == paths_of(document)
 
 
-def test_a_document_that_contains_itself_ends() -> None:
-    """It is a fault, at the place where the walk gave up."""
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_document_that_contains_itself_is_refused(times: int) -> None:
+    """At the first place, however many there are: twice in itself means endlessly many paths."""
     document: dict[str, Any] = {"fine": 1}
-    document["again"] = document
-    (fault,) = json_faults(document)
-    assert ("again.again.again.again...", "is nested more than 100 levels deep, or contains itself") == (
-        fault.path,
-        fault.problem,
-    )
+    document["below"] = {f"again{number}": document for number in range(times)}
+    check = JsonCheck(document)
+    (fault,) = check.faults
+    assert ("below.again0", "contains itself: give a copy without this value") == (fault.path, fault.problem)
+    assert check.endless
+
+
+def test_shared_values_are_checked_once() -> None:
+    """40 levels, each of which has the next one twice: 2 to the power of 40 paths, refused with the place."""
+    document: Any = ["leaf"]
+    for _ in range(40):
+        document = [document, document]
+    check = JsonCheck({"tree": document})
+    (fault,) = check.faults
+    assert fault.problem.startswith("shares objects or lists, and has ")
+    assert fault.path.startswith("tree[0][0]")
+    assert check.endless
+
+
+def test_a_shared_value_with_a_fault_is_reported_once() -> None:
+    """At its first place."""
+    shared = {"wrong": {1}}
+    assert ["a.wrong"] == paths_of({"a": shared, "b": [shared, shared]})
+
+
+def test_a_shared_value_may_be_too_deep_at_one_of_its_places() -> None:
+    """The depth is that of each place."""
+    shared: Any = 1
+    for _ in range(60):
+        shared = [shared]
+    deep: Any = shared
+    for _ in range(60):
+        deep = {"x": deep}
+    assert [] == paths_of({"a": shared})
+    (fault,) = json_faults({"a": shared, "b": deep})
+    assert ("b.x.x.x.x.x.x.x....", "is nested more than 100 levels deep") == (fault.path, fault.problem)
+
+
+def test_a_hundred_levels_are_the_most() -> None:
+    """One more is refused."""
+    levels: Any = 1
+    for _ in range(100):
+        levels = [levels]
+    assert [] == paths_of(levels)
+    assert [f"{'[0]' * 8}...."] == paths_of([levels])
+
+
+@pytest.mark.parametrize("place", [lambda value: {"a": value}, lambda value: {"a": [value]}, lambda value: {value: 1}])
+def test_lone_surrogates_are_refused(place: Any) -> None:
+    """UTF-8 cannot hold them: as a value, in a list, as a key."""
+    (fault,) = json_faults({"document": place("x\ud800")})
+    assert "which UTF-8 cannot hold (a lone surrogate)" in fault.problem
+    fault.path.encode()
+
+
+@pytest.mark.parametrize("wrong", [10**4300, -(10**4300)], ids=["large", "small"])
+@pytest.mark.parametrize("place", [lambda value: value, lambda value: [1, value], lambda value: ["text", value]])
+def test_integers_of_too_many_digits_are_refused(wrong: int, place: Any) -> None:
+    """Python neither writes nor reads them."""
+    (fault,) = json_faults({"a": place(wrong)})
+    assert fault.problem.startswith("is an integer of more than 4,300 digits")
+    assert [] == paths_of({"a": place(10**4300 - 1)})
 
 
 def test_a_long_list_is_checked_quickly() -> None:
     """A million texts and numbers take one look at their types, not a million steps of Python."""
     document = {"words": ["word", 7] * 500_000}
-    faults = json_faults(document)
-    assert isinstance(faults, Iterator)
-    assert [] == list(faults)
+    assert [] == json_faults(document)
 
 
 @given(

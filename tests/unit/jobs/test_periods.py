@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import date, timedelta
 from typing import Any
 
@@ -48,7 +49,8 @@ def days(*texts: str) -> tuple[str, ...]:
 )
 def test_the_periods_of_sosw(period: str, expected: tuple[str, ...]) -> None:
     """Each of them, without a warning."""
-    assert ResolvedPeriod(expected) == resolve(period)
+    found = resolve(period)
+    assert (expected, len(expected), None) == (found.dates, len(found.days), found.warning)
 
 
 def test_last_week_on_a_sunday_lies_one_week_earlier() -> None:
@@ -109,10 +111,12 @@ def test_no_days_are_refused(period: str) -> None:
         resolve(period)
 
 
-@pytest.mark.parametrize("period", ["last_800000_days", "99999999999999_days_back", "previous_400000_days"])
+@pytest.mark.parametrize(
+    "period", ["last_800000_days", "99999999999999_days_back", "previous_400000_days", "last_" + "9" * 5000 + "_days"]
+)
 def test_before_the_first_year_is_refused(period: str) -> None:
     """The calendar ends there."""
-    with pytest.raises(InvalidPeriod, match=f"'{period}' reaches before the first year of the calendar"):
+    with pytest.raises(InvalidPeriod, match=f"'{period[:40]}.* reaches before the first year of the calendar"):
         resolve(period)
 
 
@@ -215,7 +219,7 @@ def test_built_in_patterns_come_first() -> None:
 def test_custom_patterns_are_tried_in_their_order() -> None:
     """The first that matches, counts."""
     patterns = {"last_.*": "tests.unit.jobs.calendars:new_year_texts", "last_[0-9]+_mondays": "no.such:module"}
-    schema = JobSchema.of({"custom_period_patterns": patterns})
+    schema = JobSchema(custom_period_patterns=patterns)  # type: ignore[arg-type]
     assert days("01-01") == resolve("last_2_mondays", schema=schema).dates
 
 
@@ -239,6 +243,41 @@ def test_a_custom_function_that_cannot_be_used(function: str, message: str) -> N
     with pytest.raises(InvalidPeriod) as refused:
         resolve("last_2_mondays", schema=custom(function))
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("period", ["xlast_2_mondays", "last_2_mondays_", "last_2_mondays\n"])
+def test_custom_patterns_match_the_whole_period(period: str) -> None:
+    """A custom pattern is no prefix: `last_2_mondays_of_june` is another period."""
+    with pytest.raises(InvalidPeriod, match="is not a known period"):
+        resolve(period, schema=custom("tests.unit.jobs.calendars:last_mondays"))
+
+
+def test_a_set_of_a_custom_function_is_sorted() -> None:
+    """A set has no order of its own; the calendar has."""
+    gives_a_set = custom(lambda period, today: {date(2026, 3, day) for day in (3, 1, 2)}, "spring")
+    assert days("03-01", "03-02", "03-03") == resolve("spring", schema=gives_a_set).dates
+
+
+def test_an_error_of_a_custom_function_is_reported() -> None:
+    """With its type and its text."""
+
+    def broken(period: str, today: date) -> list[date]:
+        raise LookupError(period)
+
+    with pytest.raises(InvalidPeriod, match="'moon': the custom period function raised LookupError: moon"):
+        resolve("moon", schema=custom(broken, "moon"))
+
+
+def test_a_custom_function_that_does_not_end_is_refused() -> None:
+    """After a hundred thousand dates."""
+    endless = custom(lambda period, today: itertools.repeat(today), "moon")
+    with pytest.raises(InvalidPeriod, match="gave more than 100,000 dates"):
+        resolve("moon", schema=endless)
+
+
+def test_days_are_counted_before_they_are_made() -> None:
+    """A range over all of the calendar is no list yet."""
+    assert 3_652_059 == len(resolve("0001-01-01..9999-12-31").days)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
 
 from sosw_airflow.exceptions import Fault, InvalidJobSchema
 from sosw_airflow.jobs import JobSchema
+from sosw_airflow.jobs.periods import InvalidPeriod, resolve_period
 from tests.unit.jobs.calendars import last_mondays
 
 
@@ -72,7 +74,7 @@ def test_a_document_without_any_setting_is_refused() -> None:
         ("day", "'day' has a meaning of its own in a job (dates): use another name"),
         ("period", "'period' has a meaning of its own in a job (dates): use another name"),
         ("date_list", "'date_list' has a meaning of its own in a job (dates): use another name"),
-        ("word", "'word' stands there twice"),
+        ("word", "'word' is named twice"),
     ],
 )
 def test_names_that_cannot_be_attributes(name: Any, problem: str) -> None:
@@ -83,7 +85,8 @@ def test_names_that_cannot_be_attributes(name: Any, problem: str) -> None:
 @pytest.mark.parametrize("wrong", ["topic", {"topic", "word"}, {"topic": {}}, 7, None])
 def test_attributes_must_be_a_list(wrong: Any) -> None:
     """A text is no list of letters, and a set has no order."""
-    problem = f"must be a list of singular names, outermost first, not {wrong!r}"
+    given = "{'topic', 'word'}" if isinstance(wrong, set) else repr(wrong)
+    problem = f"must be a list of singular names, outermost first, not {given}"
     assert [Fault("chunkable_attrs", problem)] == faults_of({"chunkable_attrs": wrong})
     with pytest.raises(InvalidJobSchema, match="must be a list of singular names"):
         JobSchema(wrong)
@@ -96,7 +99,7 @@ def test_a_schema_must_be_a_mapping(wrong: Any) -> None:
 
 
 def test_every_fault_is_told() -> None:
-    """A schema with many faults is refused once, with all of them."""
+    """A schema with many faults is refused once, with all of them. Pattern and function have faults of their own."""
     schema = {
         "chunkable_attrs": ["topics", "word", "word"],
         "expand_period": "sometimes",
@@ -106,6 +109,7 @@ def test_every_fault_is_told() -> None:
         "chunkable_attrs[0]",
         "chunkable_attrs[2]",
         "expand_period",
+        "custom_period_patterns.(",
         "custom_period_patterns.(",
         "custom_period_patterns.moon",
     ] == [fault.path for fault in faults_of(schema)]
@@ -118,12 +122,46 @@ def test_expand_period_has_two_values(setting: Any) -> None:
     assert Fault("expand_period", f"must be 'chunked' or 'always', not {setting!r}") == fault
 
 
-@pytest.mark.parametrize("wrong", ["moons", "moons.full", "a:b:c", 7, None])
+@pytest.mark.parametrize(
+    "wrong", ["moons", "moons.full", "a:b:c", ":full", "..a:full", ".a:full", "a:", "a:b.c", "a b:c", b"a:b", 7, None]
+)
 def test_a_custom_period_needs_a_function(wrong: Any) -> None:
-    """Its import path has one colon, between module and name."""
+    """Its import path is a module, a colon and a name; no relative import, no bytes."""
     problem = f"must be a function or its import path 'package.module:function', not {wrong!r}"
     expected = [Fault("custom_period_patterns.full_moon", problem)]
     assert expected == faults_of({"custom_period_patterns": {"full_moon": wrong}})
+
+
+@pytest.mark.parametrize("path", ["cProfile:run", "os:system", "my_company_evil.periods:run", "my:run"])
+def test_a_document_names_no_code_of_other_modules(path: str) -> None:
+    """Documents come from Variables and templates: only the listed modules and what is below them."""
+    with pytest.raises(InvalidJobSchema) as refused:
+        JobSchema.of({"custom_period_patterns": {"x": path}}, period_modules=["my_company", "my.periods"])
+    (fault,) = refused.value.faults
+    assert fault.path == "custom_period_patterns.x"
+    assert "does not list (listed: my_company, my.periods). Fix: add it to custom_period_modules" in fault.problem
+
+
+@pytest.mark.parametrize("path", ["tests.unit.jobs.calendars:last_mondays", "tests:x"])
+def test_a_document_may_name_code_of_the_listed_modules(path: str) -> None:
+    """The module itself, and those below it."""
+    assert JobSchema.of({"custom_period_patterns": {"x": path}}, period_modules=["tests"])
+
+
+def test_what_a_listed_module_has_imported_is_not_its_own() -> None:
+    """The module that defines the function counts, not one that imports it."""
+    schema = JobSchema.of(
+        {"custom_period_patterns": {"x": "tests.unit.jobs.calendars:timedelta"}}, period_modules=["tests"]
+    )
+    with pytest.raises(InvalidPeriod, match="is defined in 'datetime', which custom_period_modules does not list"):
+        resolve_period("x", schema=schema, reference_date=date(2026, 1, 1), data_interval=None)
+
+
+@pytest.mark.parametrize("pattern", [b"x", 7, None])
+def test_a_pattern_is_text(pattern: Any) -> None:
+    """Bytes match no period."""
+    (fault,) = faults_of({"custom_period_patterns": {pattern: last_mondays}})
+    assert fault.problem == f"must be a regular expression as text, not {pattern!r}"
 
 
 def test_custom_periods_in_upstreams_form_are_refused_with_the_right_one() -> None:
@@ -148,7 +186,7 @@ def test_custom_periods_as_a_mapping_or_as_pairs() -> None:
 )
 def test_a_schema_is_what_its_document_says(schema: JobSchema) -> None:
     """`of` reads what `as_dict` writes."""
-    assert schema == JobSchema.of(schema.as_dict())
+    assert schema == JobSchema.of(schema.as_dict(), period_modules=["moons"])
 
 
 def test_a_function_is_written_as_its_import_path() -> None:
