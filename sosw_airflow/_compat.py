@@ -61,6 +61,7 @@ __all__ = [
     "TriggerEvent",
     "asset_class",
     "call_with_context",
+    "configured",
     "default_deferrable",
     "execution_proof",
     "find_connection",
@@ -195,6 +196,15 @@ def execution_proof(operator: Any) -> dict[str, Any]:
     except (ImportError, AttributeError):
         from airflow.models.base import _sentinel as proof
     return {f"{type(operator).__name__}__sentinel": proof}
+
+
+def configured(option: str) -> str:
+    """The text of an option of the section ``[sosw]``, or its default."""
+    from airflow.configuration import conf
+
+    from sosw_airflow.config.options import OPTIONS
+
+    return str(conf.get("sosw", option, fallback=OPTIONS[option]["default"]))
 
 
 def asset_class() -> Any:

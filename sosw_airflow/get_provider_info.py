@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sosw_airflow.config.options import OPTIONS
 from sosw_airflow.connection_forms import LABOURER_FORM, SOSW_FORM
 
 __all__ = ["get_provider_info"]
@@ -55,6 +56,9 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["sosw_airflow.hooks.sosw", "sosw_airflow.hooks.labourer"],
             },
         ],
+        "config": {
+            "sosw": {"description": "Settings of the sosw provider for this whole deployment.", "options": OPTIONS},
+        },
         # `airflow sosw ...`, since Airflow 3.2; older ones pass it over.
         "cli": ["sosw_airflow.cli.airflow_commands.get_sosw_commands"],
         "task-decorators": [{"class-name": "sosw_airflow.decorators.sosw.sosw_task", "name": "sosw"}],

@@ -25,6 +25,7 @@ __all__ = [
     "add_job_arguments",
     "is_labourer_connection",
     "own_airflow",
+    "period_modules",
     "read_variable",
     "silence",
     "with_deployment",
@@ -67,6 +68,14 @@ def read_variable(name: str) -> str | None:
         from sosw_airflow._compat import get_variable
 
         return get_variable(name)
+
+
+def period_modules() -> tuple[str, ...]:
+    """Modules whose functions a job schema may name, by Airflow's configuration."""
+    with own_airflow():
+        from sosw_airflow.hooks.sosw import period_modules as configured_modules
+
+        return configured_modules()
 
 
 def is_labourer_connection(labourer_id: str) -> bool:

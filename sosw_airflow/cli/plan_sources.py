@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -12,11 +12,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from sosw_airflow.config.options import period_modules_from
 from sosw_airflow.config.registry import LABOURERS_VARIABLE, SCHEMAS_VARIABLE, job_schema_from, labourers_from
 from sosw_airflow.exceptions import ConflictingLabourers, Fault, InvalidJobSchema, UnknownJobSchema, UnknownLabourer
 from sosw_airflow.jobs.event import JobRequest, function_name, parse_event
+from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.periods import DataInterval
-from sosw_airflow.jobs.schema import JobSchema
+from sosw_airflow.jobs.schema import SETTINGS, JobSchema
 
 __all__ = ["Planned", "UsageError", "planned_job"]
 
@@ -94,24 +96,23 @@ class _Variables:
     def schema(self, wanted: Any) -> JobSchema:
         """A job schema by its name, or from itself."""
         if not isinstance(wanted, str):
-            return JobSchema.of(wanted)
+            return JobSchema.of(wanted, period_modules=_period_modules(wanted))
         given = self._arguments.schema
         if given is None:
-            return job_schema_from(self._variable(SCHEMAS_VARIABLE, "--schema"), wanted)
+            given = self._variable(SCHEMAS_VARIABLE, "--schema")
+            return job_schema_from(given, wanted, period_modules=_period_modules(given))
         text = given if given.lstrip().startswith("{") else _text(given)
         where = "--schema" if text is given else given
-        try:
-            document = json.loads(text)
-        except ValueError as error:
-            raise InvalidJobSchema([Fault(where, f"is not JSON ({error})")]) from None
-        if not isinstance(document, dict):
-            raise InvalidJobSchema([Fault(where, "must be an object")])
-        if "chunkable_attrs" in document or not document:
-            return JobSchema.of(document)
+        document = read_object(text, InvalidJobSchema, place=where, form='{"chunkable_attrs": [...]}')
+        if not document or SETTINGS.intersection(document):
+            return JobSchema.of(document, period_modules=_period_modules(document))
         variants = document.get("job_schema_variants", document)
+        if not isinstance(variants, dict) or not all(isinstance(each, dict) for each in variants.values()):
+            problem = 'is neither a job schema, {"chunkable_attrs": [...]}, nor named ones, {name: job schema}'
+            raise InvalidJobSchema([Fault(where, problem)])
         if wanted not in variants:
             raise UnknownJobSchema(wanted, variants, where=where)
-        return JobSchema.of(variants[wanted])
+        return JobSchema.of(variants[wanted], period_modules=_period_modules(variants[wanted]))
 
     def labourers(self) -> Mapping[str, Any] | None:
         """The registered labourers; None where nothing says which those are."""
@@ -168,5 +169,19 @@ def _interval(text: str | None) -> DataInterval | None:
     return days
 
 
-def _text(name: str) -> str:
-    return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8-sig")
+def _period_modules(schema: Any) -> tuple[str, ...]:
+    """Modules whose functions a job schema may name. Airflow is only asked about a schema that names one."""
+    if "custom_period_patterns" not in schema:
+        return ()
+    from sosw_airflow.cli.deployments import NoAirflowError, period_modules
+
+    try:
+        return period_modules()
+    except NoAirflowError:
+        return period_modules_from(os.environ.get("AIRFLOW__SOSW__CUSTOM_PERIOD_MODULES", ""))
+
+
+def _text(name: str) -> str | bytes:
+    if name == "-":
+        return getattr(sys.stdin, "buffer", sys.stdin).read()
+    return Path(name).read_bytes()

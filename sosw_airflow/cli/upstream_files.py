@@ -7,13 +7,15 @@ that were assigned before; whatever needs more is reported with its line.
 from __future__ import annotations
 
 import ast
-import json
 import textwrap
+from collections.abc import Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
+from sosw_airflow.jobs.json_documents import read_object
+from sosw_airflow.jobs.json_values import JsonCheck
 
 __all__ = ["DOCUMENTS", "UpstreamFile", "read_upstream_file"]
 
@@ -26,6 +28,9 @@ DOCUMENTS = {
     "TASK_CLIENT_CONFIG": "task_client",
     "TASKS_TABLE_CONFIG": "tasks_table",
 }
+
+#: Characters of a text, or values of a list, that additions may make.
+_LONGEST = 1_000_000
 
 _QUIET_STATEMENTS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Pass)
 
@@ -48,17 +53,18 @@ def read_upstream_file(path: Path) -> UpstreamFile:
     :raises InvalidConfiguration: the text cannot be read without executing it, or has none of the documents.
     :raises OSError: the file cannot be opened.
     """
-    text = path.read_text(encoding="utf-8-sig")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 text ({error.reason}, byte {error.start})"
+        raise InvalidConfiguration([Fault(path.name, problem)]) from None
     if path.suffix != ".py" and text.lstrip().startswith("{"):
         return _read_json(text, path.name)
     return _read_python(text, path.name)
 
 
 def _read_json(text: str, name: str) -> UpstreamFile:
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise InvalidConfiguration([Fault(name, f"is not JSON: {error}")]) from error
+    content = read_object(text, InvalidConfiguration, place=name)
     if not DOCUMENTS.keys() & content.keys():
         return UpstreamFile({"": content})
     documents = {DOCUMENTS[key]: value for key, value in content.items() if key in DOCUMENTS}
@@ -71,7 +77,18 @@ def _read_python(text: str, name: str) -> UpstreamFile:
         # Documentation is pasted with its indentation.
         module = ast.parse(textwrap.dedent(text))
     except SyntaxError as error:
-        raise InvalidConfiguration([Fault(f"{name}, line {error.lineno}", f"is not Python: {error.msg}")]) from error
+        raise InvalidConfiguration([Fault(f"{name}, line {error.lineno}", f"is not Python: {error.msg}")]) from None
+    except ValueError as error:  # a null byte
+        raise InvalidConfiguration([Fault(name, f"is not Python: {error}")]) from None
+    except (RecursionError, MemoryError):
+        raise InvalidConfiguration([Fault(name, "is nested too deeply to be read")]) from None
+    try:
+        return _evaluated(module, name)
+    except RecursionError:
+        raise InvalidConfiguration([Fault(name, "is nested too deeply to be read")]) from None
+
+
+def _evaluated(module: ast.Module, name: str) -> UpstreamFile:
     evaluator = _Evaluator()
     values = evaluator.values
     result = UpstreamFile()
@@ -89,6 +106,10 @@ def _read_python(text: str, name: str) -> UpstreamFile:
     problems = dict.fromkeys(problem for _, problems in found.values() for problem in problems)
     if problems:
         raise InvalidConfiguration(Fault(f"{name}, line {line}", problem) for line, problem in problems)
+    for variable, (value, _) in found.items():
+        check = JsonCheck(value, (variable,))
+        if check.endless:  # other faults are those of one setting, and are reported as such
+            raise InvalidConfiguration([Fault(f"{name}, {check.faults[-1].path}", check.faults[-1].problem)])
     result.documents = {DOCUMENTS[variable]: value for variable, (value, _) in found.items()}
     return result
 
@@ -181,7 +202,10 @@ class _Evaluator(ast.NodeVisitor):
     def visit_BinOp(self, node: ast.BinOp) -> Any:
         if not isinstance(node.op, ast.Add):
             return self.generic_visit(node)
-        return self.visit(node.left) + self.visit(node.right)
+        left, right = self.visit(node.left), self.visit(node.right)
+        if isinstance(left, Sized) and isinstance(right, Sized) and len(left) + len(right) > _LONGEST:
+            return self.unknown(node, f"has more than {_LONGEST:,} characters or values")
+        return left + right
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
         if not isinstance(node.op, ast.USub):

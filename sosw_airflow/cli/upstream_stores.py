@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from sosw_airflow.cli.upstream_files import UpstreamFile
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
+from sosw_airflow.jobs.json_documents import read_object
 
 __all__ = ["SOURCES", "UpstreamStore"]
 
@@ -48,16 +48,17 @@ class UpstreamStore:
         if self.scheduler not in texts:
             problem = f"is not there: name the Scheduler's configuration with --scheduler-name{self._or_its_place()}"
             raise InvalidConfiguration([Fault(self._path(self.scheduler), problem)])
-        found, faults = UpstreamFile(), []
+        found = UpstreamFile()
+        faults: list[Fault] = []
         for name, kind in wanted.items():
             if name not in texts:
                 why = f"is not there, so that all comes from {self.scheduler}; --orchestrator-name names another"
                 found.notes.append(f"{self._path(name)}: {why}")
                 continue
             try:
-                found.documents[kind] = _json_object(texts[name])
-            except ValueError as error:
-                faults.append(Fault(self._path(name), str(error)))
+                found.documents[kind] = read_object(texts[name], InvalidConfiguration, place=self._path(name))
+            except InvalidConfiguration as error:
+                faults += error.faults
         if faults:
             raise InvalidConfiguration(faults)
         return found
@@ -98,15 +99,3 @@ class UpstreamStore:
         with explained(action="ssm:GetParameters", resource=", ".join(names)):
             answer = self._client("ssm").get_parameters(Names=list(names), WithDecryption=True)
         return {parameter["Name"]: parameter["Value"] for parameter in answer["Parameters"]}
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        message = f"is not JSON: {error}"
-        raise ValueError(message) from None
-    if not isinstance(document, dict):
-        message = "is not a JSON object"
-        raise ValueError(message)  # noqa: TRY004 - for the caller it is as unusable as a text that is not JSON
-    return document

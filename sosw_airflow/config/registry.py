@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration, InvalidJobSchema, UnknownJobSchema
+from sosw_airflow.jobs.excerpts import excerpt, printable
+from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.schema import JobSchema
 
 __all__ = [
@@ -26,6 +27,8 @@ LABOURERS_VARIABLE = "sosw_labourers"
 #: ``{variant: {"chunkable_attrs": [...]}}``, upstream's ``job_schema_variants``.
 SCHEMAS_VARIABLE = "sosw_job_schemas"
 
+_VARIANTS = '{variant: {"chunkable_attrs": [...]}}'
+
 #: A labourer as a Connection, whose id is the labourer's.
 LABOURER_CONN_TYPE = "sosw_labourer"
 
@@ -41,57 +44,76 @@ class Labourer:
     labourer_id: str
     settings: Mapping[str, Any]
 
+    @classmethod
+    def of(cls, labourer_id: str, settings: object, *, place: str) -> Labourer:
+        """A labourer from its document.
+
+        :param place: of the document, for the message.
+        :raises InvalidConfiguration: it is no object, or its ARN is no text.
+        """
+        if not isinstance(settings, Mapping):
+            raise InvalidConfiguration([Fault(place, f"must be an object of settings, not {excerpt(settings)}")])
+        if not isinstance(settings.get("arn") or "", str):
+            raise InvalidConfiguration([Fault(f"{place}.arn", f"must be text, not {excerpt(settings['arn'])}")])
+        return cls(labourer_id, settings)
+
     @property
     def arn(self) -> str | None:
-        """The function's ARN, where it is configured."""
+        """The function's ARN, if it is configured."""
         return self.settings.get("arn") or None  # a form gives an empty text
 
 
-def labourers_from(text: str | None) -> dict[str, Labourer]:
-    """The registered labourers, from the text of the Variable; none without it.
+def labourers_from(given: object) -> dict[str, Labourer]:
+    """The registered labourers, from the Variable; none without it.
 
-    :raises InvalidConfiguration: the text is not as it must be.
+    :param given: the Variable's text, or the object that a file of secrets has in its place.
+    :raises InvalidConfiguration: it is not as it must be.
     """
-    document = _document(text, LABOURERS_VARIABLE, "{labourer_id: {settings}}")
-    faults = [
-        Fault(f"Variable {LABOURERS_VARIABLE}.{name}", f"must be an object of settings, not {settings!r}")
-        for name, settings in document.items()
-        if not isinstance(settings, dict)
-    ]
+    document = _document(given, LABOURERS_VARIABLE, "{labourer_id: {settings}}")
+    faults: list[Fault] = []
+    labourers = {}
+    for name, settings in document.items():
+        try:
+            labourers[name] = Labourer.of(name, settings, place=f"Variable {LABOURERS_VARIABLE}.{printable(name)}")
+        except InvalidConfiguration as error:  # noqa: PERF203 - a few labourers
+            faults += error.faults
     if faults:
         raise InvalidConfiguration(faults)
-    return {name: Labourer(name, settings) for name, settings in document.items()}
+    return labourers
 
 
-def job_schema_from(text: str | None, name: str) -> JobSchema:
-    """One variant of the job schema, from the text of the Variable.
+def job_schema_from(given: object, name: str, *, period_modules: Sequence[str] = ()) -> JobSchema:
+    """One variant of the job schema, from the Variable.
 
-    :raises UnknownJobSchema: there is no such variant.
+    :param given: the Variable's text, or the object that a file of secrets has in its place.
+    :param period_modules: prefixes of the modules whose functions it may name for custom periods.
+    :raises UnknownJobSchema: it has no such variant.
     :raises InvalidJobSchema: it cannot be used.
     """
-    document = _document(text, SCHEMAS_VARIABLE, '{variant: {"chunkable_attrs": [...]}}')
+    document = _document(given, SCHEMAS_VARIABLE, _VARIANTS)
     if name not in document:
         raise UnknownJobSchema(name, document)
     try:
-        return JobSchema.of(document[name])
+        return JobSchema.of(document[name], period_modules=period_modules)
     except InvalidJobSchema as error:
-        prefix = f"Variable {SCHEMAS_VARIABLE}.{name}"
+        prefix = f"Variable {SCHEMAS_VARIABLE}.{printable(name)}"
         raise InvalidJobSchema(
             Fault(f"{prefix}.{fault.path}" if fault.path else prefix, fault.problem) for fault in error.faults
         ) from None
 
 
-def job_schemas_from(text: str | None) -> dict[str, JobSchema]:
-    """All variants, from the text of the Variable; none without it.
+def job_schemas_from(given: object, *, period_modules: Sequence[str] = ()) -> dict[str, JobSchema]:
+    """All variants, from the Variable; none without it. The parameters are those of `job_schema_from`.
 
     :raises InvalidConfiguration: the text is not as it must be.
     :raises InvalidJobSchema: names the faults of all variants.
     """
     schemas: dict[str, JobSchema] = {}
     faults: list[Fault] = []
-    for name in _document(text, SCHEMAS_VARIABLE, '{variant: {"chunkable_attrs": [...]}}'):
+    document = _document(given, SCHEMAS_VARIABLE, _VARIANTS)
+    for name in document:
         try:
-            schemas[name] = job_schema_from(text, name)
+            schemas[name] = job_schema_from(document, name, period_modules=period_modules)
         except InvalidJobSchema as error:  # noqa: PERF203 - a few variants
             faults += error.faults
     if faults:
@@ -99,13 +121,7 @@ def job_schemas_from(text: str | None) -> dict[str, JobSchema]:
     return schemas
 
 
-def _document(text: str | None, variable: str, form: str) -> dict[str, Any]:
-    if text is None or not text.strip():
+def _document(given: object, variable: str, form: str) -> dict[str, Any]:
+    if given is None or (isinstance(given, (str, bytes)) and not given.strip()):
         return {}
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise InvalidConfiguration([Fault(f"Variable {variable}", f"is not valid JSON ({error})")]) from None
-    if not isinstance(document, dict):
-        raise InvalidConfiguration([Fault(f"Variable {variable}", f"must be an object of the form {form}")])
-    return document
+    return read_object(given, InvalidConfiguration, place=f"Variable {variable}", form=form)

@@ -8,6 +8,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
+from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.rows import LAMBDA_PAYLOAD_LIMIT
 from sosw_airflow.stores.tables import TableNames
 
@@ -69,13 +70,13 @@ class SoswSettings:
             elif name in _NUMBERS:
                 number = _positive(value)
                 if number is None or (_NUMBERS[name] is int and number < 1):
-                    faults.append(Fault(path, f"must be a positive number, not {value!r}"))
+                    faults.append(Fault(path, f"must be a positive number, not {excerpt(value)}"))
                 else:
                     values[name] = _NUMBERS[name](number)
             elif isinstance(value, str):
                 values[name] = value.strip()
             else:
-                faults.append(Fault(path, f"must be text, not {value!r}"))
+                faults.append(Fault(path, f"must be text, not {excerpt(value)}"))
         faults += [
             Fault(f"Connection {conn_id}, extra {name}", "is missing")
             for name, each in known.items()
@@ -103,6 +104,6 @@ def _positive(value: object) -> float | None:
         return None
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if 0 < number < float("inf") else None

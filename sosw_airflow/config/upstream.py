@@ -33,6 +33,7 @@ from sosw_airflow.config.upstream_settings import (
 )
 from sosw_airflow.exceptions import Fault, InvalidConfiguration, InvalidJobSchema
 from sosw_airflow.jobs import JobSchema
+from sosw_airflow.jobs.excerpts import excerpt
 
 __all__ = ["ImportedConfiguration", "from_upstream"]
 
@@ -161,16 +162,22 @@ class _Reading:
             where = f"{path}.row_mapper.{column}"
             if column in WRITTEN_COLUMNS:
                 self.fault(
-                    where, f"is {kind!r}, but sosw and this provider write {expected!r}; types cannot be changed"
+                    where, f"is {excerpt(kind)}, but sosw and this provider write {expected!r}; types cannot be changed"
                 )
             else:
-                self.note(where, f"the column's type {kind!r} is sosw's own affair; no row is written with it here")
-        surplus = [column for column in document.get("required_fields", ()) if column not in REQUIRED_FIELDS]
+                self.note(
+                    where, f"the column's type {excerpt(kind)} is sosw's own affair; no row is written with it here"
+                )
+        required = document.get("required_fields", ())
+        if not isinstance(required, (list, tuple)):
+            self.fault(f"{path}.required_fields", f"must be a list of columns, not {excerpt(required)}")
+            required = ()
+        surplus = [column for column in required if not isinstance(column, str) or column not in REQUIRED_FIELDS]
         if surplus:
-            self.note(f"{path}.required_fields", f"{', '.join(map(repr, surplus))} is not required of a task here")
+            self.note(f"{path}.required_fields", f"{', '.join(map(excerpt, surplus))} is not required of a task here")
         for column, renamed in self.mapping(document.get("field_names", {}), f"{path}.field_names").items():
             if renamed != column:
-                problem = f"renames the column to {renamed!r}; columns have sosw's own names here and cannot be renamed"
+                problem = f"renames the column to {excerpt(renamed)}; columns have sosw's own names here"
                 self.fault(f"{path}.field_names.{column}", problem)
         self.pass_over(document, path, {*TABLE_EXTRAS, "row_mapper", "required_fields", "field_names"}, TABLE_ONLY)
 
@@ -198,7 +205,7 @@ class _Reading:
             self.labourers_of.setdefault(labourer_id, set()).add(of)
             for key, value in stated.items():
                 if known.get(key, value) != value:
-                    self.note(f"{where}.{key}", f"is {known[key]!r} elsewhere; {value!r} was kept")
+                    self.note(f"{where}.{key}", f"is {excerpt(known[key])} elsewhere; {excerpt(value)} was kept")
             known.update(stated)
 
     def schemas(self, scheduler: Mapping[str, Any]) -> None:
@@ -239,12 +246,13 @@ class _Reading:
     def setting(self, setting: str, value: Any, path: str) -> None:
         """An extra of the Connection; two components must not differ about it."""
         if not isinstance(value, str) or not value.strip():
-            self.fault(path, f"must be a name, not {value!r}")
+            self.fault(path, f"must be a name, not {excerpt(value)}")
             return
         value = value.strip("/") if setting == "s3_prefix" else value
         if self.extra.setdefault(setting, value) != value:
             self.fault(
-                path, f"is {value!r}, but {self.stated_at[setting]} is {self.extra[setting]!r}; they must be equal"
+                path,
+                f"is {excerpt(value)}, but {self.stated_at[setting]} is {self.extra[setting]!r}; they must be equal",
             )
         self.stated_at.setdefault(setting, path)
 
@@ -292,7 +300,7 @@ class _Reading:
         if not isinstance(value, (str, int, float, type(None))) or (
             isinstance(value, float) and not math.isfinite(value)
         ):
-            self.fault(path, f"{value!r} cannot be kept in a Variable, which is JSON")
+            self.fault(path, f"{excerpt(value)} cannot be kept in a Variable, which is JSON")
         return value
 
     def pass_over(self, document: Mapping[str, Any], path: str, handled: set[str], passed: PassedOver) -> None:

@@ -15,7 +15,7 @@ from sosw_airflow.config.registry import (
 )
 from sosw_airflow.doctor.findings import Finding, Level, error, ok, reported, warning
 from sosw_airflow.exceptions import InvalidConfiguration, InvalidJobSchema
-from sosw_airflow.hooks.sosw import SoswHook
+from sosw_airflow.hooks.sosw import SoswHook, period_modules
 
 __all__ = ["examine_deployment"]
 
@@ -55,7 +55,7 @@ def _variables(labourers: dict[str, Labourer]) -> Iterator[Finding]:
             fix = "Register your Lambda functions there, unless each is a Connection of type sosw_labourer."
             yield warning("labourers", subject, "registers no labourer.", fix)
     try:
-        schemas = job_schemas_from(get_variable(SCHEMAS_VARIABLE))
+        schemas = job_schemas_from(get_variable(SCHEMAS_VARIABLE), period_modules=period_modules())
     except (InvalidConfiguration, InvalidJobSchema) as faulty:
         yield from _faults("job_schemas", faulty, SCHEMAS_VARIABLE)
     else:

@@ -34,7 +34,11 @@ class SoswLabourerHook(BaseHook):
         if connection is None:
             problem = f"does not exist: create one of type {LABOURER_CONN_TYPE} with this id"
             raise InvalidConfiguration([Fault(f"Connection {self.labourer_conn_id}", problem)])
-        return Labourer(self.labourer_conn_id, extras_of(connection, self.labourer_conn_id))
+        return Labourer.of(
+            self.labourer_conn_id,
+            extras_of(connection, self.labourer_conn_id),
+            place=f"Connection {self.labourer_conn_id}, extra",
+        )
 
     def test_connection(self) -> tuple[bool, str]:
         """Look for the Lambda function, where that can be done: Airflow's "Test" button.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from sosw_airflow._compat import BaseHook, find_connection, get_variable
+from sosw_airflow._compat import BaseHook, configured, find_connection, get_variable
+from sosw_airflow.config.options import max_tasks_from, period_modules_from
 from sosw_airflow.config.registry import (
     LABOURER_CONN_TYPE,
     LABOURERS_VARIABLE,
@@ -20,9 +20,20 @@ from sosw_airflow.config.registry import (
 from sosw_airflow.config.settings import SoswSettings
 from sosw_airflow.connection_forms import SOSW_FORM, form_behaviour, form_widgets
 from sosw_airflow.exceptions import Fault, InvalidConfiguration, SoswError, UnknownLabourer
+from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.schema import JobSchema
 
-__all__ = ["SoswHook", "extras_of"]
+__all__ = ["SoswHook", "default_max_tasks", "extras_of", "period_modules"]
+
+
+def period_modules() -> tuple[str, ...]:
+    """Modules whose functions a job schema may name, by Airflow's configuration."""
+    return period_modules_from(configured("custom_period_modules"))
+
+
+def default_max_tasks() -> int:
+    """The most tasks of a job, by Airflow's configuration."""
+    return max_tasks_from(configured("max_tasks"))
 
 
 def extras_of(connection: Any, conn_id: str) -> dict[str, Any]:
@@ -34,15 +45,12 @@ def extras_of(connection: Any, conn_id: str) -> dict[str, Any]:
     if not text or not text.strip():
         return {}
     try:
-        document = json.loads(text)
-    except ValueError as error:
-        problem = f"has extras that are not a JSON object ({error})"
-    else:
-        if isinstance(document, dict):
-            # Read in this way, Airflow masks what is secret in them.
-            return _without_doubles(connection.extra_dejson, f"extra__{connection.conn_type}__")
-        problem = f"has extras that are not a JSON object, but of the type {type(document).__name__}"
-    raise InvalidConfiguration([Fault(f"Connection {conn_id}", problem)])
+        read_object(text, InvalidConfiguration, place="extra")
+    except InvalidConfiguration as error:
+        problem = f"has extras that are not a JSON object ({'; '.join(map(str, error.faults))})"
+        raise InvalidConfiguration([Fault(f"Connection {conn_id}", problem)]) from None
+    # Read in this way, Airflow masks what is secret in them.
+    return _without_doubles(connection.extra_dejson, f"extra__{connection.conn_type}__")
 
 
 def _without_doubles(extras: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -98,7 +106,8 @@ class SoswHook(BaseHook):
             return registered[labourer_id]
         connection = find_connection(labourer_id)
         if connection is not None and connection.conn_type == LABOURER_CONN_TYPE:
-            return Labourer(labourer_id, extras_of(connection, labourer_id))
+            place = f"Connection {labourer_id}, extra"
+            return Labourer.of(labourer_id, extras_of(connection, labourer_id), place=place)
         raise UnknownLabourer(labourer_id, registered)
 
     def labourers(self) -> dict[str, Labourer]:
@@ -113,7 +122,7 @@ class SoswHook(BaseHook):
 
         :raises UnknownJobSchema: there is none of this name.
         """
-        return job_schema_from(get_variable(SCHEMAS_VARIABLE), name)
+        return job_schema_from(get_variable(SCHEMAS_VARIABLE), name, period_modules=period_modules())
 
     def get_conn(self) -> Any:
         """A boto3 DynamoDB client."""

@@ -10,6 +10,8 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sosw_airflow.jobs.excerpts import excerpt
+
 __all__ = ["UnusableFunction", "import_path_problem", "imported"]
 
 
@@ -24,14 +26,14 @@ def import_path_problem(path: str, modules: Sequence[str] | None) -> str | None:
     """
     module, colon, name = path.partition(":")
     if not colon or not name.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
-        return f"must be a function or its import path 'package.module:function', not {path!r}"
+        return f"must be a function or its import path 'package.module:function', not {excerpt(path)}"
     if modules is None or _within(module, modules):
         return None
     listed = ", ".join(modules) or "none"
     return (
-        f"names code in the module {module!r}, which this deployment does not list (listed: {listed}). Fix: add it to "
-        f"custom_period_modules in the section [sosw] of Airflow's configuration, or give the function itself in the "
-        f"DAG file"
+        f"names code in the module {excerpt(module)}, which this deployment does not list (listed: {listed}). Fix: add "
+        f"it to custom_period_modules in the section [sosw] of Airflow's configuration, or give the function itself in "
+        f"the DAG file"
     )
 
 
@@ -45,7 +47,7 @@ def imported(path: str, modules: Sequence[str] | None) -> Callable[..., Any]:
     if problem:
         raise UnusableFunction(problem)
     module, _, name = path.partition(":")
-    subject = f"needs the custom period function {path!r}, which"
+    subject = f"needs the custom period function {excerpt(path)}, which"
     try:
         function = getattr(importlib.import_module(module), name)
     except Exception as error:  # noqa: BLE001 - the module of a user may raise anything

@@ -10,8 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.exceptions import ConflictingLabourers, Fault, InvalidConfiguration, MissingQueueFile
-from sosw_airflow.hooks.sosw import SoswHook
+from sosw_airflow.hooks.sosw import SoswHook, default_max_tasks, period_modules
 from sosw_airflow.jobs.event import JobRequest, function_name, parse_event
+from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.identity import parse_job_id
 from sosw_airflow.jobs.schema import JobSchema
@@ -54,6 +55,7 @@ class ScheduleExecution:
     on_clear: str
     delivery: str
     scheduler_function: str | None
+    max_tasks: int | None
     waits: bool
     hook: SoswHook
     on_kill: CancelOnKill
@@ -67,7 +69,13 @@ class ScheduleExecution:
         labourer_id = self._labourer_id(job)
         labourer = self.hook.labourer(labourer_id)
         today, interval = reference_date(context, self.reference_date), data_interval_days(context)
-        expansion = Expansion(job, schema=self._schema(job), reference_date=today, data_interval=interval)
+        expansion = Expansion(
+            job,
+            schema=self._schema(job),
+            reference_date=today,
+            data_interval=interval,
+            max_tasks=self.max_tasks or default_max_tasks(),
+        )
         for warning in expansion.warnings:
             log.warning("%s", warning)
         scheduler = JobScheduler(self.hook.deployment(), stop=self.on_kill.stop)
@@ -122,6 +130,8 @@ class ScheduleExecution:
             faults.append(Fault("on_clear", f"must be {' or '.join(map(repr, _ON_CLEAR))}, not {self.on_clear!r}"))
         if self.delivery not in _DELIVERY:
             faults.append(Fault("delivery", f"must be {' or '.join(map(repr, _DELIVERY))}, not {self.delivery!r}"))
+        if self.max_tasks is not None and (type(self.max_tasks) is not int or self.max_tasks < 1):
+            faults.append(Fault("max_tasks", f"must be a whole number, 1 or more, not {excerpt(self.max_tasks)}"))
         if self.scheduler_function and self.delivery != "queue_file":
             faults.append(Fault("scheduler_function", "is only used with delivery='queue_file'"))
         if self.delivery == "queue_file":
@@ -155,7 +165,11 @@ class ScheduleExecution:
 
     def _schema(self, job: JobRequest) -> JobSchema:
         wanted = job.schema_name or self.job_schema
-        return self.hook.job_schema(wanted) if isinstance(wanted, str) else JobSchema.of(wanted)
+        return (
+            self.hook.job_schema(wanted)
+            if isinstance(wanted, str)
+            else JobSchema.of(wanted, period_modules=period_modules())
+        )
 
 
 @dataclass

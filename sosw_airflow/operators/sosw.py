@@ -39,6 +39,8 @@ class SoswScheduleOperator(SoswBaseOperator):
         again where it was written. (Automatic retries always resume.)
     :param delivery: ``"tasks"`` writes the tasks; ``"queue_file"`` only puts the job's queue file where sosw's own
         Scheduler takes it, for deployments that keep that as the writer. What it writes cannot be waited for.
+    :param max_tasks: a job of more tasks is refused before anything is written. None: the option ``max_tasks`` in the
+        section ``[sosw]`` of Airflow's configuration, 1,000,000 by default.
     :param scheduler_function: name or ARN of sosw's Scheduler, to be invoked with the queue file; None where something
         else does that. (templated)
 
@@ -67,6 +69,7 @@ class SoswScheduleOperator(SoswBaseOperator):
         on_clear: str = "reschedule",
         delivery: str = "tasks",
         scheduler_function: str | None = None,
+        max_tasks: int | None = None,
         **kwargs: Unpack[SoswArguments],
     ) -> None:
         super().__init__(**kwargs)
@@ -77,6 +80,7 @@ class SoswScheduleOperator(SoswBaseOperator):
         self.on_clear = on_clear
         self.delivery = delivery
         self.scheduler_function = scheduler_function
+        self.max_tasks = max_tasks
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check the job, plan it, write it; then wait, if that is wanted.
@@ -100,6 +104,7 @@ class SoswScheduleOperator(SoswBaseOperator):
                 on_clear=self.on_clear,
                 delivery=self.delivery,
                 scheduler_function=self.scheduler_function,
+                max_tasks=self.max_tasks,
                 waits=self.wait_for_completion,
                 hook=hook,
                 on_kill=self._cancel_on_kill,

@@ -6,12 +6,12 @@ everything else is as for any job. The file is removed when its tasks are in the
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -19,6 +19,8 @@ from botocore.exceptions import ClientError
 from sosw_airflow.exceptions import Fault, InvalidQueueFile, MissingQueueFile, QueueFileLocked
 from sosw_airflow.jobs.blocks import Block, blocks_of_lines
 from sosw_airflow.jobs.identity import JobIdentity
+from sosw_airflow.jobs.job_checks import row_faults
+from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.scheduling.requests import QueuePosition
 from sosw_airflow.scheduling.scheduler import JobScheduler, Scheduled
@@ -78,7 +80,7 @@ class LeftFile:
         if key is None:
             return None
         with suppress(QueueFileGone):  # so S3 answers to the reading of an empty file
-            for number, line in enumerate(QueueFile(self.s3, self.bucket, key).lines(), start=1):
+            for number, line in enumerate(self._lines(key), start=1):
                 if line.strip():
                     return str(_task(line, number, str(self))["labourer_id"])
         raise InvalidQueueFile(str(self), [Fault("", "the file has no task")])
@@ -125,7 +127,7 @@ class LeftFile:
         """
         faults: list[Fault] = []
         first: str | None = None
-        for number, line in enumerate(QueueFile(self.s3, self.bucket, self.locked_key).lines(), start=1):
+        for number, line in enumerate(self._lines(self.locked_key), start=1):
             if not line.strip():
                 continue
             try:
@@ -143,6 +145,10 @@ class LeftFile:
                 break
         if faults:
             raise InvalidQueueFile(str(self), faults)
+
+    def _lines(self, key: str) -> Iterator[str]:
+        # Bytes that are not UTF-8 become lone surrogates, which the gate refuses with the line.
+        return QueueFile(self.s3, self.bucket, key).lines(errors="surrogateescape")
 
     def _head(self, key: str) -> dict[str, str] | None:
         with explained(action="s3:GetObject", resource=self.bucket, setting="queue_bucket", bucket=True):
@@ -198,10 +204,12 @@ def drain(scheduler: JobScheduler, request: DrainRequest, *, take_locked: bool =
 
 
 def _task(line: str, number: int, name: str) -> dict[str, Any]:
-    try:
-        task = json.loads(line)
-    except ValueError as error:
-        raise InvalidQueueFile(name, [Fault(f"line {number}", f"is no JSON ({error})")]) from None
-    if not isinstance(task, dict) or not isinstance(task.get("labourer_id"), str):
-        raise InvalidQueueFile(name, [Fault(f"line {number}", "is no task: a JSON object with a labourer_id")])
+    refuse, place = partial(InvalidQueueFile, name), f"line {number}"
+    task = read_object(line, refuse, place=place)
+    if not isinstance(task.get("labourer_id"), str):
+        raise refuse([Fault(place, "is no task: a JSON object with a labourer_id")])
+    attributes = {key: value for key, value in task.items() if key != "labourer_id"}
+    faults = [Fault(f"{place}.{fault.path}", fault.problem) for fault in row_faults(attributes, ())]
+    if faults:
+        raise refuse(faults)
     return task

@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
+from sosw_airflow.exceptions import JobRecordDamaged
 from sosw_airflow.stores.aws_errors import error_code, explained
 
 __all__ = ["QueueFile", "QueueFileGone", "QueueFileWriter", "locked_name", "queue_file_key"]
@@ -67,13 +68,24 @@ class QueueFile:
         """A writer for a whole new file."""
         return QueueFileWriter(self._s3, self.bucket, self.key, fingerprint=self._fingerprint)
 
-    def lines(self, size: int | None = None) -> Iterator[str]:
+    def lines(self, size: int | None = None, *, errors: str = "strict") -> Iterator[str]:
         """The lines without their ends. Read in ranges: a connection would not outlive the writing of a long job.
 
-        :param size: bytes that the file has, where they are known.
+        :param size: bytes that the file has, if they are known.
+        :param errors: what bytes that are not UTF-8 become, as in `bytes.decode`. "strict": `JobRecordDamaged`.
         :raises QueueFileGone: there is no such file, or no more, or it is another one.
         :raises SoswError: S3 refuses.
         """
+        try:
+            for line in self._lines(size):
+                yield line.decode(errors=errors)
+        except UnicodeDecodeError as error:
+            raise JobRecordDamaged(
+                f"The queue file {self} is not UTF-8 text ({error.reason}): it was changed. Fix: put the file back as "
+                f"it was, or clear the Airflow task to schedule the job as a new one."
+            ) from None
+
+    def _lines(self, size: int | None) -> Iterator[bytes]:
         start, total, rest = 0, 1, b""
         while start < total:
             data, total = self._range(start)
@@ -82,9 +94,9 @@ class QueueFile:
             start += len(data)
             *whole, rest = (rest + data).split(b"\n")
             for line in whole:
-                yield line.rstrip(b"\r").decode()
+                yield line.rstrip(b"\r")
         if rest:
-            yield rest.decode()
+            yield rest
 
     def _range(self, start: int) -> tuple[bytes, int]:
         with explained(action="s3:GetObject", resource=self.bucket, setting="queue_bucket", bucket=True):

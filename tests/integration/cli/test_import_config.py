@@ -183,7 +183,7 @@ def test_a_refusal_gives_all_reasons(capsys: pytest.CaptureFixture[str], file: A
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("c.json", "{'a': 1}", "c.json: is not JSON"),
+        ("c.json", "{'a': 1}", "c.json: is not valid JSON ("),
         ("c.py", "A = {", "c.py, line 1: is not Python"),
         ("c.py", "A = {}", "c.py: assigns none of SCHEDULER_CONFIG"),
         ("c.py", "ORCHESTRATOR_CONFIG = {}", "c.py: has no configuration of the Scheduler"),
