@@ -125,7 +125,9 @@ def test_without_a_scheduler(store: str, said: str, capsys: pytest.CaptureFixtur
 
 
 @each_store
-@pytest.mark.parametrize(("text", "problem"), [("{'a': 1}", "is not JSON"), ("[1]", "is not a JSON object")])
+@pytest.mark.parametrize(
+    ("text", "problem"), [("{'a': 1}", "is not valid JSON ("), ("[1]", "must be an object, not [1]")]
+)
 def test_no_json(store: str, text: str, problem: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Is refused with its name."""
     PUT[store]({"sosw_scheduler_config": SCHEDULER, "sosw_orchestrator_config": text})

@@ -155,11 +155,85 @@ def test_a_missing_bucket(
         schedule(tutorial_job).execute(context())
 
 
-@pytest.mark.parametrize("job", ['{"topics": ', "[1, 2]", '{"job": "{"}'])
-def test_malformed_json(schedule: Schedule, context: MakeContext, job: str) -> None:
-    """Where it is malformed is said; a document that is no object is refused likewise."""
-    with pytest.raises(errors.InvalidJob, match=r"is not valid JSON \(|must be an object"):
+@pytest.mark.parametrize(
+    ("job", "problem"),
+    [
+        ('{"topics": ', r"the job is not valid JSON \("),
+        ("[1, 2]", "the job must be an object"),
+        ('{"job": "{"}', r"job: is not valid JSON \("),
+        ("", "the job is an empty text"),
+        ('{"a": {"b": 1, "b": 2}}', "a.b: is there twice in the text"),
+        (b'{"a": "\xff"}', "the job is not valid JSON .it is not UTF-8 text"),
+        ("[" * 100_000, "the job is nested more than 100 levels deep"),
+        ('{"a": %s}' % ("9" * 5000), "a: is an integer of more than 4,300 digits"),
+        ('{"payload": "%s"}' % ("[" * 100_000), "payload: is nested more than 100 levels deep"),
+        ('{"a": ["\\ud800"]}', r"a\[0\]: is the text .*, which UTF-8 cannot hold"),
+    ],
+)
+def test_malformed_json(schedule: Schedule, context: MakeContext, job: Any, problem: str) -> None:
+    """The message names the place and the rule, never an error of Python's own."""
+    with pytest.raises(errors.InvalidJob, match=problem):
         schedule(job).execute(context())
+
+
+def test_the_arn_of_another_service(schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]) -> None:
+    """The ARN of a queue is no labourer, wherever it is given."""
+    arn = "arn:aws:sqs:us-west-2:123456789012:function"
+    with pytest.raises(errors.InvalidJob, match="lambda_name: must be the name or the ARN of a Lambda function"):
+        schedule({**tutorial_job, "lambda_name": arn}, labourer=None).execute(context())
+    with pytest.raises(errors.InvalidConfiguration, match="labourer: must be the name or the ARN of a Lambda function"):
+        schedule(tutorial_job, labourer=arn).execute(context())
+
+
+def test_more_tasks_than_the_operator_allows(
+    schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]
+) -> None:
+    """They are counted, and nothing is planned."""
+    with pytest.raises(errors.TooManyTasks, match="The job has 8 tasks, max_tasks allows 7. Nothing was written"):
+        schedule(tutorial_job, max_tasks=7).execute(context())
+
+
+def test_more_tasks_than_the_deployment_allows(
+    schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow's configuration has the default."""
+    monkeypatch.setenv("AIRFLOW__SOSW__MAX_TASKS", "5")
+    with pytest.raises(errors.TooManyTasks, match="The job has 8 tasks, max_tasks allows 5"):
+        schedule(tutorial_job).execute(context())
+    monkeypatch.setenv("AIRFLOW__SOSW__MAX_TASKS", "many")
+    with pytest.raises(errors.InvalidConfiguration, match=r"\[sosw\] max_tasks: must be a whole number"):
+        schedule(tutorial_job).execute(context())
+
+
+@pytest.mark.parametrize("wrong", [0, -1, "5", 1.5, True])
+def test_a_limit_that_is_no_number(
+    schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any], wrong: Any
+) -> None:
+    """It is a fault of the operator's arguments."""
+    with pytest.raises(errors.InvalidConfiguration, match="max_tasks: must be a whole number, 1 or more, not "):
+        schedule(tutorial_job, max_tasks=wrong).execute(context())
+
+
+def test_a_variable_that_names_code(
+    schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profiler is importable everywhere; only listed modules are, and then the period is what it was."""
+    schemas = {"default": {"chunkable_attrs": ["topic"], "custom_period_patterns": {".*": "cProfile:run"}}}
+    monkeypatch.setenv("AIRFLOW_VAR_SOSW_JOB_SCHEMAS", json.dumps(schemas))
+    with pytest.raises(
+        errors.InvalidJobSchema, match="names code in the module 'cProfile', which this deployment does"
+    ):
+        schedule({**tutorial_job, "period": "print('owned')"}).execute(context())
+    monkeypatch.setenv("AIRFLOW__SOSW__CUSTOM_PERIOD_MODULES", "my_company.periods, tests.unit.jobs")
+    with pytest.raises(errors.InvalidJobSchema, match=r"\(listed: my_company.periods, tests.unit.jobs\)"):
+        schedule({**tutorial_job, "period": "print('owned')"}).execute(context())
+
+
+def test_a_template_that_names_code(schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]) -> None:
+    """A schema given to the operator is templated, so its text names no code either."""
+    schema = {"chunkable_attrs": ["topic"], "custom_period_patterns": {".*": "cProfile:run"}}
+    with pytest.raises(errors.InvalidJobSchema, match="names code in the module 'cProfile'"):
+        schedule(tutorial_job, job_schema=schema).execute(context())
 
 
 @pytest.mark.parametrize("job", [{}, {"job": {}}, "{}"])

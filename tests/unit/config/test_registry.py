@@ -34,6 +34,35 @@ def test_no_labourers(text: str | None) -> None:
     assert labourers_from(text) == {}
 
 
+def test_variables_that_are_objects() -> None:
+    """A file of secrets gives the object itself instead of its text."""
+    assert labourers_from({"worker": {"arn": ARN}}) == {"worker": Labourer("worker", {"arn": ARN})}
+    assert job_schema_from({"shop": {"chunkable_attrs": ["store"]}}, "shop") == JobSchema(("store",))
+
+
+def test_an_arn_that_is_no_text() -> None:
+    """Its place is named."""
+    with pytest.raises(InvalidConfiguration, match="Variable sosw_labourers.worker.arn: must be text, not 5"):
+        labourers_from('{"worker": {"arn": 5}}')
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[" * 100_000, "Variable sosw_labourers: is nested more than 100 levels deep"),
+        ('{"w": {"a": NaN}}', "Variable sosw_labourers.w.a: is nan, which JSON does not know"),
+        ('{"w": {"a": 1, "a": 2}}', "Variable sosw_labourers.w.a: is there twice in the text"),
+        ('{"w": {}, "w": {}}', "Variable sosw_labourers.w: is there twice in the text"),
+        ('{"w": {"a": "\\udfff"}}', "Variable sosw_labourers.w.a: is the text .* which UTF-8 cannot hold"),
+        ('{"w": {"a": %s}}' % ("1" * 4301), "Variable sosw_labourers.w.a: is an integer of more than 4,300 digits"),
+    ],
+)
+def test_labourers_that_are_not_wholly_json(text: str, problem: str) -> None:
+    """Variables pass the same gate as jobs."""
+    with pytest.raises(InvalidConfiguration, match=problem):
+        labourers_from(text)
+
+
 @pytest.mark.parametrize("text", ["{", "worker", "{'worker': {}}"])
 def test_labourers_that_are_no_json(text: str) -> None:
     """The Variable is named, and where the text breaks off."""

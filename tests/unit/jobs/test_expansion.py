@@ -499,6 +499,13 @@ class TestRefusals:
         (fault,) = faults_of(job)
         assert "(sought in sections.a, sections.b, sections.c and 2 more)" in fault.problem
 
+    @pytest.mark.parametrize("name", ["sections", "note"])
+    def test_a_job_that_contains_itself(self, name: str) -> None:
+        """The place is named; nothing walks through it for ever."""
+        job: dict[str, Any] = {"isolate_sections": True, name: {"a": {}}}
+        job[name]["a"]["again"] = job[name]
+        assert [f"{name}.a.again"] == paths_of(job)
+
     def test_a_wrong_period_is_the_jobs_fault(self) -> None:
         """With its path."""
         assert ["period"] == paths_of({"isolate_days": True, "period": "last_0_days"})

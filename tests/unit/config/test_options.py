@@ -1,0 +1,33 @@
+"""The section ``[sosw]`` of Airflow's configuration."""
+
+from __future__ import annotations
+
+import pytest
+
+from sosw_airflow.config.options import OPTIONS, max_tasks_from, period_modules_from
+from sosw_airflow.exceptions import InvalidConfiguration
+
+
+def test_the_defaults_are_usable() -> None:
+    """No module may be named, and a million tasks are allowed."""
+    assert period_modules_from(OPTIONS["custom_period_modules"]["default"]) == ()
+    assert max_tasks_from(OPTIONS["max_tasks"]["default"]) == 1_000_000
+
+
+def test_modules_are_separated_by_commas() -> None:
+    """Blanks and empty entries do not count."""
+    assert period_modules_from(" my_company.periods , calendars,,") == ("my_company.periods", "calendars")
+
+
+@pytest.mark.parametrize("text", ["my company", ".", "a..b", ".a", "a:b", "*", "a;b"])
+def test_what_is_no_module_is_refused(text: str) -> None:
+    """The entry is named."""
+    with pytest.raises(InvalidConfiguration, match=r"\[sosw\] custom_period_modules: must be names of modules"):
+        period_modules_from(text)
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1e6", "1_000", "many", "9" * 5000])
+def test_what_is_no_number_is_refused(text: str) -> None:
+    """Also one that Python would not read."""
+    with pytest.raises(InvalidConfiguration, match=r"\[sosw\] max_tasks: must be a whole number, 1 or more"):
+        max_tasks_from(text)
