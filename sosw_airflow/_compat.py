@@ -202,7 +202,7 @@ def configured(option: str) -> str:
     """The text of an option of the section ``[sosw]``, or its default."""
     from airflow.configuration import conf
 
-    from sosw_airflow.config.options import OPTIONS
+    from sosw_airflow.get_provider_info import OPTIONS
 
     return str(conf.get("sosw", option, fallback=OPTIONS[option]["default"]))
 

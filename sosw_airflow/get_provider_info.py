@@ -9,10 +9,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from sosw_airflow.config.options import OPTIONS
 from sosw_airflow.connection_forms import LABOURER_FORM, SOSW_FORM
 
-__all__ = ["get_provider_info"]
+__all__ = ["OPTIONS", "get_provider_info"]
+
+#: The section ``[sosw]`` of Airflow's configuration: each option with its declaration.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "custom_period_modules": {
+        "description": "Modules whose functions a job schema may name for its custom periods, separated by commas. A "
+        "module stands for those below it as well. Empty: a schema in a Variable or a template names no code, and only "
+        "DAG files give functions.",
+        "version_added": "0.2.0",
+        "type": "string",
+        "example": "my_company.periods",
+        "default": "",
+    },
+    "max_tasks": {
+        "description": "The most tasks that a job may become, unless the operator has a max_tasks of its own. A larger "
+        "job is refused before anything is written.",
+        "version_added": "0.2.0",
+        "type": "integer",
+        "example": None,
+        "default": "1000000",
+    },
+    "hide_payloads": {
+        "description": "Leave the payloads of tasks out of logs, errors and the command line.",
+        "version_added": "0.2.0",
+        "type": "boolean",
+        "example": None,
+        "default": "False",
+    },
+}
 
 
 def get_provider_info() -> dict[str, Any]:

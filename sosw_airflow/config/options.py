@@ -1,44 +1,12 @@
-"""The section ``[sosw]`` of Airflow's configuration: its options with their defaults, and what their texts mean.
-
-`OPTIONS` is what the provider info declares. Only the standard library is imported for it.
-"""
+"""What the texts of the section ``[sosw]`` of Airflow's configuration mean. The provider info declares the options."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
 
-__all__ = ["OPTIONS", "max_tasks_from", "period_modules_from"]
-
-#: Name of each option -> its declaration, in the form of Airflow's `provider_info.schema.json`.
-OPTIONS: dict[str, dict[str, Any]] = {
-    "custom_period_modules": {
-        "description": "Modules whose functions a job schema may name for its custom periods, separated by commas. A "
-        "module stands for those below it as well. Empty: a schema in a Variable or a template names no code, and only "
-        "DAG files give functions.",
-        "version_added": "0.2.0",
-        "type": "string",
-        "example": "my_company.periods",
-        "default": "",
-    },
-    "max_tasks": {
-        "description": "The most tasks that a job may become, unless the operator has a max_tasks of its own. A larger "
-        "job is refused before anything is written.",
-        "version_added": "0.2.0",
-        "type": "integer",
-        "example": None,
-        "default": "1000000",
-    },
-    "hide_payloads": {
-        "description": "Leave the payloads of tasks out of logs, errors and the command line.",
-        "version_added": "0.2.0",
-        "type": "boolean",
-        "example": None,
-        "default": "False",
-    },
-}
+__all__ = ["max_tasks_from", "period_modules_from"]
 
 
 def period_modules_from(text: str) -> tuple[str, ...]:

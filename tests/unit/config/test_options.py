@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sosw_airflow.config.options import OPTIONS, max_tasks_from, period_modules_from
+from sosw_airflow.config.options import max_tasks_from, period_modules_from
 from sosw_airflow.exceptions import InvalidConfiguration
+from sosw_airflow.get_provider_info import OPTIONS
 
 
 def test_the_defaults_are_usable() -> None:
