@@ -1,4 +1,4 @@
-"""``@task.sosw``: a decorated function makes the job when the DAG runs."""
+"""``@task.sosw``: turns a function that makes a job into an Airflow task that schedules it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from sosw_airflow._compat import DecoratedOperator, call_with_context, task_decorator_factory
+from sosw_airflow.operators.base import fail_without_retry
 from sosw_airflow.operators.sosw import SoswScheduleOperator
 
 __all__ = ["sosw_task"]
@@ -37,11 +38,15 @@ class _SoswDecoratedOperator(DecoratedOperator, SoswScheduleOperator):
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, job=None, **kwargs)
 
     def execute(self, context: Any) -> Any:
-        """Call the function; what it returns is the job, as it is: no templates are rendered in it.
+        """Call the function and schedule the job that it returns or yields. No templates are rendered in it.
 
         :raises SoswError: as `SoswScheduleOperator`.
         """
-        self.job = call_with_context(self.python_callable, self.op_args, self.op_kwargs, context)
+        from sosw_airflow.jobs.lazy_values import plain_job
+
+        with fail_without_retry():
+            # A generator can be read once, and Airflow shows the job after the execution.
+            self.job = plain_job(call_with_context(self.python_callable, self.op_args, self.op_kwargs, context))
         return super().execute(context)
 
 

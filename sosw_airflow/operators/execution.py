@@ -1,7 +1,8 @@
-"""The work of the operators: schedule, drain, repair. Imported when they execute, so that DAG files parse fast."""
+"""Schedules, drains and repairs for the operators. Imported when they execute, so that DAG files parse fast."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -9,12 +10,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sosw_airflow.exceptions import ConflictingLabourers, Fault, InvalidConfiguration, MissingQueueFile
+from sosw_airflow.exceptions import (
+    ConflictingLabourers,
+    Fault,
+    InvalidConfiguration,
+    InvalidJobSchema,
+    MissingQueueFile,
+)
 from sosw_airflow.hooks.sosw import SoswHook, default_max_tasks, period_modules
 from sosw_airflow.jobs.event import JobRequest, function_name, parse_event
 from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.identity import parse_job_id
+from sosw_airflow.jobs.lazy_values import plain_job
+from sosw_airflow.jobs.rendered_texts import rendered_wrongly
 from sosw_airflow.jobs.schema import JobSchema
 from sosw_airflow.run_context import data_interval_days, day_of_run, job_identity, reference_date
 from sosw_airflow.scheduling.deliver import deliver
@@ -134,6 +143,9 @@ class ScheduleExecution:
             faults.append(Fault("max_tasks", f"must be a whole number, 1 or more, not {excerpt(self.max_tasks)}"))
         if self.scheduler_function and self.delivery != "queue_file":
             faults.append(Fault("scheduler_function", "is only used with delivery='queue_file'"))
+        faults += text_faults(
+            labourer=self.labourer, job_schema=self.job_schema, scheduler_function=self.scheduler_function
+        )
         if self.delivery == "queue_file":
             faults += [Fault(name, f"must be {value}{_WHY}") for name, value in self._not_with_delivery()]
         if faults:
@@ -151,7 +163,7 @@ class ScheduleExecution:
         job = self.job
         if isinstance(job, str) and job.strip().startswith("s3://"):
             job = read_document(self.hook.client("s3"), job.strip())
-        return parse_event(job)
+        return parse_event(plain_job(job))
 
     def _labourer_id(self, job: JobRequest) -> str:
         given = function_name(self.labourer) if self.labourer else None
@@ -165,6 +177,8 @@ class ScheduleExecution:
 
     def _schema(self, job: JobRequest) -> JobSchema:
         wanted = job.schema_name or self.job_schema
+        if isinstance(wanted, str) and wanted.lstrip().startswith("{"):  # a template's "| tojson"
+            wanted = _json_schema(wanted)
         return (
             self.hook.job_schema(wanted)
             if isinstance(wanted, str)
@@ -185,7 +199,7 @@ class DrainExecution:
 
     def run(self, context: Context) -> Scheduled:
         """Check everything, then schedule."""
-        faults = list(self.argument_faults)
+        faults = [*self.argument_faults, *text_faults(queue_file=self.queue_file)]
         if not isinstance(self.queue_file, str) or not self.queue_file.strip():
             faults.append(Fault("queue_file", f"must be a name, a key or s3://bucket/key, not {self.queue_file!r}"))
         if faults:
@@ -238,3 +252,18 @@ class RepairExecution:
             unfinished=self.unfinished,
             guard=lambda job_id: self.on_kill.watch(scheduler.deployment, job_id),
         )
+
+
+def _json_schema(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidJobSchema([Fault("", f"is not valid JSON ({error})")]) from None
+
+
+def text_faults(**arguments: Any) -> Iterator[Fault]:
+    """The arguments whose template has made the text of an object, or of nothing."""
+    for name, value in arguments.items():
+        wrong = rendered_wrongly(value) if isinstance(value, str) and value else None
+        if wrong:
+            yield Fault(name, wrong)

@@ -86,6 +86,30 @@ def test_braces_are_data(installation: Sosw, dag: DAG) -> None:
     assert installation.tasks()[0]["text"] == "{{ ds }}"
 
 
+def test_a_generator_in_the_job(installation: Sosw, dag: DAG) -> None:
+    """Is read once, into the values of its attribute; the job that Airflow shows afterwards has them too."""
+
+    @task.sosw(labourer="worker")
+    def job() -> dict[str, Any]:
+        return {"words": (word for word in "abc"), "isolate_words": True}
+
+    job()
+    assert installation.run(dag.get_task("job"), DAY)["tasks"] == 3
+    assert [each["words"] for each in installation.tasks()] == [["a"], ["b"], ["c"]]
+
+
+def test_a_function_that_yields_the_attributes(installation: Sosw, dag: DAG) -> None:
+    """Pairs of a name and a value make the job."""
+
+    @task.sosw(labourer="worker")
+    def job() -> Iterator[tuple[str, Any]]:
+        yield "words", ["a", "b"]
+        yield "isolate_words", True
+
+    job()
+    assert installation.run(dag.get_task("job"), DAY)["tasks"] == 2
+
+
 def test_other_arguments_of_the_operator(installation: Sosw, dag: DAG) -> None:
     """Reach it."""
 

@@ -236,6 +236,30 @@ def test_a_template_that_names_code(schedule: Schedule, context: MakeContext, tu
         schedule(tutorial_job, job_schema=schema).execute(context())
 
 
+@pytest.mark.parametrize(
+    ("argument", "text", "reason"),
+    [
+        ("labourer", "None", 'labourer: is the text "None"'),
+        ("labourer", "{{ params.labourer }}", "labourer: has a template that was not rendered"),
+        ("job_schema", "{'chunkable_attrs': ['word']}", "job_schema: is the text of a Python dict, not JSON"),
+        ("job_schema", "None", 'job_schema: is the text "None"'),
+        ("reference_date", "None", 'reference_date: must be a date .*; it is the text "None"'),
+    ],
+)
+def test_the_text_of_an_object_as_an_argument(
+    schedule: Schedule, context: MakeContext, tutorial_job: Any, argument: str, text: str, reason: str
+) -> None:
+    """A template has made it; the message says how to give the value."""
+    with pytest.raises(errors.InvalidConfiguration, match=reason):
+        schedule(tutorial_job, **{argument: text}).execute(context())
+
+
+def test_a_job_schema_that_is_malformed_json(schedule: Schedule, context: MakeContext, tutorial_job: Any) -> None:
+    """Where it is malformed is said."""
+    with pytest.raises(errors.InvalidJobSchema, match="is not valid JSON"):
+        schedule(tutorial_job, job_schema='{"chunkable_attrs": ').execute(context())
+
+
 @pytest.mark.parametrize("job", [{}, {"job": {}}, "{}"])
 def test_an_empty_job(schedule: Schedule, context: MakeContext, job: Any) -> None:
     """There is nothing to do."""

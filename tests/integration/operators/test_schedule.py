@@ -304,3 +304,9 @@ def test_a_kill_can_cancel_the_job(
     assert {} == installation.queue_files()
     with pytest.raises(JobCancelled):
         schedule(tutorial_job).execute(context())
+
+
+def test_a_job_schema_as_json(installation: Aws, schedule: Schedule, context: MakeContext) -> None:
+    """As `| tojson` makes it in a template."""
+    job = {"words": ["a", "b"], "isolate_words": True}
+    assert schedule(job, job_schema='{"chunkable_attrs": ["word"]}').execute(context())["tasks"] == 2
