@@ -101,7 +101,7 @@ clean: demo-stop ## remove the environments and everything else that this Makefi
 	rm -rf .demo .matrix .uv .venv .venv-* build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# An environment is made from nothing if its stamp is missing or older than what it is made of; the stamp comes last.
+# An environment is made from nothing if its stamp is missing or older than its inputs; the stamp comes last.
 # So an interrupted set-up is made again, and nothing stale survives. With uv's cache this takes seconds.
 %/.ready-$(TAG):
 	@if [ -z '$(TAG)' ] || [ '$(TAG)' = unsupported ]; then \

@@ -34,7 +34,7 @@ ALLOWED: dict[str, dict[str, str]] = {}
 FOLDERS = ("sosw_airflow", "dags", "docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "Makefile")
 ENDINGS = (".py", ".md", ".html", ".css", ".js", ".yml", ".yaml", "Makefile")
 
-_WORDS = (rf"(?P<w{number}>(?<![\w]){word}(?![\w]))" for number, word in enumerate(WORDS))
+_WORDS = (rf"(?P<w{number}>(?<![\w])(?:{word})(?![\w]))" for number, word in enumerate(WORDS))
 _PATTERN = re.compile("|".join(_WORDS), re.IGNORECASE)
 
 

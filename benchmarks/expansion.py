@@ -130,7 +130,7 @@ def run(arguments: argparse.Namespace) -> Report:
         ],
         notes=(
             "Checking the job is part of the figures. Processor time.",
-            "x sosw: how many times as fast as sosw's construct_job_data with its json.dumps, either into a file.",
+            "x sosw: how many times as fast as sosw's construct_job_data with its json.dumps, both into a file.",
             "of json.dumps, of orjson: our time as a part of what that library takes to serialise finished rows.",
             *(() if with_orjson else ("orjson is not installed: `make bench` installs it.",)),
             f"peak MB: how far the process grows beyond the job; the limit is {MEMORY_LIMIT} MB for a million tasks.",

@@ -56,7 +56,8 @@ def blocks_of(page: Path, language: str) -> Iterator[Block]:
     """The blocks of one language."""
     text = page.read_text()
     for match in _BLOCK.finditer(text):
-        if match["language"] == language:
+        # A quoted DAG has a test of its own: tests/integration/test_example_dags.py.
+        if match["language"] == language and not match["code"].startswith("--8<--"):
             yield Block(page, text.count("\n", 0, match.start("code")) + 1, language, match["code"])
 
 
@@ -144,6 +145,12 @@ def test_links_lead_somewhere(page: Path) -> None:
     """Each relative link names a file of the repository."""
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
     assert [] == [link for link in links if not (page.parent / link).exists()]
+
+
+def test_each_example_dag_is_quoted() -> None:
+    """By a page, not copied: each file of dags/ has a part that a page shows."""
+    quoted = re.findall(r'^--8<-- "dags/(\w+)\.py:dag"$', "".join(page.read_text() for page in PAGES), re.MULTILINE)
+    assert sorted(set(quoted)) == sorted(file.stem for file in (ROOT / "dags").glob("*.py"))
 
 
 def test_the_table_of_periods_is_right() -> None:
