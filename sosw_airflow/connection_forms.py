@@ -57,6 +57,7 @@ SOSW_FORM: dict[str, Any] = {
             "Rows a second", "A limit for each Airflow task that writes; empty for as fast as the tables allow."
         ),
         "lambda_payload_limit": _number("Payload limit", "Bytes of a Lambda invocation; empty for Lambda's own, 1 MB."),
+        "namespace": _text("Namespace", "A name of this Airflow, if another one uses the same tables; else empty."),
     },
     "ui-field-behaviour": {
         "hidden-fields": _HIDDEN,

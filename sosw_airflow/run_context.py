@@ -10,7 +10,7 @@ clearing a running Airflow task can lose that, but then ``try_number`` exceeds `
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -18,12 +18,13 @@ from sosw_airflow.exceptions import Fault, InvalidConfiguration
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.jobs.partitions import partition_days
 from sosw_airflow.jobs.rendered_texts import rendered_wrongly
+from sosw_airflow.scheduling.reruns import Attempt
 
 if TYPE_CHECKING:
     from sosw_airflow._compat import Context
     from sosw_airflow.jobs.periods import DataInterval
 
-__all__ = ["data_interval_days", "day_of_run", "generation", "job_identity", "reference_date"]
+__all__ = ["attempt_of", "data_interval_days", "day_of_run", "generation", "job_identity", "reference_date"]
 
 #: Types of runs whose data interval follows from the schedule. A user, a DAG or an asset has made all others.
 _AUTOMATED = frozenset({"scheduled", "backfill", "backfill_job"})
@@ -99,8 +100,22 @@ def generation(ti: Any) -> int:
     return max(int(ti.max_tries or 0), int(ti.try_number) - 1)
 
 
-def job_identity(context: Context, labourer_id: str) -> JobIdentity:
-    """The identity of the job that this Airflow task instance schedules."""
+def attempt_of(context: Context) -> Attempt:
+    """What this attempt knows of its DAG run, to tell apart two runs of one id."""
+    ti, run = context["ti"], _value(context, "dag_run")
+    started: datetime | None = getattr(run, "start_date", None) or getattr(run, "queued_at", None)
+    number, most = int(ti.try_number), int(ti.max_tries or 0)
+    retries = getattr(_value(context, "task"), "retries", None)
+    first = number == 1 or number - 1 > most or (retries is not None and number <= most - int(retries) + 1)
+    text = started.astimezone(timezone.utc).isoformat(timespec="milliseconds") if started else ""
+    return Attempt(text, first=first, fresh=number == 1)
+
+
+def job_identity(context: Context, labourer_id: str, *, namespace: str = "") -> JobIdentity:
+    """The identity of the job that this Airflow task instance schedules.
+
+    :param namespace: of the Connection.
+    """
     ti = context["ti"]
     return JobIdentity(
         dag_id=ti.dag_id,
@@ -109,6 +124,8 @@ def job_identity(context: Context, labourer_id: str) -> JobIdentity:
         map_index=int(getattr(ti, "map_index", -1) if getattr(ti, "map_index", -1) is not None else -1),
         generation=generation(ti),
         labourer_id=labourer_id,
+        namespace=namespace,
+        run_started=attempt_of(context).run_started,
     )
 
 

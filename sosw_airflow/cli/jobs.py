@@ -73,6 +73,7 @@ def _list(deployment: Deployment, arguments: argparse.Namespace) -> int:
 
 def _row(header: Header) -> tuple[str, ...]:
     moment = datetime.fromtimestamp(header.created_at, timezone.utc)
+    namespace = f"{header.namespace}: " if header.namespace else ""
     mapped = f"[{header.map_index}]" if header.map_index >= 0 else ""
     return (
         header.job_id,
@@ -80,5 +81,5 @@ def _row(header: Header) -> tuple[str, ...]:
         f"{header.tasks:,}",
         header.labourer_id,
         moment.strftime("%Y-%m-%d %H:%M:%S"),
-        f"{header.dag_id}.{header.task_id}{mapped} {header.run_id}",
+        f"{namespace}{header.dag_id}.{header.task_id}{mapped} {header.run_id}",
     )

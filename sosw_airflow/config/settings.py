@@ -32,6 +32,8 @@ class SoswSettings:
     :ivar meta_table: upstream's optional history of tasks; None where it is not kept.
     :ivar max_rows_per_second: a limit on the writing, None for as fast as the table allows.
     :ivar lambda_payload_limit: bytes that the payload of an invocation may have.
+    :ivar namespace: a name of this Airflow deployment, if another one uses the same tables; it becomes part of every
+        job's identity.
     """
 
     queue_bucket: str
@@ -48,6 +50,7 @@ class SoswSettings:
     meta_table: str | None = None
     max_rows_per_second: float | None = None
     lambda_payload_limit: int = LAMBDA_PAYLOAD_LIMIT
+    namespace: str = ""
 
     @classmethod
     def of(cls, extra: Mapping[str, Any], *, conn_id: str) -> SoswSettings:

@@ -1,7 +1,7 @@
-"""Who a job and its tasks are, so that a retry finds what an earlier attempt has done.
+"""Ids of jobs and tasks, so that a retry finds what an earlier attempt has done.
 
 A ``job_id`` is a digest of what identifies one generation of a job; a ``task_id`` is the job's id and the task's index.
-Ids need no storage, and a task tells which job it belongs to in any table, log line or Lambda event.
+Ids need no storage, and a task's id names its job in any table, log line or Lambda event.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -39,9 +39,12 @@ class JobIdentity:
     :ivar map_index: -1 for an Airflow task that is not mapped.
     :ivar generation: stable over automatic retries, new after a deliberate clear.
     :ivar repairs: id of the job whose failed tasks this one schedules again; empty for a job of its own. A job has one
-        repair, whoever asks for it, so the others only say who asked first.
-    :ivar queue_file: the file whose tasks these are, where somebody else has left it; then the labourer, which follows
-        from the file, is no part of the identity.
+        repair, so the other parts only record which Airflow task asked first.
+    :ivar queue_file: the file whose tasks these are, if another Scheduler has left it. The labourer follows from the
+        file then, and is no part of the identity.
+    :ivar namespace: of the Airflow deployment, if several share the tables; empty for the only one.
+    :ivar rerun: how many DAG runs of this id were deleted before this one was created.
+    :ivar run_started: when Airflow started the DAG run. Recorded, and no part of the identity.
     """
 
     dag_id: str
@@ -52,16 +55,20 @@ class JobIdentity:
     labourer_id: str
     repairs: str = ""
     queue_file: str = ""
+    namespace: str = ""
+    rerun: int = 0
+    run_started: str = field(default="", compare=False)
 
     @property
     def job_id(self) -> str:
         """20 hexadecimal digits."""
-        names = asdict(self)
-        repairs, queue_file = names.pop("repairs"), names.pop("queue_file")
-        if repairs:
-            parts = ["repair", repairs]
-        else:
-            parts = [*(names | {"labourer_id": ["queue_file", queue_file]} if queue_file else names).values()]
+        parts: list[Any] = ["repair", self.repairs]
+        if not self.repairs:
+            work = ["queue_file", self.queue_file] if self.queue_file else self.labourer_id
+            parts = [self.dag_id, self.run_id, self.task_id, self.map_index, self.generation, work]
+            # Only if they are set: every other id stays what it was before they existed.
+            parts += [["namespace", self.namespace]] if self.namespace else []
+            parts += [["rerun", self.rerun]] if self.rerun else []
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:_JOB_DIGITS]
 
 

@@ -25,11 +25,12 @@ from sosw_airflow.jobs.identity import parse_job_id
 from sosw_airflow.jobs.lazy_values import plain_job
 from sosw_airflow.jobs.rendered_texts import rendered_wrongly
 from sosw_airflow.jobs.schema import JobSchema
-from sosw_airflow.run_context import data_interval_days, day_of_run, job_identity, reference_date
+from sosw_airflow.run_context import attempt_of, data_interval_days, day_of_run, job_identity, reference_date
 from sosw_airflow.scheduling.deliver import deliver
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
 from sosw_airflow.scheduling.repair import last_of_chain, repair, resume
 from sosw_airflow.scheduling.requests import ScheduleRequest
+from sosw_airflow.scheduling.reruns import identity_in_run, report_other_run
 from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome, Scheduled
 from sosw_airflow.stores.documents import read_document
 
@@ -88,8 +89,9 @@ class ScheduleExecution:
         for warning in expansion.warnings:
             log.warning("%s", warning)
         scheduler = JobScheduler(self.hook.deployment(), stop=self.on_kill.stop)
-        own = job_identity(context, labourer_id)
-        identity = own if self.on_clear == "reschedule" else scheduler.latest_generation(own)
+        own = job_identity(context, labourer_id, namespace=self.hook.settings.namespace)
+        attempt = attempt_of(context)
+        identity = identity_in_run(scheduler.records, own, attempt, continues=self.on_clear != "reschedule")
         self.announce(labourer, identity.job_id)
         position: Any = self.queue_position
         request = ScheduleRequest(identity, expansion, today, interval, position)
@@ -97,6 +99,8 @@ class ScheduleExecution:
             if self.delivery == "queue_file":
                 return self._deliver(request, scheduler)
             scheduled = scheduler.schedule(request)
+        if scheduled.outcome is Outcome.FOUND and (self.on_clear == "reschedule" or attempt.fresh):
+            report_other_run(scheduled.header, attempt)
         if self.on_clear == "reschedule" or scheduled.outcome is Outcome.SCHEDULED:
             return scheduled
         return self._after_repairs(scheduled, own, labourer, scheduler)
@@ -209,7 +213,7 @@ class DrainExecution:
             deployment.s3, self.queue_file.strip(), bucket=deployment.queue_bucket, prefix=deployment.s3_prefix
         )
         scheduler = JobScheduler(deployment, stop=self.on_kill.stop)
-        identity = replace(job_identity(context, ""), queue_file=str(file))
+        identity = replace(job_identity(context, "", namespace=self.hook.settings.namespace), queue_file=str(file))
         former = scheduler.records.header(identity.job_id)
         labourer_id = former.labourer_id if former else file.labourer_id()
         if labourer_id is None:
@@ -218,7 +222,10 @@ class DrainExecution:
         identity = replace(identity, labourer_id=labourer_id)
         request = DrainRequest(identity, file, day_of_run(context), self.queue_position)
         with self.on_kill.watch(deployment, identity.job_id):
-            return drain(scheduler, request, take_locked=self.take_locked)
+            drained = drain(scheduler, request, take_locked=self.take_locked)
+        if drained.outcome is Outcome.FOUND:
+            report_other_run(drained.header, attempt_of(context))
+        return drained
 
 
 @dataclass
@@ -247,7 +254,7 @@ class RepairExecution:
         return repair(
             scheduler,
             job_id,
-            asked_by=job_identity(context, ""),
+            asked_by=job_identity(context, "", namespace=self.hook.settings.namespace),
             queue_position=self.queue_position,
             unfinished=self.unfinished,
             guard=lambda job_id: self.on_kill.watch(scheduler.deployment, job_id),

@@ -192,7 +192,15 @@ def _repair_of(records: JobRecords, header: Header) -> tuple[str, Header | None]
 
 def _identity(header: Header) -> JobIdentity:
     return JobIdentity(
-        header.dag_id, header.run_id, header.task_id, header.map_index, header.generation, header.labourer_id
+        header.dag_id,
+        header.run_id,
+        header.task_id,
+        header.map_index,
+        header.generation,
+        header.labourer_id,
+        namespace=header.namespace,
+        rerun=header.rerun,
+        run_started=header.run_started,
     )
 
 

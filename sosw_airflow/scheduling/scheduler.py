@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
 from sosw_airflow.exceptions import (
@@ -133,15 +133,6 @@ class JobScheduler:
         self._compare(request, header)
         return header, outcome
 
-    def latest_generation(self, identity: JobIdentity) -> JobIdentity:
-        """The newest generation of a job that was planned and not cancelled; the given one where there is none."""
-        for generation in range(identity.generation, -1, -1):
-            former = replace(identity, generation=generation)
-            header = self.records.header(former.job_id)
-            if header is not None and header.state is not JobState.CANCELLED:
-                return former
-        return identity
-
     def _plan(self, request: Request) -> Header:
         """Write the queue file. On any fault nothing is left behind."""
         at, identity = self.deployment, request.identity
@@ -187,6 +178,9 @@ class JobScheduler:
             updated_at=now,
             expires_at=now + RECORD_SECONDS,
             repairs=identity.repairs,
+            namespace=identity.namespace,
+            rerun=identity.rerun,
+            run_started=identity.run_started,
         )
 
     def _place(self, request: Request, tasks: int) -> Placement:

@@ -28,6 +28,7 @@ __all__ = ["RECORD_SECONDS", "Header", "JobRecords", "JobState"]
 RECORD_SECONDS = 180 * 86_400
 
 _HEADER = {"S": "header"}
+_RUN = {"S": "run"}
 _PAGE = "page#"
 _MARKER = re.compile(r"page#(\d{8,12})", re.ASCII)
 
@@ -72,6 +73,7 @@ class Header:
     :ivar queue_key: the queue file in ``queue_bucket``; ``queue_bytes`` is its size.
     :ivar created_at: and ``updated_at``, ``expires_at``: seconds since 1970.
     :ivar repairs: id of the job whose failed tasks this one schedules again; empty for a job of its own.
+    :ivar namespace: and ``rerun``, ``run_started``: of the identity (`JobIdentity`).
     """
 
     job_id: str
@@ -98,6 +100,9 @@ class Header:
     updated_at: int
     expires_at: int
     repairs: str = ""
+    namespace: str = ""
+    rerun: int = 0
+    run_started: str = ""
 
     def item(self) -> dict[str, dict[str, str]]:
         """The header in DynamoDB's notation."""
@@ -194,6 +199,26 @@ class JobRecords:
                     return False
                 raise
         return True
+
+    def note_run(self, job_id: str, run_started: str) -> None:
+        """Note that the job of this id belongs to the DAG run of this start, before it has a header."""
+        expires_at = int(self._now()) + RECORD_SECONDS
+        item = {
+            "job_id": {"S": job_id},
+            "record": _RUN,
+            "run_started": {"S": run_started},
+            "expires_at": {"N": str(expires_at)},
+        }
+        with explained(action="dynamodb:PutItem", resource=self.table, setting="jobs_table"):
+            self._dynamodb.put_item(TableName=self.table, Item=item)
+
+    def run_note(self, job_id: str) -> str:
+        """The start of the DAG run that `note_run` noted, or an empty text."""
+        with explained(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
+            reply = self._dynamodb.get_item(
+                TableName=self.table, Key={"job_id": {"S": job_id}, "record": _RUN}, ConsistentRead=True
+            )
+        return str(reply["Item"]["run_started"]["S"]) if "Item" in reply else ""
 
     def change_state(self, header: Header, state: JobState, *, allowed: tuple[JobState, ...]) -> Header | None:
         """Move the header on, provided that it is in one of the allowed states. None: it is not."""

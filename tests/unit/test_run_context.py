@@ -16,7 +16,14 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from sosw_airflow.exceptions import InvalidConfiguration
-from sosw_airflow.run_context import data_interval_days, day_of_run, generation, job_identity, reference_date
+from sosw_airflow.run_context import (
+    attempt_of,
+    data_interval_days,
+    day_of_run,
+    generation,
+    job_identity,
+    reference_date,
+)
 
 #: The wall clock of whoever triggers a run of the past.
 NOW = "2026-11-23T14:05:06.789Z"
@@ -496,6 +503,9 @@ def test_identity() -> None:
         "labourer_id": "worker",
         "repairs": "",
         "queue_file": "",
+        "namespace": "",
+        "rerun": 0,
+        "run_started": "",
     }
 
 
@@ -519,3 +529,41 @@ def test_the_identity_knows_no_time() -> None:
         for number, run in enumerate((triggered_now(None), triggered_now("2026-03-02T00:00")), 1)
     }
     assert len(ids) == 1
+
+
+FIRSTS = {
+    # (try_number, max_tries, retries) → no attempt of this generation came before.
+    (1, 2, 2): True,
+    (2, 2, 2): False,
+    (3, 2, 2): False,
+    (2, 3, 2): True,  # cleared after success
+    (3, 3, 2): False,
+    (2, 1, 0): True,  # cleared, no retries
+    (2, 0, 0): True,  # cleared while it ran, the bump is lost
+    (2, 2, 5): False,  # the DAG was given more retries since
+    (1, 0, None): True,
+    (2, 1, None): False,
+}
+
+
+@pytest.mark.parametrize(("numbers", "first"), FIRSTS.items(), ids=map(str, FIRSTS))
+def test_the_first_attempt_of_a_generation(numbers: tuple[int, int, int | None], first: bool) -> None:
+    """Only it decides whether its DAG run is another one of the same id."""
+    number, most, retries = numbers
+    task = SimpleNamespace(**({} if retries is None else {"retries": retries}))
+    attempt = attempt_of({"ti": ti(number, most), "task": task, "dag_run": SimpleNamespace()})
+    assert (attempt.first, attempt.fresh) == (first, number == 1)
+
+
+@pytest.mark.parametrize(
+    ("times", "text"),
+    [
+        ({"start_date": "2026-03-02T00:00:01.234567"}, "2026-03-02T00:00:01.234+00:00"),
+        ({"start_date": None, "queued_at": "2026-03-02T00:00:00"}, "2026-03-02T00:00:00.000+00:00"),
+        ({}, ""),
+    ],
+)
+def test_the_start_of_a_run(times: dict[str, str | None], text: str) -> None:
+    """Of the two moments that Airflow has, in UTC; none if it has none."""
+    run = SimpleNamespace(**{name: _moment(moment) for name, moment in times.items()})
+    assert attempt_of({"ti": ti(1, 0), "dag_run": run}).run_started == text

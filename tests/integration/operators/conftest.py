@@ -55,6 +55,8 @@ def context() -> MakeContext:
         map_index: int = -1,
         try_number: int = 1,
         max_tries: int = 0,
+        retries: int | None = None,
+        started: str | None = None,
     ) -> Context:
         run_id = run_id or f"scheduled__{day.isoformat()}"
         start = day - timedelta(days=1)
@@ -69,7 +71,13 @@ def context() -> MakeContext:
                 xcom_push=lambda key, value: None,
             ),
             "dag": SimpleNamespace(timezone=timezone.utc),
-            "dag_run": SimpleNamespace(run_type="scheduled", logical_date=start, data_interval_end=day),
+            "task": SimpleNamespace(**({} if retries is None else {"retries": retries})),
+            "dag_run": SimpleNamespace(
+                run_type="scheduled",
+                logical_date=start,
+                data_interval_end=day,
+                start_date=None if started is None else datetime.fromisoformat(started).replace(tzinfo=timezone.utc),
+            ),
             "logical_date": start,
             "data_interval_start": start,
             "data_interval_end": day,

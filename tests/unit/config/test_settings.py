@@ -26,6 +26,7 @@ DEFAULTS = {
     "meta_table": None,
     "max_rows_per_second": None,
     "lambda_payload_limit": 1_048_576,
+    "namespace": "",
 }
 
 

@@ -59,6 +59,9 @@ def test_other_identities_have_other_job_ids(one: JobIdentity, two: JobIdentity)
         {"map_index": 0},
         {"generation": 1},
         {"labourer_id": "pusher"},
+        {"namespace": "blue"},
+        {"rerun": 1},
+        {"queue_file": "s3://b/k"},
     ],
 )
 def test_each_part_counts(change: dict[str, Any]) -> None:
