@@ -18,6 +18,7 @@
 | `DecoratedOperator`, `task_decorator_factory` | `airflow.decorators.base`   | `airflow.sdk.bases.decorator` |
 | `call_with_context`    | `airflow.utils.context`, `.operator_helpers` | `airflow.sdk`, below it       |
 | `pushed_xcom`          | `airflow.models.xcom`                | `airflow.sdk.execution_time.xcom`     |
+| `redact`               | `airflow.utils.log.secrets_masker`   | below `airflow.sdk`; 3.0: beside it   |
 
 All but `BaseOperator` are imported at their first use: the operators' modules need no more, and are imported with each
 DAG file.
@@ -69,6 +70,7 @@ __all__ = [
     "load_dag_bag",
     "outside_of_tasks",
     "pushed_xcom",
+    "redact",
     "task_decorator_factory",
     "template_macros",
 ]
@@ -223,6 +225,25 @@ def pushed_xcom(ti_key: Any, key: str) -> Any:
     except ImportError:
         from airflow.models.xcom import XCom  # type: ignore[no-redef]
     return XCom.get_value(key=key, ti_key=ti_key)
+
+
+def redact(value: Any) -> Any:
+    """A copy of a JSON value in which Airflow's masker has replaced secrets, at any depth.
+
+    It knows those of the Connections and Variables that this process has read, and the names of sensitive attributes.
+    """
+    try:
+        from airflow.sdk._shared.secrets_masker import redact as mask
+    except ImportError:
+        try:
+            from airflow.sdk.execution_time.secrets_masker import redact as mask  # type: ignore[no-redef]
+        except ImportError:
+            from airflow.utils.log.secrets_masker import redact as mask  # type: ignore[no-redef,import-not-found]
+    return mask(value, max_depth=_DEEPEST)
+
+
+#: Deeper than any job; Airflow's masker stops after five levels otherwise.
+_DEEPEST = 200
 
 
 def get_variable(name: str) -> str | None:

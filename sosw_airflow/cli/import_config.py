@@ -148,8 +148,14 @@ def _write(imported: ImportedConfiguration, conn_id: str, directory: Path) -> tu
     """Write the files for Airflow's own import commands: connections, variables."""
     directory.mkdir(parents=True, exist_ok=True)
     connections, variables = directory / "connections.json", directory / "variables.json"
-    connections.write_text(_pretty(imported.airflow_connections(conn_id)) + "\n", encoding="utf-8")
-    variables.write_text(_pretty(imported.airflow_variables()) + "\n", encoding="utf-8")
+    for path, document in (
+        (connections, imported.airflow_connections(conn_id)),
+        (variables, imported.airflow_variables()),
+    ):
+        # Only for the owner, also if another run has left the file: settings may be secrets that nobody named so.
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        path.write_text(_pretty(document) + "\n", encoding="utf-8")
     return connections, variables
 
 

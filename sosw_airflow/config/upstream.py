@@ -34,6 +34,7 @@ from sosw_airflow.config.upstream_settings import (
 from sosw_airflow.exceptions import Fault, InvalidConfiguration, InvalidJobSchema
 from sosw_airflow.jobs import JobSchema
 from sosw_airflow.jobs.excerpts import excerpt
+from sosw_airflow.jobs.redaction import without_secrets
 
 __all__ = ["ImportedConfiguration", "from_upstream"]
 
@@ -205,7 +206,8 @@ class _Reading:
             self.labourers_of.setdefault(labourer_id, set()).add(of)
             for key, value in stated.items():
                 if known.get(key, value) != value:
-                    self.note(f"{where}.{key}", f"is {excerpt(known[key])} elsewhere; {excerpt(value)} was kept")
+                    other, kept = (excerpt(each, name=key) for each in (known[key], value))
+                    self.note(f"{where}.{key}", f"is {other} elsewhere; {kept} was kept")
             known.update(stated)
 
     def schemas(self, scheduler: Mapping[str, Any]) -> None:
@@ -270,7 +272,16 @@ class _Reading:
                 if "orchestrator" not in components:
                     problem = "the Orchestrator's configuration has no such labourer: nobody would invoke its tasks"
                     self.note(f"scheduler.task_config.labourers.{labourer_id}", problem)
-        variables = {LABOURERS_VARIABLE: self.labourers, SCHEMAS_VARIABLE: self.variants}
+        secrets: list[str] = []
+        labourers = {
+            labourer_id: without_secrets(settings, f"labourers.{labourer_id}", secrets)
+            for labourer_id, settings in self.labourers.items()
+        }
+        for path in secrets:
+            self.note(
+                path, "is a secret by its name: give it to the Lambda function, or add it to the Variable yourself"
+            )
+        variables = {LABOURERS_VARIABLE: labourers, SCHEMAS_VARIABLE: self.variants}
         return ImportedConfiguration({**extra, **self.extra}, variables, list(dict.fromkeys(self.notes)))
 
     def default_of_labourers(self, key: str, value: Any, path: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from sosw_airflow._compat import BaseHook, configured, find_connection, get_variable
+from sosw_airflow._compat import BaseHook, configured, find_connection, get_variable, redact
 from sosw_airflow.config.options import max_tasks_from, period_modules_from
 from sosw_airflow.config.registry import (
     LABOURER_CONN_TYPE,
@@ -20,6 +20,7 @@ from sosw_airflow.config.registry import (
 from sosw_airflow.config.settings import SoswSettings
 from sosw_airflow.connection_forms import SOSW_FORM, form_behaviour, form_widgets
 from sosw_airflow.exceptions import Fault, InvalidConfiguration, SoswError, UnknownLabourer
+from sosw_airflow.jobs import redaction
 from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.schema import JobSchema
 
@@ -34,6 +35,10 @@ def period_modules() -> tuple[str, ...]:
 def default_max_tasks() -> int:
     """The most tasks of a job, by Airflow's configuration."""
     return max_tasks_from(configured("max_tasks"))
+
+
+# Everything that schedules, waits or examines goes through this module, so it lets them all hide what Airflow hides.
+redaction.install(redact)
 
 
 def extras_of(connection: Any, conn_id: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
 from sosw_airflow.jobs.periods import DataInterval, is_relative
+from sosw_airflow.jobs.redaction import redacted
 from sosw_airflow.jobs.rendered_texts import rendered_wrongly
 from sosw_airflow.jobs.schema import JobSchema
 
@@ -24,6 +25,7 @@ __all__ = ["JobIdentity", "fingerprint", "job_of", "outline", "parse_job_id", "p
 
 _JOB_DIGITS = 20
 _INDEX_DIGITS = 12
+_KINDS: dict[type, str] = {dict: "an object", list: "a list", tuple: "a list", str: "a text"}
 _TASK_ID = re.compile(f"[0-9a-f]{{{_JOB_DIGITS + _INDEX_DIGITS}}}")
 
 _JOB_OR_TASK_ID = re.compile(r"[0-9a-f]{20}([0-9a-f]{12})?")
@@ -152,15 +154,20 @@ def fingerprint(
 
 
 def outline(job: Mapping[str, Any], schema: JobSchema, reference_date: date) -> dict[str, str]:
-    """A short text for each part of a job, to say later what has changed: small values as they are, others a digest."""
+    """A short text for each part of a job, to say later what has changed: small values as they are, others a digest.
+
+    It is kept in the job record and shown in a conflict, so it has no secrets.
+    """
     parts: dict[str, Any] = {f"job.{name}": value for name, value in job.items()}
     parts["job_schema"] = schema.as_dict()
     parts["reference_date"] = reference_date.isoformat()
-    return {name: _brief(value) for name, value in list(parts.items())[:200]}
+    return {name: _brief(name, value) for name, value in list(parts.items())[:200]}
 
 
-def _brief(value: object) -> str:
+def _brief(name: str, value: Any) -> str:
     text = json.dumps(value)
     if len(text) <= 80:
-        return text
-    return f"{text[:40]}... ({len(text):,} characters, sha256 {hashlib.sha256(text.encode()).hexdigest()[:12]})"
+        return json.dumps(redacted({name: value})[name])
+    # No excerpt: a secret that is cut in two is no longer known as one.
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return f"{_KINDS.get(type(value), 'a value')} of {len(text):,} characters, sha256 {digest}"

@@ -19,6 +19,7 @@ from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.greenfield import STEP, place_at_back
 from sosw_airflow.jobs.lint import advice_on
 from sosw_airflow.jobs.pages import PageCutter, PageLimits, write_units
+from sosw_airflow.jobs.redaction import redacted
 from sosw_airflow.jobs.rows import DYNAMODB_ITEM_LIMIT, LAMBDA_PAYLOAD_LIMIT, LineCodec, row_size_of_line
 
 __all__ = ["MOST_VALUES", "AttributePlan", "DayPlan", "JobPlan", "WriteUnits", "WritingTerms", "plan_job"]
@@ -198,8 +199,8 @@ def plan_job(
         tasks=tasks,
         days=tuple(days.found()),
         attributes=tuple(each.found() for each in attributes),
-        first=tuple(first),
-        last=tuple(last),
+        first=tuple(map(redacted, first)),
+        last=tuple(map(redacted, last)),
         row_bytes=(
             row_size_of_line(smallest or 0),
             row_size_of_line(0) + line_bytes / max(tasks, 1),
@@ -294,7 +295,11 @@ class _Values:
         self._close()
         frequent = sorted(self._counts.items(), key=lambda each: -each[1])
         return AttributePlan(
-            self._name, self._tasks, None if self._more else len(self._counts), self._most, tuple(frequent[:5])
+            self._name,
+            self._tasks,
+            None if self._more else len(self._counts),
+            self._most,
+            tuple((redacted({self._name: value})[self._name], tasks) for value, tasks in frequent[:5]),
         )
 
     def _close(self) -> None:

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from sosw_airflow.exceptions import AwsFault, SoswError
+from sosw_airflow.jobs.redaction import redacted
 from sosw_airflow.stores.aws_errors import explained, member
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.tables import TableNames
@@ -59,8 +60,8 @@ class ClosedTask:
     payload: dict[str, Any] | None
 
     def __str__(self) -> str:
-        """For a message: id, attempts, and the beginning of the payload."""
-        payload = "its payload cannot be read" if self.payload is None else json.dumps(self.payload)
+        """For a message: id, attempts, and the beginning of the payload, without its secrets."""
+        payload = "its payload cannot be read" if self.payload is None else json.dumps(redacted(self.payload))
         if len(payload) > _SHOWN_CHARACTERS:
             payload = f"{payload[:_SHOWN_CHARACTERS]}..."
         return f"{self.task_id} ({self.attempts} attempt{'' if self.attempts == 1 else 's'}): {payload}"

@@ -288,3 +288,11 @@ def airflow(*arguments: str) -> None:
     command = [sys.executable, "-m", "airflow", *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_only_the_owner_may_read_what_is_written(capsys: pytest.CaptureFixture[str], file: Any, tmp_path: Path) -> None:
+    """Also where a former run has left a file that others may read."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "variables.json").touch(mode=0o644)
+    imported(capsys, tmp_path, file(SCHEDULER))
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "out").iterdir()} == {0o600}

@@ -347,3 +347,27 @@ def test_a_labourer_named_value_survives_the_import() -> None:
     """Airflow 3 takes a document with the key `value` for a wrapper, so that Variable is given as text."""
     imported = from_upstream(with_task_config(labourers={"value": {"arn": "a"}}))
     assert imported.airflow_variables()["sosw_labourers"] == '{"value": {"arn": "a"}}'
+
+
+def test_secrets_of_labourers_are_left_out_and_named() -> None:
+    """A Variable of any other name than a secret's shows its value to everybody who may read Variables."""
+    labourers = {"worker": {**LABOURERS["worker"], "api_key": "s3cr3t", "env": {"DB_PASSWORD": "s3cr3t", "HOST": "h"}}}
+    imported = from_upstream(scheduler(task_config={"labourers": labourers}))
+
+    assert imported.variables["sosw_labourers"] == {"worker": {**LABOURERS["worker"], "env": {"HOST": "h"}}}
+    named = [line.partition(":")[0] for line in imported.not_understood]
+    assert named == ["labourers.worker.api_key", "labourers.worker.env.DB_PASSWORD"]
+    assert "s3cr3t" not in repr(imported)
+
+
+def test_a_labourer_is_no_secret_by_its_name() -> None:
+    """Only its settings are."""
+    imported = from_upstream(scheduler(task_config={"labourers": {"token_service": {"duration": 5}}}))
+    assert imported.variables["sosw_labourers"] == {"token_service": {"duration": 5}}
+
+
+def test_secrets_about_which_components_differ_are_not_shown() -> None:
+    """The attribute is named, its values are not."""
+    first, second = ({"labourers": {"worker": {"api_key": value}}} for value in ("first-s3cr3t", "second-s3cr3t"))
+    imported = from_upstream(scheduler(task_config=first), orchestrator={"task_config": second})
+    assert "s3cr3t" not in repr(imported)

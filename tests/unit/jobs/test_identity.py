@@ -245,7 +245,7 @@ def test_none_names_the_way_to_repair_what_was_waited_for() -> None:
         (json.dumps([JOB_ID]), [JOB_ID], True),
         ([], [], True),
     ],
-    ids=repr,
+    ids=["id", "summary", "list", "iterator", "text", "none"],
 )
 def test_ids_of_several_jobs(given: object, ids: list[str], several: bool) -> None:
     """A list stays one, also of one or of none; a repetition counts once."""
