@@ -14,8 +14,8 @@ NAMESPACE = "sosw"
 
 
 def facets_of(summary: Mapping[str, Any] | None) -> Any:
-    """The facets of a job's summary; of None, where nothing was scheduled, no datasets."""
-    from airflow.providers.openlineage.extractors import OperatorLineage  # type: ignore[import-not-found]
+    """The facets of a job's summary; no datasets of None, when nothing was scheduled."""
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     if not summary:
         return OperatorLineage()
@@ -25,6 +25,6 @@ def facets_of(summary: Mapping[str, Any] | None) -> Any:
 
 def dataset_of(labourer: str) -> Any:
     """The queue of a labourer, the same as the asset ``sosw://<labourer>``."""
-    from openlineage.client.event_v2 import Dataset  # type: ignore[import-not-found]
+    from openlineage.client.event_v2 import Dataset
 
     return Dataset(namespace=NAMESPACE, name=labourer)
