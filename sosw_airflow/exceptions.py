@@ -57,6 +57,10 @@ class SoswError(Exception):
 
     retryable: bool = False
 
+    def __init__(self, message: str = "") -> None:
+        # A log and a terminal can write it, whatever names from outside are in it.
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -431,11 +435,17 @@ class NoProgress(SoswError):
         )
 
 
+def _short(name: str) -> str:
+    """A name for a message: printable, and 80 characters at most."""
+    text = str(name)
+    return ascii(text)[1:-1][:80] if len(text) > 80 or not text.isprintable() else text
+
+
 def _known(what: str, names: Sequence[str], where: str) -> str:
     if not names:
         return f"{where[0].upper()}{where[1:]} is empty."
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{what} in {where}: {', '.join(names[:SHOWN])}{more}."
+    return f"{what} in {where}: {', '.join(map(_short, names[:SHOWN]))}{more}."
 
 
 def describe_changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:

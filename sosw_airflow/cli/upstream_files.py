@@ -15,7 +15,7 @@ from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
 from sosw_airflow.jobs.json_documents import read_object
-from sosw_airflow.jobs.json_values import JsonCheck
+from sosw_airflow.jobs.json_values import is_utf8
 
 __all__ = ["DOCUMENTS", "UpstreamFile", "read_upstream_file"]
 
@@ -106,10 +106,6 @@ def _evaluated(module: ast.Module, name: str) -> UpstreamFile:
     problems = dict.fromkeys(problem for _, problems in found.values() for problem in problems)
     if problems:
         raise InvalidConfiguration(Fault(f"{name}, line {line}", problem) for line, problem in problems)
-    for variable, (value, _) in found.items():
-        check = JsonCheck(value, (variable,))
-        if check.endless:  # other faults are those of one setting, and are reported as such
-            raise InvalidConfiguration([Fault(f"{name}, {check.faults[-1].path}", check.faults[-1].problem)])
     result.documents = {DOCUMENTS[variable]: value for variable, (value, _) in found.items()}
     return result
 
@@ -163,6 +159,8 @@ class _Evaluator(ast.NodeVisitor):
         self.problems.append((getattr(node, "lineno", 0), f"{why}: {_shown(node)}"))
 
     def visit_Constant(self, node: ast.Constant) -> Any:
+        if isinstance(node.value, str) and not is_utf8(node.value):
+            self.unknown(node, "is text that UTF-8 cannot hold")
         return node.value
 
     def visit_Dict(self, node: ast.Dict) -> dict[Any, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from sosw_airflow.exceptions import Fault, InvalidConfiguration
+from sosw_airflow.exceptions import SHOWN, Fault, InvalidConfiguration
+from sosw_airflow.jobs.excerpts import excerpt
 
 __all__ = ["max_tasks_from", "period_modules_from"]
 
@@ -17,7 +18,7 @@ def period_modules_from(text: str) -> tuple[str, ...]:
     modules = tuple(part.strip() for part in text.split(",") if part.strip())
     wrong = [module for module in modules if not all(part.isidentifier() for part in module.split("."))]
     if wrong:
-        problem = f"must be names of modules, separated by commas, not {', '.join(map(repr, wrong))}"
+        problem = f"must be names of modules, separated by commas, not {', '.join(map(excerpt, wrong[:SHOWN]))}"
         raise InvalidConfiguration([Fault("[sosw] custom_period_modules", problem)])
     return modules
 
@@ -28,6 +29,6 @@ def max_tasks_from(text: str) -> int:
     :raises InvalidConfiguration: it is no whole number of 1 or more.
     """
     if not re.fullmatch(r"[0-9]{1,18}", text.strip()) or int(text) < 1:
-        problem = f"must be a whole number, 1 or more, not {text[:40]!r}"
+        problem = f"must be a whole number, 1 or more, not {excerpt(text)}"
         raise InvalidConfiguration([Fault("[sosw] max_tasks", problem)])
     return int(text)

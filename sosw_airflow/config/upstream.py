@@ -34,6 +34,7 @@ from sosw_airflow.config.upstream_settings import (
 from sosw_airflow.exceptions import Fault, InvalidConfiguration, InvalidJobSchema
 from sosw_airflow.jobs import JobSchema
 from sosw_airflow.jobs.excerpts import excerpt
+from sosw_airflow.jobs.json_values import JsonCheck
 from sosw_airflow.jobs.redaction import without_secrets
 
 __all__ = ["ImportedConfiguration", "from_upstream"]
@@ -79,6 +80,15 @@ def from_upstream(
 
     :raises InvalidConfiguration: with every reason why the configuration cannot be followed.
     """
+    given = {
+        "scheduler": scheduler,
+        "orchestrator": orchestrator,
+        "task_client": task_client,
+        "tasks_table": tasks_table,
+    }
+    faults = [fault for name, document in given.items() for fault in _endless(document, name)]
+    if faults:
+        raise InvalidConfiguration(faults)
     reading = _Reading()
     scheduler = reading.completed(scheduler, task_client, tasks_table)
     reading.component(scheduler, "scheduler", SCHEDULER_EXTRAS, SCHEDULER_ONLY)
@@ -87,6 +97,12 @@ def from_upstream(
     if orchestrator is not None:
         reading.component(orchestrator, "orchestrator", {}, ORCHESTRATOR_ONLY)
     return reading.finished({"aws_conn_id": aws_conn_id}, with_orchestrator=orchestrator is not None)
+
+
+def _endless(document: object, name: str) -> list[Fault]:
+    """Why a document cannot be followed to its end. What JSON does not know may be in it: these are Python dicts."""
+    check = JsonCheck(document, (name,))
+    return check.faults[-1:] if check.endless else []
 
 
 class _Reading:
@@ -205,7 +221,7 @@ class _Reading:
             known = self.labourers.setdefault(labourer_id, {})
             self.labourers_of.setdefault(labourer_id, set()).add(of)
             for key, value in stated.items():
-                if known.get(key, value) != value:
+                if key in known and known[key] != value:
                     other, kept = (excerpt(each, name=key) for each in (known[key], value))
                     self.note(f"{where}.{key}", f"is {other} elsewhere; {kept} was kept")
             known.update(stated)

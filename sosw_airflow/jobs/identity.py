@@ -16,6 +16,7 @@ from datetime import date
 from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
+from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.periods import DataInterval, is_relative
 from sosw_airflow.jobs.redaction import redacted
 from sosw_airflow.jobs.rendered_texts import rendered_wrongly
@@ -134,7 +135,7 @@ def _no_job_id(given: object) -> str:
         return f"{rule}; it {wrong}. Or take the id in the template: ti.xcom_pull('schedule')['job_id']"
     if isinstance(given, Sequence) and not isinstance(given, (str, bytes)):
         return f"{rule}, not a list of {len(given)}. Fix: map the operator over it, .expand(job_id=...)"
-    return f"{rule}, not {given!r}"
+    return f"{rule}, not {excerpt(given)}"
 
 
 def fingerprint(

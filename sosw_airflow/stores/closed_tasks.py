@@ -6,12 +6,15 @@ import ast
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
 from sosw_airflow.exceptions import AwsFault, SoswError
+from sosw_airflow.jobs.json_documents import parse_json
+from sosw_airflow.jobs.json_values import json_faults
 from sosw_airflow.jobs.redaction import redacted
 from sosw_airflow.stores.aws_errors import explained, member
 from sosw_airflow.stores.backoff import Backoff
@@ -112,7 +115,7 @@ class ClosedTasks:
                 reply = self._dynamodb.query(**query)
             items = member(reply, "Items", action="dynamodb:Query")
             place = reply.get("LastEvaluatedKey")
-            yield [Closing(item["task_id"]["S"], int(float(item["closed_at"]["N"]))) for item in items], place
+            yield [Closing(item["task_id"]["S"], _whole(item["closed_at"]["N"])) for item in items], place
             if place is None:
                 return
 
@@ -184,21 +187,32 @@ def _closed_task(item: dict[str, Any]) -> ClosedTask:
     return ClosedTask(
         task_id=item["task_id"]["S"],
         end=End.COMPLETED if status.endswith(f"_{End.COMPLETED.value}") else End.FAILED,
-        attempts=int(float(item.get("attempts", {}).get("N", 0))),
+        attempts=_whole(item.get("attempts", {}).get("N")),
         payload=_payload(item.get("payload", {})),
     )
 
 
 def _payload(value: dict[str, Any]) -> dict[str, Any] | None:
-    """The payload of a closed row, where it is the text of a Python object instead of JSON (sosw rule 10)."""
+    """The payload of a closed row, which is the text of a Python object instead of JSON (sosw rule 10).
+
+    None if it is neither, or has what no payload can have.
+    """
     text = value.get("S")
     if text is None:
         return None
-    for read in (json.loads, ast.literal_eval):
+    for read in (parse_json, ast.literal_eval):
         try:
             payload = read(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue
-        if isinstance(payload, dict):
+        if isinstance(payload, dict) and not json_faults(payload):
             return payload
     return None
+
+
+def _whole(text: object) -> int:
+    """A number of DynamoDB as a whole one; 0 if it is none."""
+    try:
+        return int(Decimal(str(text)))
+    except (ArithmeticError, ValueError):
+        return 0

@@ -8,7 +8,6 @@ another one.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sosw_airflow.exceptions import JobRecordDamaged
+from sosw_airflow.jobs.excerpts import excerpt, printable
+from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.stores.aws_errors import error_code, explained, member
 
 __all__ = ["RECORD_SECONDS", "Header", "JobRecords", "JobState"]
@@ -138,11 +139,10 @@ class Header:
 
         :raises JobRecordDamaged: it is no longer one.
         """
-        try:
-            parts = json.loads(self.outline)
-        except ValueError as error:
-            raise _damaged(self.job_id, f"outline is not JSON: {error}") from error
-        if not isinstance(parts, dict) or not all(isinstance(each, str) for each in parts.values()):
+        parts = read_object(
+            self.outline, lambda faults: _damaged(self.job_id, "; ".join(map(str, faults))), place="outline"
+        )
+        if not all(isinstance(each, str) for each in parts.values()):
             raise _damaged(self.job_id, "outline is not an object of texts")
         return parts
 
@@ -156,14 +156,14 @@ def _value(item: dict[str, dict[str, str]], name: str, *, number: bool) -> int |
         return value
     lowest, highest = _RANGES.get(name, _ANY)
     if not _INTEGER.fullmatch(value) or not lowest <= int(value) <= highest:
-        raise ValueError(f"{name} is {value}, not a whole number from {lowest} to {highest}")
+        raise ValueError(f"{name} is {excerpt(value)}, not a whole number from {lowest} to {highest}")
     return int(value)
 
 
 def _damaged(job_id: object, problem: str) -> JobRecordDamaged:
     return JobRecordDamaged(
-        f"The header of the job {job_id} in the jobs table cannot be read ({problem}): it was changed, or written by "
-        f"another version. Fix: restore it, or clear the Airflow task to schedule the job as a new one."
+        f"The header of the job {printable(str(job_id))} in the jobs table cannot be read ({problem}): it was changed, "
+        f"or written by another version. Fix: restore it, or clear the Airflow task to schedule the job as a new one."
     )
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
+from sosw_airflow.jobs.excerpts import excerpt
 
 __all__ = ["Tolerance"]
 
@@ -42,7 +43,7 @@ class Tolerance:
         elif isinstance(given, int) and not isinstance(given, bool) and given >= 0:
             return cls(given)
         raise InvalidConfiguration(
-            [Fault(name, f"must be a number of tasks (0 or more) or a share such as '5%', not {given!r}")]
+            [Fault(name, f"must be a number of tasks (0 or more) or a share such as '5%', not {excerpt(given)}")]
         )
 
     def most(self, total: int) -> int:
