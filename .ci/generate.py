@@ -29,6 +29,7 @@ def generated() -> dict[Path, str]:
     """Each file with the text that it must have."""
     pages = {
         "connection": {"connection-sosw": _connection("sosw"), "connection-labourer": _connection("labourer")},
+        "configuration": {"configuration": _configuration()},
         "tables": {"tables": _tables()},
         "errors": {"errors": _errors()},
     }
@@ -58,6 +59,16 @@ def _connection(kind: str) -> str:
         shown = "required" if kind == "sosw" and name in required else f"`{default}`" if default else ""
         rows.append([f"`{name}`", shown, each["description"]])
     return _table(["extra", "default", "meaning"], rows)
+
+
+def _configuration() -> str:
+    from sosw_airflow.get_provider_info import OPTIONS
+
+    rows = []
+    for name, option in OPTIONS.items():
+        default = f"`{option['default']}`" if option["default"] else "empty"
+        rows.append([f"`{name}`", option["type"], default, option["description"]])
+    return _table(["option", "type", "default", "meaning"], rows)
 
 
 def _tables() -> str:

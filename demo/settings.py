@@ -8,7 +8,7 @@ from typing import Any
 REGION = "us-west-2"
 QUEUE_BUCKET = "sosw-demo-queue"
 ACCESS_KEY = "demo"
-SECRET_KEY = "demo"  # noqa: S105 moto takes any
+SECRET_KEY = "demo-secret"  # noqa: S105 moto takes any
 
 LABOURERS = {
     name: {"arn": f"arn:aws:lambda:{REGION}:123456789012:function:{name}", "max_simultaneous_invocations": 3}
