@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["attempt_of", "data_interval_days", "day_of_run", "generation", "job_identity", "reference_date"]
 
 #: Types of runs whose data interval follows from the schedule. A user, a DAG or an asset has made all others.
-_AUTOMATED = frozenset({"scheduled", "backfill", "backfill_job"})
+_AUTOMATED = frozenset({"scheduled", "backfill"})
 
 
 def reference_date(context: Context, given: object = None) -> date:

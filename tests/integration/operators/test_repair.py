@@ -117,6 +117,19 @@ def test_a_clear_schedules_what_failed(
     assert (words(installation), summary["repairs"]) == (["mazda", "pizza"], failed_job["job_id"])
 
 
+def test_an_automatic_retry_does_not_repair(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any
+) -> None:
+    """It belongs to the generation that failed; only a clear asks for the failed tasks."""
+    first = clear(schedule, tutorial_job).execute(context(try_number=1, max_tries=2))
+    close(installation, first["job_id"], range(7))
+    close(installation, first["job_id"], [7], completed=False)
+
+    again = clear(schedule, tutorial_job).execute(context(try_number=2, max_tries=2))
+
+    assert (again, installation.rows()) == (first, [])
+
+
 def test_a_retry_after_the_clear_goes_on_with_the_repair(
     installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, failed_job: dict[str, Any]
 ) -> None:

@@ -515,6 +515,12 @@ class TestRefusals:
         job = {"attempt": [1, 2], "isolate_attempts": True}
         assert ["attempt"] == paths_of(job, {"chunkable_attrs": ["attempt"]})
 
+    @pytest.mark.parametrize("name", ["attempt", "attempts"])
+    def test_a_column_at_the_last_level(self, name: str) -> None:
+        """Most nodes there have nothing but values and are not searched further; these are."""
+        job = {"sections": {"a": {name: [1, 2]}}, "isolate_attempts": True}
+        assert [f"sections.a.{name}"] == paths_of(job, {"chunkable_attrs": ["section", "attempt"]})
+
     @pytest.mark.parametrize(
         ("payload", "path"),
         [
@@ -580,6 +586,11 @@ class TestWarnings:
             "isolate_products: changes nothing, since there are no products where they belong, "
             "sections.<name>.stores.<name>.products"
         ) == warning
+
+    @pytest.mark.parametrize("name", ["max_words_per_batch_total", "isolate_words!", "not_isolate_words", "isolate_"])
+    def test_an_attribute_that_only_begins_like_a_flag(self, name: str) -> None:
+        """It is data, and no flag without effect."""
+        assert () == warnings_of({"isolate_sections": True, "sections": [1], name: 3})
 
     def test_a_good_job_has_none(self) -> None:
         """Also with flags that are off, or attributes that are named like flags of others."""

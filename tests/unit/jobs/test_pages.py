@@ -120,6 +120,18 @@ def test_many_lines_at_once(parts: list[tuple[list[int], bool]], limits: PageLim
         assert line_by_line.begins_page(100) == cutter.begins_page(100), expected
 
 
+def test_the_names_of_attributes_count_in_blocks_too() -> None:
+    """A transaction has 4 MB: with the overhead of the rows the last of these does not fit, without it would."""
+    beside = row_size_of_line(0)
+    large, small = [400_000] * 9, [4000] * 30
+    left = 4_000_000 - sum(size + beside for size in (*large, *small))
+    sizes = [*large, *small, *[left // 60 - beside + 1] * 60]
+    cutter = PageCutter(PageLimits())
+    for part in (sizes[:9], sizes[9:39], sizes[39:]):
+        cutter.take(Block("\n".join(lines_of(part)), len(part), max(part)))
+    assert (cutter.pages, [len(page.lines) for page in cut_pages(lines_of(sizes), PageLimits())]) == (2, [98, 1])
+
+
 def test_blocks_of_small_lines_are_counted() -> None:
     """As many pages as single lines would make, whatever the blocks."""
     for size in (1, 98, 99, 100, 1000):
