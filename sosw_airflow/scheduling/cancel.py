@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import ClientError
@@ -21,7 +22,8 @@ from botocore.exceptions import ClientError
 from sosw_airflow.jobs.identity import task_id
 from sosw_airflow.jobs.pages import PageLimits, cut_pages
 from sosw_airflow.scheduling.deliver import withdraw
-from sosw_airflow.stores.aws_errors import error_code, explained
+from sosw_airflow.stores.aws_errors import error_code
+from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.job_record import Header, JobRecords, JobState
 from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone
 from sosw_airflow.waiting.progress_log import ProgressLog
@@ -95,14 +97,11 @@ def _close_pages(deployment: Deployment, records: JobRecords, header: Header) ->
     closed = {page for page, cancelled in markers.items() if cancelled}
 
     def close(page: int) -> int | None:
-        with explained(action="dynamodb:PutItem", resource=records.table, setting="jobs_table"):
-            try:
-                deployment.dynamodb.put_item(**records.marker(header, page, cancelled=True))
-            except ClientError as error:
-                if error_code(error) != "ConditionalCheckFailedException":
-                    raise
-                return None  # committed in this very moment
-        return page
+        marker = records.marker(header, page, cancelled=True)
+        put = partial(deployment.dynamodb.put_item, **marker)
+        # Without it, the page was committed in this very moment.
+        is_new = _if_allowed(put, action="dynamodb:PutItem", resource=records.table, setting="jobs_table")
+        return page if is_new else None
 
     missing = (page for page in range(header.pages) if page not in markers)
     return closed | {page for page in _in_parallel(close, missing) if page is not None}
@@ -120,22 +119,33 @@ def _written(header: Header, closed: set[int], queue_file: QueueFile) -> Iterato
 
 
 def _remove(deployment: Deployment, task: str) -> bool:
-    """Delete a row that was never invoked. False: it was, or it is not there."""
+    """Delete a row that was never invoked. False: it was invoked, or does not exist."""
     table = deployment.tables.tasks_table
-    with explained(action="dynamodb:DeleteItem", resource=table, setting="tasks_table"):
+    delete = partial(
+        deployment.dynamodb.delete_item,
+        TableName=table,
+        Key={"task_id": {"S": task}},
+        # Upstream counts an attempt in the very update that invokes a task.
+        ConditionExpression="attempts = :none",
+        ExpressionAttributeValues={":none": {"N": "0"}},
+    )
+    return _if_allowed(delete, action="dynamodb:DeleteItem", resource=table, setting="tasks_table")
+
+
+def _if_allowed(request: Callable[[], object], *, action: str, resource: str, setting: str) -> bool:
+    """Send a conditional request until AWS answers. False: its condition does not hold."""
+
+    def send() -> bool:
         try:
-            deployment.dynamodb.delete_item(
-                TableName=table,
-                Key={"task_id": {"S": task}},
-                # Upstream counts an attempt in the very update that invokes a task.
-                ConditionExpression="attempts = :none",
-                ExpressionAttributeValues={":none": {"N": "0"}},
-            )
+            request()
         except ClientError as error:
             if error_code(error) != "ConditionalCheckFailedException":
                 raise
             return False
-    return True
+        return True
+
+    # A small table, or a transaction of a writer that still lives, must not end the cancelling in its middle.
+    return Backoff().call(send, action=action, resource=resource, setting=setting)
 
 
 def _in_parallel(call: Callable[[int], _T], numbers: Iterable[int]) -> Iterator[_T]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sosw_airflow.exceptions import JobCancelled
 from sosw_airflow.scheduling.cancel import Cancelled, cancel_job
 from tests.integration.conftest import Installation, request_for
-from tests.support.network_edge import Crash, answering, crash_at, once
+from tests.support.network_edge import Crash, answering, crash_at, dynamodb_error, once
+
+if TYPE_CHECKING:
+    from botocore.awsrequest import AWSResponse
 
 JOB_ID = request_for().identity.job_id
 
@@ -36,6 +40,43 @@ def test_a_written_job(installation: Installation) -> None:
 
     assert cancel_job(installation.deployment, JOB_ID) == Cancelled(JOB_ID, removed=4, kept=0, never_written=0)
     assert installation.queue() == []
+
+
+@pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "TransactionConflictException"])
+def test_what_passes_does_not_end_the_cancelling(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """A small table, or a transaction of a writer that still lives: each request is sent until AWS answers it."""
+    monkeypatch.setattr("sosw_airflow.stores.backoff.pauses", lambda: repeat(0.0))
+    scheduler = installation.scheduler()
+    header, _ = scheduler.plan(request_for())
+    refusals = iter(range(30))
+
+    def refuse_the_first(operation: str) -> AWSResponse | None:
+        refused = operation in ("PutItem", "DeleteItem") and next(refusals, None) is not None
+        return dynamodb_error(code) if refused else None
+
+    with answering(*installation.clients, handler=refuse_the_first):
+        cancelled = cancel_job(installation.deployment, header.job_id)
+
+    assert cancelled == Cancelled(JOB_ID, removed=0, kept=0, never_written=4)
+    assert installation.records() == ["header", "page#00000000"]
+
+
+def test_a_small_table_does_not_end_the_removal(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is begun again: a row that is deleted a second time costs as much as the first time."""
+    monkeypatch.setattr("sosw_airflow.stores.backoff.pauses", lambda: repeat(0.0))
+    installation.scheduler().schedule(request_for())
+    refusals = iter(range(60))
+
+    def refuse_the_first(operation: str) -> AWSResponse | None:
+        refused = operation == "DeleteItem" and next(refusals, None) is not None
+        return dynamodb_error("ThrottlingException") if refused else None
+
+    with answering(*installation.clients, handler=refuse_the_first):
+        cancelled = cancel_job(installation.deployment, JOB_ID)
+
+    assert (cancelled, installation.queue()) == (Cancelled(JOB_ID, removed=4, kept=0, never_written=0), [])
 
 
 def test_invoked_tasks_stay(installation: Installation) -> None:
