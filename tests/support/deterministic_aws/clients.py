@@ -1,0 +1,93 @@
+"""boto3 clients whose requests are answered in this process, and by whom.
+
+Making a client takes longer than a whole run, so all runs share them; what answers is looked up at each request.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+import botocore.retries.standard
+from botocore import UNSIGNED
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+
+#: Called with the name of botocore's event and its request.
+Answering = Callable[[str, Any], AWSResponse]
+
+_answering: list[Answering] = []
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The clients of a deployment: as the provider makes them, with fewer repeats so that a refused request is soon over.
+
+    :ivar dynamodb_once: without botocore's own repeats.
+    """
+
+    dynamodb: Any
+    dynamodb_once: Any
+    s3: Any
+    aws_lambda: Any
+
+
+@contextmanager
+def answered_by(answering: Answering) -> Iterator[None]:
+    """Inside, the requests of `clients` are answered by this function."""
+    _answering.append(answering)
+    try:
+        yield
+    finally:
+        _answering.pop()
+
+
+@lru_cache(maxsize=4)
+def clients(attempts: int = 2) -> Clients:
+    """The clients of this process; `attempts` that botocore makes for a request."""
+    session = boto3.session.Session(region_name="us-west-2")
+
+    def make(service: str, total: int, **more: Any) -> Any:
+        config = Config(
+            signature_version=UNSIGNED,
+            retries={"mode": "standard", "total_max_attempts": total},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            **more,
+        )
+        # The budget of repeats would carry over from one run to the next, and runs would differ.
+        with patch.object(botocore.retries.standard.quota, "RetryQuota", _EndlessQuota):
+            client = session.client(service, endpoint_url="https://aws.test", config=config)
+        client.meta.events.register_first("before-send", _answer)
+        return client
+
+    return Clients(
+        dynamodb=make("dynamodb", attempts),
+        dynamodb_once=make("dynamodb", 1),
+        s3=make("s3", attempts, s3={"addressing_style": "path"}),
+        aws_lambda=make("lambda", attempts),
+    )
+
+
+class _EndlessQuota(botocore.retries.standard.quota.RetryQuota):  # type: ignore[misc]
+    """A budget of repeats that is never used up."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def acquire(self, capacity_amount: int) -> bool:
+        """Allow it."""
+        return True
+
+
+def _answer(event_name: str, request: Any, **_: Any) -> AWSResponse:
+    if not _answering:
+        raise AssertionError(f"a request outside of a run: {event_name}")
+    return _answering[-1](event_name, request)
