@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -108,6 +108,19 @@ class DeterministicAws:
         self.dynamodb = DynamoDb(self._item_changed)
         self.s3 = S3(self._object_changed, self.now)
         self._digest = 0
+
+    def copy(self) -> DeterministicAws:
+        """Another one in the same state; changes of one are not seen in the other."""
+        twin = DeterministicAws(self.clock, list(self.journal), list(self.invocations), self.sender)
+        twin._digest = self._digest
+        twin.dynamodb.tables = {
+            name: replace(table, items=dict(table.items), lagging=dict(table.lagging))
+            for name, table in self.dynamodb.tables.items()
+        }
+        twin.s3.buckets = {name: dict(objects) for name, objects in self.s3.buckets.items()}
+        twin.s3.uploads = {key: replace(upload, parts=dict(upload.parts)) for key, upload in self.s3.uploads.items()}
+        twin.s3.hides_missing = self.s3.hides_missing
+        return twin
 
     def now(self) -> float:
         """The time."""

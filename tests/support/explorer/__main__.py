@@ -1,0 +1,91 @@
+"""`python -m tests.support.explorer`: explore scenarios, and print what breaks.
+
+Without names every scenario is explored. `--replay` runs one schedule from the line that a report gives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Sequence
+
+from tests.support.explorer import scenarios
+from tests.support.explorer.engine import Run
+from tests.support.explorer.scenario import SCENARIOS, Scenario
+from tests.support.explorer.schedule import Schedule
+from tests.support.explorer.search import Found, Search, explore, minimise, replay, wander
+from tests.support.explorer.trace import describe
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 nothing is broken, 1 something is."""
+    parser = argparse.ArgumentParser(prog="python -m tests.support.explorer", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *SCENARIOS], metavar="SCENARIO", help="default: all of them")
+    parser.add_argument("--schedules", type=int, default=1_000_000, metavar="N", help="at most, of each scenario")
+    parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="at most, in all")
+    parser.add_argument("--deviations", type=int, metavar="D", help="in a schedule (default: what the scenario says)")
+    parser.add_argument("--random", type=int, metavar="SEED", help="random schedules instead of all")
+    parser.add_argument("--first", action="store_true", help="end a scenario with its first broken promise")
+    parser.add_argument("--quiet", action="store_true", help="print no traces")
+    parser.add_argument("--replay", metavar="LINE", help="run one schedule and print its trace")
+    options = parser.parse_args(arguments)
+    logging.disable(logging.CRITICAL)
+    if options.replay:
+        return _replay(Schedule.of(options.replay))
+    return _explore([SCENARIOS[name] for name in options.names or SCENARIOS], options)
+
+
+def _replay(schedule: Schedule) -> int:
+    made: list[Scenario] = []
+
+    def begin() -> Scenario:
+        made.append(SCENARIOS[schedule.scenario].begin())
+        return made[-1]
+
+    run = replay(begin, schedule)
+    print(describe(run))
+    for attempt in made[-1].attempts:
+        print(f"{attempt.actor} {attempt.name}: {attempt.error!r}" if attempt.error else f"{attempt.actor} {attempt.name}: {attempt.value}")
+    return bool(run.violations)
+
+
+def _explore(chosen: Sequence[type[Scenario]], options: argparse.Namespace) -> int:
+    begun = time.perf_counter()
+    schedules = states = broken = 0
+    for number, scenario in enumerate(chosen):
+        left = options.seconds - (time.perf_counter() - begun)
+        search = Search(
+            deviations=scenario.deviations if options.deviations is None else options.deviations,
+            schedules=options.schedules,
+            seconds=max(left / (len(chosen) - number), 0.1),
+            until=frozenset(scenario.rows) if options.first else None,
+        )
+        found = explore(scenario.begin, search) if options.random is None else wander(scenario.begin, search, seed=options.random)
+        schedules, states, broken = schedules + found.schedules, states + len(found.states), broken + len(found.failures)
+        _report(scenario, found, quiet=options.quiet)
+    seconds = time.perf_counter() - begun
+    print(f"{schedules:,} schedules, {states:,} distinct states, {seconds:.1f} s, {broken} broken promises")
+    return bool(broken)
+
+
+def _report(scenario: type[Scenario], found: Found, *, quiet: bool) -> None:
+    whole = "all" if found.complete else "not all"
+    print(
+        f"{scenario.name}: {found.schedules:,} schedules ({whole}), {len(found.states):,} states, {found.seconds:.1f} s"
+    )
+    for kind, run in found.failures.items():
+        small: Run = minimise(scenario.begin, run, kind)
+        row = scenario.rows.get(kind, "-")
+        text = next(str(violation) for violation in small.violations if violation.kind == kind)
+        print(f"  {row}: {text}\n    {small.schedule} ({small.steps} requests)")
+        if not quiet:
+            print("    " + describe(small).replace("\n", "\n    "))
+
+
+if __name__ == "__main__":
+    assert scenarios.__all__
+    sys.exit(main())

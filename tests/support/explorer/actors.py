@@ -1,0 +1,148 @@
+"""Actors: threads that stop before each request until they are let go on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from tests.support.deterministic_aws.aws import Call
+from tests.support.explorer.virtual_time import Timekeeper, keeping_time
+
+__all__ = ["Actor", "Died", "State", "current_actor"]
+
+#: Seconds from which a sleep lets others go on; a shorter one only moves the clock.
+LONG_SLEEP = 30.0
+
+
+class Died(BaseException):
+    """The process of the actor is dead. Not an `Exception`, as nothing can handle a kill."""
+
+
+class State(str, Enum):
+    """What an actor does."""
+
+    NEW = "new"
+    PARKED = "parked"  # before a request
+    SLEEPING = "sleeping"
+    ENDED = "ended"
+    DEAD = "dead"
+
+
+_of_thread = threading.local()
+
+
+def current_actor() -> Actor | None:
+    """The actor whose thread this is."""
+    return getattr(_of_thread, "actor", None)
+
+
+class Actor:
+    """One entry point that is run.
+
+    :param label: one capital letter, for schedules.
+    :param name: for people.
+    :param body: what it does.
+    :ivar call: the request that it is stopped before.
+    :ivar requests: how many it has come to, this one included.
+    :ivar wakes_at: the end of its sleep, in seconds since 1970.
+    :ivar seen: a digest of all that it was answered; with the state of AWS it says what it will do next.
+    """
+
+    def __init__(self, label: str, name: str, body: Callable[[], Any]) -> None:
+        self.label, self.name = label, name
+        self.state = State.NEW
+        self.call: Call | None = None
+        self.requests = 0
+        self.wakes_at = 0.0
+        self.seen = 0
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self._body = body
+        self._continue, self._stopped = threading.Lock(), threading.Lock()
+        self._continue.acquire()
+        self._stopped.acquire()
+        self._thread: threading.Thread | None = None
+        self._decision: object = None
+
+    def __str__(self) -> str:
+        return f"{self.label} ({self.name})"
+
+    @property
+    def alive(self) -> bool:
+        """It can go on."""
+        return self.state not in (State.ENDED, State.DEAD)
+
+    def see(self, *what: object) -> None:
+        """Add to the digest of what it knows."""
+        self.seen = hash((self.seen, *what))
+
+    # -- called by the engine ------------------------------------------------------------------------------------------
+
+    def go_on(self, decision: object, keeper: Timekeeper) -> None:
+        """Let it go on until it stops again. `decision` is what `stop_before` returns."""
+        self._decision = decision
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, args=(keeper,), name=f"actor {self.label}", daemon=True)
+            # The thread that starts it has real time, so that it does not sleep until the new one is up.
+            self._thread.start()
+        else:
+            self._continue.release()
+        self._stopped.acquire()
+
+    def join(self) -> None:
+        """Wait until its thread has ended."""
+        if self._thread is not None:
+            self._thread.join()
+
+    # -- called by its own thread --------------------------------------------------------------------------------------
+
+    def stop_before(self, call: Call) -> Any:
+        """Stop before this request; returns what the engine has decided about it.
+
+        :raises Died: it is dead.
+        """
+        if self.state is State.DEAD:
+            raise Died
+        self.call = call
+        self.requests += 1
+        return self._stop(State.PARKED)
+
+    def sleep_until(self, moment: float) -> None:
+        """Stop until the engine's clock has come to this moment.
+
+        :raises Died: it is dead.
+        """
+        if self.state is State.DEAD:
+            raise Died
+        self.wakes_at = moment
+        self._stop(State.SLEEPING)
+
+    def die(self) -> None:
+        """End here.
+
+        :raises Died: always.
+        """
+        self.state = State.DEAD
+        raise Died
+
+    def _stop(self, state: State) -> Any:
+        self.state = state
+        self._stopped.release()
+        self._continue.acquire()
+        if self._decision is Died:
+            self.die()
+        return self._decision
+
+    def _run(self, keeper: Timekeeper) -> None:
+        _of_thread.actor = self
+        try:
+            with keeping_time(keeper):
+                self.result = self._body()
+        except BaseException as error:  # noqa: BLE001 - whatever ends it is its outcome
+            self.error = error
+        finally:
+            if self.state is not State.DEAD:
+                self.state = State.ENDED
+            self._stopped.release()

@@ -1,0 +1,201 @@
+"""What scenarios are made of: an installation of sosw, attempts with their outcomes, and what was promised."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any, ClassVar
+from unittest.mock import patch
+
+from sosw_airflow.jobs.expansion import Expansion
+from sosw_airflow.jobs.identity import JobIdentity
+from sosw_airflow.jobs.rows import LineCodec
+from sosw_airflow.scheduling.requests import ScheduleRequest
+from sosw_airflow.scheduling.scheduler import JobScheduler
+from sosw_airflow.stores.deployment import Deployment
+from sosw_airflow.stores.tables import TableNames, table_definitions
+from tests.support.deterministic_aws.aws import DeterministicAws
+from tests.support.deterministic_aws.clients import clients
+from tests.support.explorer.actors import Actor, Died
+from tests.support.explorer.engine import Violation, alone_with
+from tests.support.explorer.invariants import Attempt, Promise, broken_promises
+
+__all__ = ["BUCKET", "LABOURER", "PREFIX", "SCENARIOS", "Scenario", "request_for"]
+
+BUCKET, PREFIX, LABOURER = "queue", "sosw/scheduler", "worker"
+
+#: All scenarios by their names.
+SCENARIOS: dict[str, type[Scenario]] = {}
+
+_WORDS = ("a", "b", "c", "d")
+
+
+def request_for(words: Iterable[str] = _WORDS, **identity: Any) -> ScheduleRequest:
+    """A job with one task for each word; `identity` replaces parts of who it is."""
+    who = {
+        "dag_id": "dag",
+        "run_id": "scheduled__2026-03-02",
+        "task_id": "schedule",
+        "map_index": -1,
+        "generation": 0,
+        "labourer_id": LABOURER,
+        **identity,
+    }
+    job = {"words": list(words), "isolate_words": True}
+    today = date(2026, 3, 2)
+    expansion = Expansion(job, schema={"chunkable_attrs": ["word"]}, reference_date=today)
+    return ScheduleRequest(JobIdentity(**who), expansion, today)
+
+
+class Scenario:
+    """Actors on an installation, and what must hold in the end. Subclasses are registered by their `name`.
+
+    A scenario is made for each run; `prepare` runs once, the others begin with a copy of what it has left.
+
+    :cvar rows: which known defect each kind of violation shows; for the report of a search.
+    :cvar fates: that requests may have beside being done.
+    :cvar deviations: with which the defects are found.
+    :cvar accepted: names of errors that may be the outcome of the last attempt.
+    :cvar settings: values that replace those of modules, by their dotted names.
+    :ivar promises: what was promised.  :ivar attempts: all that were made, in the order of their ends.
+    """
+
+    name: ClassVar[str] = ""
+    rows: ClassVar[Mapping[str, str]] = {}
+    fates: ClassVar[frozenset[str]] = frozenset()
+    deviations: ClassVar[int] = 2
+    accepted: ClassVar[frozenset[str]] = frozenset()
+    settings: ClassVar[Mapping[str, object]] = {"sosw_airflow.scheduling.scheduler.MAX_PAGE_ROWS": 2}
+
+    _prepared: ClassVar[dict[str, Scenario]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.name:
+            SCENARIOS[cls.name] = cls
+
+    def __init__(self, aws: DeterministicAws) -> None:
+        self.aws = aws
+        self.promises: list[Promise] = []
+        self.attempts: list[Attempt] = []
+        self.kill = threading.Event()
+        self.facts: dict[str, Any] = {}
+
+    # -- what a scenario says ------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """What has happened before."""
+
+    def cast(self) -> Iterator[tuple[str, Callable[[], Any]]]:
+        """The actors, as a name and what each does, in their plain order."""
+        raise NotImplementedError
+
+    def afterwards(self) -> None:
+        """What happens when all have ended."""
+
+    # -- what the engine needs -----------------------------------------------------------------------------------------
+
+    @classmethod
+    def begin(cls) -> Scenario:
+        """A scenario in its beginning."""
+        if cls.name not in cls._prepared:
+            first = cls(_empty_aws())
+            with first.surroundings(), alone_with(first.aws):
+                first.prepare()
+            cls._prepared[cls.name] = first
+        prepared = cls._prepared[cls.name]
+        copied = cls(prepared.aws.copy())
+        copied.promises, copied.attempts = list(prepared.promises), list(prepared.attempts)
+        copied.facts = dict(prepared.facts)
+        return copied
+
+    @contextmanager
+    def surroundings(self) -> Iterator[None]:
+        """The context in which it is run."""
+        with ExitStack() as stack:
+            for target, value in self.settings.items():
+                stack.enter_context(patch(target, value))
+            yield
+
+    def actors(self) -> list[Actor]:
+        """The actors, labelled with letters."""
+        return [
+            Actor(label, name, self._observed(label, name, call))
+            for label, (name, call) in zip("ABCDEFGH", self.cast(), strict=False)
+        ]
+
+    def violations(self) -> Iterator[Violation]:
+        """The promises that are broken in the end."""
+        for kind, text in broken_promises(self.aws.journal, self.promises, self.attempts, self.accepted):
+            yield Violation(kind, text)
+
+    # -- what scenarios use --------------------------------------------------------------------------------------------
+
+    def deployment(self, **changes: Any) -> Deployment:
+        """The installation, with other names or limits where they are given."""
+        ours = clients()
+        return replace(
+            Deployment(
+                dynamodb=ours.dynamodb,
+                dynamodb_once=ours.dynamodb_once,
+                s3=ours.s3,
+                tables=TableNames(),
+                queue_bucket=BUCKET,
+                s3_prefix=PREFIX,
+                now=self.aws.now,
+            ),
+            **changes,
+        )
+
+    def scheduler(self, **changes: Any) -> JobScheduler:
+        """A scheduler as a new process would have it."""
+        return JobScheduler(self.deployment(**changes))
+
+    def promise(self, name: str, *requests: ScheduleRequest, **more: Any) -> Promise:
+        """Promise that each task of these requests comes into the queue once."""
+        payloads = [
+            json.loads(line)
+            for line in "".join(block.text + "\n" for block in requests[0].blocks(LineCodec(LABOURER))).splitlines()
+        ]
+        for payload in payloads:
+            payload.pop("labourer_id", None)
+        ids = frozenset(request.identity.job_id for request in requests)
+        promise = Promise(name, ids, tuple(json.dumps(each, sort_keys=True) for each in payloads), **more)
+        self.promises.append(promise)
+        return promise
+
+    def attempt(self, name: str, call: Callable[[], Any]) -> Any:
+        """Make an attempt in this thread; an error is its outcome, and None is returned."""
+        try:
+            return self._observed("-", name, call)()
+        except Exception:  # noqa: BLE001 - it is recorded
+            return None
+
+    def _observed(self, label: str, name: str, call: Callable[[], Any]) -> Callable[[], Any]:
+        def body() -> Any:
+            begun = len(self.aws.journal)
+            try:
+                value = call()
+            except Died:
+                raise
+            except Exception as error:
+                self.attempts.append(Attempt(label, name, begun, len(self.aws.journal), error=error))
+                raise
+            self.attempts.append(Attempt(label, name, begun, len(self.aws.journal), value=value))
+            return value
+
+        return body
+
+
+def _empty_aws() -> DeterministicAws:
+    aws = DeterministicAws()
+    for names in (TableNames(), TableNames(tasks_table="other_tasks"), TableNames(meta_table="sosw_tasks_meta")):
+        for definition in table_definitions(names):
+            if definition.name not in aws.dynamodb.tables:
+                aws.dynamodb.call("CreateTable", definition.create_arguments())
+    aws.s3.buckets[BUCKET] = {}
+    return aws

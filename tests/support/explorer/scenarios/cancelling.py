@@ -1,0 +1,220 @@
+"""Jobs that are cancelled, by a person or by a kill, while they are written, delivered or invoked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sosw_airflow.operators.cancellation import CancelOnKill
+from sosw_airflow.scheduling.cancel import cancel_job
+from sosw_airflow.scheduling.deliver import deliver
+from sosw_airflow.scheduling.scheduler import Scheduled
+from sosw_airflow.stores.job_record import JobRecords, JobState
+from tests.support.explorer.scenario import Scenario, request_for
+from tests.support.explorer.scenarios.delivery import Delivering
+from tests.support.explorer.sosw import invoke_queued, remove_file
+
+Cast = Iterator[tuple[str, Callable[[], Any]]]
+
+JOB_ID = request_for().identity.job_id
+
+
+class CancelDelivered(Delivering):
+    """A delivered job is cancelled; the cancelling may die, and is repeated."""
+
+    name = "cancel-delivered"
+    rows = {"after-cancel": "F6", "untrue": "F6"}
+    fates = frozenset({"dies"})
+    deviations = 1
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.deliver()
+
+    def cast(self) -> Cast:
+        yield "cancel job", self.cancel
+
+    def cancel(self) -> Any:
+        """Cancel the job."""
+        return cancel_job(self.deployment(), JOB_ID)
+
+    def afterwards(self) -> None:
+        self.attempt("cancel job", self.cancel)
+        self.drain("9")
+        invoke_queued(self.deployment())
+
+
+class CancelWhileDelivering(CancelDelivered):
+    """A job is cancelled while a retry of its delivery copies the file."""
+
+    name = "cancel-while-delivering"
+    rows = {"after-cancel": "F7"}
+    fates = frozenset()
+    deviations = 2
+    accepted = frozenset({"JobCancelled"})
+
+    def prepare(self) -> None:
+        Delivering.prepare(self)
+        scheduler = self.scheduler()
+        header, _ = scheduler.plan(request_for())
+        scheduler.records.change_state(header, JobState.DELIVERING, allowed=(JobState.PLANNED,))
+
+    def cast(self) -> Cast:
+        yield "deliver job", lambda: deliver(self.scheduler(), request_for(), function=None)
+        yield "cancel job", self.cancel
+
+    def deliver(self) -> Scheduled:
+        """One attempt; a function is named, so that a lost plan counts as not copied yet."""
+        return deliver(self.scheduler(), request_for(), function=None)
+
+
+class CancelBeforeDelivering(CancelDelivered):
+    """A job that is only planned is cancelled while it is delivered."""
+
+    name = "cancel-before-delivering"
+    rows = {"after-cancel": "F8"}
+    fates = frozenset()
+    deviations = 2
+
+    def prepare(self) -> None:
+        Delivering.prepare(self)
+        self.scheduler().plan(request_for())
+
+    def cast(self) -> Cast:
+        yield "deliver job", self.deliver
+        yield "cancel job", self.cancel
+
+
+class CancelUndelivered(CancelDelivered):
+    """A delivery died before its copy; the job is cancelled."""
+
+    name = "cancel-undelivered"
+    rows = {"untrue": "F9"}
+    fates = frozenset()
+    deviations = 0
+
+    def prepare(self) -> None:
+        Delivering.prepare(self)
+        scheduler = self.scheduler()
+        header, _ = scheduler.plan(request_for())
+        scheduler.records.change_state(header, JobState.DELIVERING, allowed=(JobState.PLANNED,))
+
+    def afterwards(self) -> None:
+        self.drain("9")
+
+
+class CancelWritten(Scenario):
+    """A written job is cancelled while sosw invokes its tasks; answers are lost."""
+
+    name = "cancel-written"
+    rows = {"untrue": "F19"}
+    fates = frozenset({"lost"})
+    deviations = 1
+
+    def prepare(self) -> None:
+        self.promise("job", request_for())
+        self.scheduler().schedule(request_for())
+
+    def cast(self) -> Cast:
+        yield "cancel job", lambda: cancel_job(self.deployment(), JOB_ID)
+        yield "sosw's Orchestrator", lambda: invoke_queued(self.deployment())
+
+    def afterwards(self) -> None:
+        invoke_queued(self.deployment())
+
+
+class CancelAndPlanRemoved(Scenario):
+    """The plan is removed while the cancelling reads it, in several requests."""
+
+    name = "cancel-and-plan-removed"
+    rows = {"untrue": "F24"}
+    deviations = 1
+    settings = {**Scenario.settings, "sosw_airflow.stores.queue_file.READ_BYTES": 100}
+
+    def prepare(self) -> None:
+        self.promise("job", request_for())
+        scheduler = self.scheduler()
+        scheduler.plan(request_for())
+
+    def cast(self) -> Cast:
+        yield "cancel job", lambda: cancel_job(self.deployment(), JOB_ID)
+        yield "a person removes plans", lambda: remove_file(self.deployment())
+
+
+class CancelBesideZombie(Scenario):
+    """A zombie with an edited job puts its plan over the one whose pages are being written."""
+
+    name = "cancel-beside-zombie"
+    rows = {"after-cancel": "F10"}
+    fates = frozenset({"dies"})
+    deviations = 2
+
+    def prepare(self) -> None:
+        self.promise("job", request_for("abcdef"))
+
+    def cast(self) -> Cast:
+        yield "schedule edited", lambda: self.scheduler().schedule(request_for("x"))
+        yield "schedule job", lambda: self.scheduler().schedule(request_for("abcdef"))
+        yield "cancel job", lambda: cancel_job(self.deployment(), JOB_ID)
+
+    def afterwards(self) -> None:
+        invoke_queued(self.deployment())
+
+
+class Killed(Scenario):
+    """Airflow kills an attempt whose operator has ``cancel_on_kill``."""
+
+    deviations = 1
+
+    def prepare(self) -> None:
+        self.promise("job", request_for(), must_cancel=True)
+
+    def work(self) -> Scheduled:
+        """What the operator does inside of its watch."""
+        raise NotImplementedError
+
+    def cast(self) -> Cast:
+        watch = CancelOnKill(cancels=True)
+        self.facts["watch"] = watch
+
+        def execute() -> Scheduled:
+            with watch.watch(self.deployment(), JOB_ID):
+                return self.work()
+
+        yield "schedule job", execute
+        yield "on_kill", self._kill
+
+    def _kill(self) -> None:
+        # Airflow ends the process of a kill that comes after the operator has returned; nothing is promised then.
+        if any(attempt.name == "schedule job" for attempt in self.attempts):
+            self.promises.clear()
+        self.facts["watch"].kill()
+
+    def afterwards(self) -> None:
+        header = JobRecords(self.deployment().dynamodb, "sosw_jobs", now=self.aws.now).header(JOB_ID)
+        if header is None:
+            self.promises.clear()  # it was killed before there was anything to cancel
+
+
+class KillSchedule(Killed):
+    """A kill while a job is scheduled."""
+
+    name = "kill-schedule"
+    rows = {"not-cancelled": "F21"}
+
+    def work(self) -> Scheduled:
+        scheduler = self.scheduler()
+        scheduler.stop = self.facts["watch"].stop
+        return scheduler.schedule(request_for())
+
+
+class KillDelivery(Killed):
+    """A kill while a job is delivered."""
+
+    name = "kill-delivery"
+    rows = {"not-cancelled": "F21"}
+
+    def work(self) -> Scheduled:
+        scheduler = self.scheduler()
+        scheduler.stop = self.facts["watch"].stop
+        return deliver(scheduler, request_for())

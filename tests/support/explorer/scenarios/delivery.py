@@ -1,0 +1,151 @@
+"""Jobs that are delivered as queue files to sosw's own Scheduler."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sosw_airflow.scheduling.deliver import deliver
+from sosw_airflow.scheduling.scheduler import Scheduled
+from tests.support.deterministic_aws.clients import clients
+from tests.support.explorer.engine import Violation
+from tests.support.explorer.scenario import Scenario, request_for
+from tests.support.explorer.sosw import delivered_files, invoke_queued, remove_file, run_scheduler
+
+Cast = Iterator[tuple[str, Callable[[], Any]]]
+
+FUNCTION = "sosw_scheduler"
+
+
+class Delivering(Scenario):
+    """A job whose queue file is delivered; in the end it is retried, and sosw drains what is there."""
+
+    function: str | None = None
+
+    def prepare(self) -> None:
+        self.promise("job", request_for())
+
+    def deliver(self) -> Scheduled:
+        """One attempt to deliver the job."""
+        return deliver(self.scheduler(), request_for(), function=self.function, aws_lambda=clients().aws_lambda)
+
+    def drain(self, who: str = "0") -> int:
+        """sosw's Scheduler takes every file that it finds."""
+        at = self.deployment()
+        return sum(run_scheduler(at, name, who=f"{who}{turn}") for turn, name in enumerate(delivered_files(at)))
+
+    def afterwards(self) -> None:
+        self.attempt("deliver job", self.deliver)
+        self.drain("9")
+        invoke_queued(self.deployment())
+
+
+class DeliverTwice(Delivering):
+    """Two copies of one attempt."""
+
+    name = "deliver-twice"
+    rows = {"never": "F1", "blames-aws": "F25"}
+
+    def cast(self) -> Cast:
+        yield "deliver job", self.deliver
+        yield "deliver job", self.deliver
+
+
+class DeliverTwiceBesideScheduler(Delivering):
+    """Two copies of one attempt, either of which may die, and sosw's Scheduler."""
+
+    name = "deliver-twice-beside-scheduler"
+    rows = {"twice": "F2"}
+    fates = frozenset({"dies"})
+    accepted = frozenset({"DeliveryUncertain"})
+
+    def cast(self) -> Cast:
+        yield "deliver job", self.deliver
+        yield "deliver job", self.deliver
+        yield "sosw's Scheduler", self.drain
+
+
+class DeliverAndPlanRemoved(Delivering):
+    """Somebody removes the plan."""
+
+    name = "deliver-and-plan-removed"
+    rows = {"never": "F3"}
+    accepted = frozenset({"DeliveryUncertain", "JobRecordDamaged"})
+
+    def cast(self) -> Cast:
+        yield "deliver job", self.deliver
+        yield "a person removes plans", lambda: remove_file(self.deployment(), lambda key: "/locked_" in key)
+
+
+class DeliverEditedJob(Delivering):
+    """A late copy has an edited job."""
+
+    name = "deliver-edited-job"
+    rows = {"other-job": "F4"}
+    deviations = 3
+    accepted = frozenset({"DeliveryUncertain", "JobConflict"})
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.promise("edited", request_for("xyz"))
+
+    def cast(self) -> Cast:
+        yield "deliver job", self.deliver
+        yield "deliver edited", lambda: deliver(self.scheduler(), request_for("xyz"))
+
+    def afterwards(self) -> None:
+        self.drain("9")
+
+    def violations(self) -> Iterator[Violation]:
+        payloads = {json.dumps(json.loads(row["payload"]["S"]), sort_keys=True) for row in self.aws.rows("sosw_tasks")}
+        successes = [attempt for attempt in self.attempts if isinstance(attempt.value, Scheduled)]
+        for promise in self.promises:
+            if successes and payloads & set(promise.payloads) and not any(each.of(promise) for each in successes):
+                yield Violation("other-job", f"the tasks of {promise.name} are in the queue, which nobody delivered")
+
+
+class DeliverLosingAnswers(Delivering):
+    """Answers are lost, and sosw's Scheduler is quick."""
+
+    name = "deliver-losing-answers"
+    rows = {"twice": "F5"}
+    fates = frozenset({"lost"})
+    accepted = frozenset({"DeliveryUncertain"})
+
+    def cast(self) -> Cast:
+        yield "deliver job", self.deliver
+        yield "sosw's Scheduler", self.drain
+
+
+class ScheduleAndDeliver(Delivering):
+    """A zombie writes rows while the retry, whose DAG was edited, delivers a file."""
+
+    name = "schedule-and-deliver"
+    rows = {"twice": "F22"}
+    accepted = frozenset({"JobRecordDamaged", "JobDelivered"})
+
+    def cast(self) -> Cast:
+        yield "schedule job", lambda: self.scheduler().schedule(request_for())
+        yield "deliver job", self.deliver
+
+
+class DeliverAndInvoke(Delivering):
+    """sosw's Scheduler is invoked with the file; whoever does so may die."""
+
+    name = "deliver-and-invoke"
+    rows = {"invoked-twice": "F23"}
+    fates = frozenset({"dies", "lost"})
+    deviations = 1
+    accepted = frozenset({"DeliveryUncertain"})
+    function = FUNCTION
+
+    def cast(self) -> Cast:
+        yield "deliver job", self.deliver
+
+    def violations(self) -> Iterator[Violation]:
+        yield from super().violations()
+        times = len(self.aws.invocations)
+        if times > 1:
+            yield Violation("invoked-twice", f"Lambda has taken {times} invocations of sosw's Scheduler for one file")
+

@@ -1,0 +1,116 @@
+"""Queue files that somebody has left, which are drained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+from sosw_airflow.jobs.identity import JobIdentity
+from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
+from sosw_airflow.scheduling.scheduler import Scheduled
+from tests.support.explorer.engine import Violation
+from tests.support.explorer.invariants import Promise
+from tests.support.explorer.scenario import BUCKET, PREFIX, Scenario
+from tests.support.explorer.sosw import upload
+
+Cast = Iterator[tuple[str, Callable[[], Any]]]
+
+FILE = "tasks_queue_left.txt"
+
+
+def lines(*words: str) -> bytes:
+    """A queue file with one task for each word."""
+    return b"".join(json.dumps({"labourer_id": "worker", "word": word}).encode() + b"\n" for word in words)
+
+
+class Draining(Scenario):
+    """A file with tasks, and runs of a DAG that drain it."""
+
+    content = lines("a", "b", "c")
+
+    def prepare(self) -> None:
+        upload(self.deployment(), FILE, self.content)
+        ids = frozenset(self.request(run).identity.job_id for run in "12")
+        words = [json.loads(line) for line in self.content.splitlines()] if self.content.isascii() else []
+        payloads = tuple(json.dumps({"word": each["word"]}) for each in words if "word" in each)
+        self.promises.append(Promise("file", ids, payloads))
+
+    def request(self, run: str) -> DrainRequest:
+        """What one run of the DAG asks for."""
+        file = LeftFile.of(self.deployment().s3, FILE, bucket=BUCKET, prefix=PREFIX)
+        identity = JobIdentity("dag", f"run {run}", "drain", -1, 0, "worker", queue_file=str(file))
+        return DrainRequest(identity, file, date(2026, 3, 2))
+
+    def drain(self, run: str) -> Scheduled:
+        """One attempt of a run, as the operator makes it."""
+        request = self.request(run)
+        if self.scheduler().records.header(request.identity.job_id) is None:
+            request.file.labourer_id()
+        return drain(self.scheduler(), request)
+
+
+class DrainTwice(Draining):
+    """Two runs drain the same file."""
+
+    name = "drain-twice"
+    rows = {"twice": "F11"}
+    accepted = frozenset({"MissingQueueFile", "QueueFileLocked"})
+
+    def cast(self) -> Cast:
+        yield "drain file", lambda: self.drain("1")
+        yield "drain file", lambda: self.drain("2")
+
+
+class DrainCorrectedFile(Draining):
+    """A refused file is corrected by its user, and the Airflow task is retried."""
+
+    name = "drain-corrected-file"
+    rows = {"user-file": "F12"}
+    deviations = 0
+    content = lines("a", "b") + b"no JSON\n"
+    corrected = lines("a", "b", "c")
+    accepted = frozenset({"InvalidQueueFile", "QueueFileLocked"})
+
+    def prepare(self) -> None:
+        upload(self.deployment(), FILE, self.content)
+        payloads = tuple(json.dumps({"word": word}) for word in "abc")
+        self.promises.append(Promise("file", frozenset({self.request("1").identity.job_id}), payloads))
+
+    def cast(self) -> Cast:
+        yield "drain file", lambda: self.drain("1")
+        yield "a person corrects the file", lambda: upload(self.deployment(), FILE, self.corrected)
+
+    def afterwards(self) -> None:
+        self.attempt("drain file", lambda: self.drain("1"))
+
+    def violations(self) -> Iterator[Violation]:
+        yield from super().violations()
+        there = {stored.body for stored in self.aws.s3.buckets[BUCKET].values()}
+        if self.corrected not in there and len(self.aws.rows("sosw_tasks")) < 3:
+            yield Violation("user-file", "the corrected file is gone, and its tasks are not in the queue")
+
+
+class DrainUnreadableText(Draining):
+    """A line is not UTF-8."""
+
+    name = "drain-unreadable-text"
+    rows = {"raw-error": "F13"}
+    deviations = 0
+    content = lines("a") + b'{"labourer_id": "worker", "word": "caf\xe9"}\n'
+
+    def cast(self) -> Cast:
+        yield "drain file", lambda: self.drain("1")
+
+
+class DrainNoNumber(Draining):
+    """A line has a number that JSON does not know."""
+
+    name = "drain-no-number"
+    rows = {"unreadable": "F13"}
+    deviations = 0
+    content = lines("a") + b'{"labourer_id": "worker", "share": NaN, "most": 1e400}\n'
+
+    def cast(self) -> Cast:
+        yield "drain file", lambda: self.drain("1")

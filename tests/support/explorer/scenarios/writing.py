@@ -1,0 +1,177 @@
+"""Jobs that are written as rows, by one attempt, its retry, or two copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import patch
+
+from sosw_airflow.scheduling.cancel import cancel_job
+from sosw_airflow.scheduling.scheduler import Scheduled
+from sosw_airflow.stores.tables import TableNames
+from tests.support.explorer.engine import Violation
+from tests.support.explorer.scenario import Scenario, request_for
+from tests.support.explorer.sosw import invoke_queued
+
+Cast = Iterator[tuple[str, Callable[[], Any]]]
+
+JOB_ID = request_for().identity.job_id
+
+
+class Writing(Scenario):
+    """A job of four tasks in two pages; in the end it is retried."""
+
+    def prepare(self) -> None:
+        self.promise("job", request_for())
+
+    def schedule(self, **changes: Any) -> Scheduled:
+        """One attempt."""
+        return self.scheduler(**changes).schedule(request_for())
+
+    def afterwards(self) -> None:
+        self.attempt("schedule job", self.schedule)
+
+
+class ScheduleTwice(Writing):
+    """Two copies of one attempt, beside sosw's Orchestrator."""
+
+    name = "schedule-twice"
+
+    def cast(self) -> Cast:
+        yield "schedule job", self.schedule
+        yield "schedule job", self.schedule
+        yield "sosw's Orchestrator", lambda: invoke_queued(self.deployment())
+
+
+class ScheduleWithFaults(Writing):
+    """One attempt whose requests are lost, refused or its last."""
+
+    name = "schedule-with-faults"
+    fates = frozenset({"lost", "refused", "dies", "sleeps"})
+
+    def cast(self) -> Cast:
+        yield "schedule job", self.schedule
+
+
+class ScheduleEditedJob(Writing):
+    """Two copies, one with an edited job."""
+
+    name = "schedule-edited-job"
+    accepted = frozenset({"JobConflict"})
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.promise("edited", request_for("xyz"))
+
+    def cast(self) -> Cast:
+        yield "schedule job", self.schedule
+        yield "schedule edited", lambda: self.scheduler().schedule(request_for("xyz"))
+
+    def afterwards(self) -> None:
+        self.attempt("schedule job", self.schedule)
+        self.attempt("schedule edited", lambda: self.scheduler().schedule(request_for("xyz")))
+
+
+class CancelWhileWriting(Writing):
+    """A job is cancelled while it is written and invoked."""
+
+    name = "cancel-while-writing"
+    accepted = frozenset({"JobCancelled"})
+
+    def cast(self) -> Cast:
+        yield "schedule job", self.schedule
+        yield "cancel job", lambda: cancel_job(self.deployment(), JOB_ID)
+        yield "sosw's Orchestrator", lambda: invoke_queued(self.deployment())
+
+    def afterwards(self) -> None:
+        self.attempt("cancel job", lambda: cancel_job(self.deployment(), JOB_ID))
+        invoke_queued(self.deployment())
+
+
+class OtherTableOnRetry(Writing):
+    """The Connection names another table of tasks when the job is retried."""
+
+    name = "other-table-on-retry"
+    rows = {"split": "F17"}
+    fates = frozenset({"dies"})
+    deviations = 1
+    accepted = frozenset({"JobRecordDamaged", "JobConflict"})
+
+    def cast(self) -> Cast:
+        yield "schedule job", self.schedule
+
+    def afterwards(self) -> None:
+        tables = TableNames(tasks_table="other_tasks")
+        self.attempt("schedule job", lambda: self.schedule(tables=tables))
+
+
+class MetaTableOnRetry(Writing):
+    """The Connection names a table for the history of tasks when the job is retried."""
+
+    name = "meta-table-on-retry"
+    rows = {"dead-end": "F16", "blames-aws": "F16"}
+    fates = frozenset({"dies"})
+    deviations = 1
+    settings = {}
+    words = [f"w{number}" for number in range(60)]
+    accepted = frozenset({"JobRecordDamaged", "JobConflict"})
+
+    def prepare(self) -> None:
+        self.promise("job", request_for(self.words))
+
+    def cast(self) -> Cast:
+        yield "schedule job", lambda: self.scheduler().schedule(request_for(self.words))
+
+    def afterwards(self) -> None:
+        tables = TableNames(meta_table="sosw_tasks_meta")
+        self.attempt("schedule job", lambda: self.scheduler(tables=tables).schedule(request_for(self.words)))
+
+
+class HeaderExpires(Writing):
+    """The header is removed before its markers, by the time to live or by a person; pages are larger by then."""
+
+    name = "header-expires"
+    rows = {"never": "header removed", "twice": "header removed"}
+    fates = frozenset({"dies"})
+    accepted = frozenset({"JobRecordDamaged"})
+
+    def cast(self) -> Cast:
+        yield "schedule job", self.schedule
+        yield "time to live", self._expire
+
+    def _expire(self) -> None:
+        key = {"job_id": {"S": JOB_ID}, "record": {"S": "header"}}
+        self.deployment().dynamodb.delete_item(TableName="sosw_jobs", Key=key)
+
+    def afterwards(self) -> None:
+        with patch("sosw_airflow.scheduling.scheduler.MAX_PAGE_ROWS", 3):
+            self.attempt("schedule job", self.schedule)
+
+
+class ResumeAfterCancelledClear(Writing):
+    """Generation 0 was written, 1 was cancelled, 2 has ``on_clear="resume"``."""
+
+    name = "resume-after-cancelled-clear"
+    rows = {"nothing-scheduled": "resume of a cancelled generation"}
+    deviations = 0
+
+    def prepare(self) -> None:
+        self.scheduler().schedule(request_for())
+        self.scheduler().schedule(request_for(generation=1))
+        cancel_job(self.deployment(), request_for(generation=1).identity.job_id)
+
+    def cast(self) -> Cast:
+        yield "schedule with on_clear='resume'", self._resume
+
+    def _resume(self) -> Scheduled:
+        scheduler = self.scheduler()
+        identity = scheduler.latest_generation(request_for(generation=2).identity)
+        return scheduler.schedule(request_for(generation=identity.generation))
+
+    def afterwards(self) -> None:
+        """Nobody retries it: it has succeeded."""
+
+    def violations(self) -> Iterator[Violation]:
+        for attempt in self.attempts:
+            if isinstance(attempt.value, Scheduled) and attempt.value.header.generation == 0:
+                yield Violation("nothing-scheduled", "the clear that JobCancelled advises has scheduled nothing")

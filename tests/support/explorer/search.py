@@ -1,0 +1,162 @@
+"""Which schedules of a scenario are run: all with few deviations, or random ones."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tests.support.explorer.engine import Abandoned, Run, Stage, run_schedule
+from tests.support.explorer.schedule import Deviation, Replay, Schedule
+
+__all__ = ["Found", "Search", "explore", "minimise", "replay", "wander"]
+
+#: Makes a scenario in its beginning.
+MakeStage = Callable[[], Stage]
+
+
+@dataclass
+class Found:
+    """What a search came to.
+
+    :ivar failures: the first run that broke each kind of promise.
+    :ivar complete: every schedule of the wanted number of deviations was run.
+    """
+
+    schedules: int = 0
+    requests: int = 0
+    states: set[int] = field(default_factory=set)
+    seconds: float = 0.0
+    failures: dict[str, Run] = field(default_factory=dict)
+    complete: bool = False
+
+    def take(self, run: Run) -> None:
+        """Count a run."""
+        self.schedules += 1
+        self.requests += run.steps
+        self.states.update(point.state for point in run.points)
+        for violation in run.violations:
+            self.failures.setdefault(violation.kind, run)
+
+
+@dataclass(frozen=True)
+class Search:
+    """How far a search goes.
+
+    :ivar deviations: that a schedule may have.  :ivar schedules: and ``seconds``: after which it ends.
+    :ivar until: ends it once promises of all these kinds were broken; None for never.
+    """
+
+    deviations: int = 2
+    schedules: int = 1_000_000
+    seconds: float = 3600.0
+    until: frozenset[str] | None = None
+
+    def over(self, found: Found) -> bool:
+        """The search ends here."""
+        wanted = self.until is not None and self.until <= found.failures.keys()
+        return wanted or found.schedules >= self.schedules or found.seconds >= self.seconds
+
+
+def explore(make: MakeStage, search: Search) -> Found:
+    """Run every schedule with so many deviations, those with few first; states that are known are not run again."""
+    found, begun = Found(), time.perf_counter()
+    levels: list[list[tuple[Deviation, ...]]] = [[()]] + [[] for _ in range(search.deviations)]
+    known: dict[int, int] = {}
+    for cost, level in enumerate(levels):
+        for deviations in level:  # it grows meanwhile: which actor follows another costs nothing
+            chooser = _Bounded(deviations, known, left=search.deviations - cost)
+            run = run_schedule(make(), chooser)
+            found.take(run)
+            found.seconds = time.perf_counter() - begun
+            if search.over(found):
+                return found
+            for point in run.points[chooser.first_free :]:
+                for action, price in point.options:
+                    if cost + price < len(levels):
+                        levels[cost + price].append((*deviations, Deviation(point.name, action)))
+        level.clear()
+    found.complete = True
+    return found
+
+
+class _Bounded:
+    """Replays deviations; then nothing deviates, until a state comes that has been run with as many left."""
+
+    def __init__(self, deviations: Sequence[Deviation], known: dict[int, int], *, left: int) -> None:
+        self._replay, self._known, self._left = Replay(deviations), known, left
+        self._points = 0
+        self.first_free = 0
+
+    def choose(self, name: str, options: Sequence[tuple[str, int]], state: int) -> str | None:
+        if not self._replay.used_up:
+            self._points += 1
+            self.first_free = self._points
+            return self._replay.action(name, [action for action, _ in options])
+        if self._known.get(state, -1) >= self._left:
+            raise Abandoned
+        self._known[state] = self._left
+        return None
+
+
+def wander(make: MakeStage, search: Search, *, seed: int) -> Found:
+    """Run random schedules: priorities decide who continues, and change at random requests; fates are rare."""
+    found, begun = Found(), time.perf_counter()
+    while not search.over(found):
+        found.take(run_schedule(make(), _Wandering(random.Random(f"{seed} {found.schedules}"), search.deviations)))
+        found.seconds = time.perf_counter() - begun
+    return found
+
+
+class _Wandering:
+    """PCT: at `changes` random requests the actor that runs falls behind all others, or its request has a fate.
+
+    :param changes: of priorities and fates in one run.
+    """
+
+    #: Requests of a run, about; a change that is due later does not happen.
+    _LENGTH = 60
+
+    def __init__(self, chance: random.Random, changes: int) -> None:
+        self._chance = chance
+        self._at = {chance.randrange(self._LENGTH) for _ in range(changes)}
+        self._step = 0
+
+    def choose(self, name: str, options: Sequence[tuple[str, int]], state: int) -> str | None:
+        free = [action for action, price in options if not price]
+        if free and self._chance.random() < 0.5:
+            return self._chance.choice(free)
+        self._step += 1
+        if self._step in self._at and options:
+            return self._chance.choice(options)[0]
+        return None
+
+
+def replay(make: MakeStage, schedule: Schedule) -> Run:
+    """Run one schedule."""
+    return run_schedule(make(), _Replaying(schedule.deviations))
+
+
+class _Replaying:
+    def __init__(self, deviations: Sequence[Deviation]) -> None:
+        self._replay = Replay(deviations)
+
+    def choose(self, name: str, options: Sequence[tuple[str, int]], state: int) -> str | None:
+        return self._replay.action(name, [action for action, _ in options])
+
+
+def minimise(make: MakeStage, run: Run, kind: str) -> Run:
+    """The same broken promise with as few deviations, and then requests, as leaving some out can reach."""
+    best = run
+    shrunk = True
+    while shrunk:
+        shrunk = False
+        deviations = best.schedule.deviations
+        for number in range(len(deviations)):
+            shorter = Schedule(best.schedule.scenario, deviations[:number] + deviations[number + 1 :])
+            tried = replay(make, shorter)
+            if any(violation.kind == kind for violation in tried.violations):
+                best, shrunk = tried, True
+                break
+    return best

@@ -1,0 +1,115 @@
+"""sosw 0.7.51 reduced to its requests, people, and time to live: what acts beside the provider."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from sosw_airflow.stores.deployment import Deployment
+
+__all__ = ["complete_late", "close_failed", "delivered_files", "invoke_queued", "remove_file", "run_scheduler", "upload"]
+
+#: From the greenfield of a queued task to that of an invoked one, seconds.
+_INVOKED = 31_557_600
+
+
+def delivered_files(at: Deployment) -> list[str]:
+    """The bare names of the queue files that sosw's Scheduler would take."""
+    listed = at.s3.list_objects_v2(Bucket=at.queue_bucket, Prefix=f"{at.s3_prefix}/tasks_queue_")
+    return [each["Key"].rpartition("/")[2] for each in listed.get("Contents", ())]
+
+
+def run_scheduler(at: Deployment, name: str, *, who: str = "0") -> int:
+    """What sosw's Scheduler does with a file: download, copy to its lock, delete, put each row, delete the lock.
+
+    :param who: makes the ids of its tasks different from those of another one.
+    """
+    where = {"Bucket": at.queue_bucket}
+    key, locked = f"{at.s3_prefix}/{name}", f"{at.s3_prefix}/locked_{name}"
+    try:
+        body = at.s3.get_object(**where, Key=key)["Body"].read().decode()
+    except ClientError:
+        return 0  # upstream logs it and ends
+    at.s3.copy_object(**where, Key=locked, CopySource={**where, "Key": key})
+    at.s3.delete_object(**where, Key=key)
+    for number, line in enumerate(body.splitlines()):
+        task = json.loads(line)
+        item = {
+            "task_id": {"S": f"sosw{who}{int(at.now()):x}{number:012x}"[:32]},
+            "labourer_id": {"S": task.pop("labourer_id")},
+            "payload": {"S": json.dumps(task)},
+            "created_at": {"N": str(int(at.now()))},
+            "greenfield": {"N": str(1000 * number + 1000)},
+            "attempts": {"N": "0"},
+        }
+        at.dynamodb.put_item(TableName=at.tables.tasks_table, Item=item)
+    at.s3.delete_object(**where, Key=locked)
+    return len(body.splitlines())
+
+
+def invoke_queued(at: Deployment) -> int:
+    """What sosw's Orchestrator does: invoke each queued task and count the attempt; here in one request a task."""
+    queued = at.dynamodb.query(
+        TableName=at.tables.tasks_table,
+        IndexName=at.tables.index_greenfield,
+        KeyConditionExpression="labourer_id = :labourer AND greenfield <= :now",
+        ExpressionAttributeValues={":labourer": {"S": "worker"}, ":now": {"N": str(int(at.now()))}},
+    )["Items"]
+    return sum(_invoke(at, row) for row in queued)
+
+
+def _invoke(at: Deployment, row: Mapping[str, Any]) -> bool:
+    try:
+        at.dynamodb.update_item(
+            TableName=at.tables.tasks_table,
+            Key={"task_id": row["task_id"]},
+            UpdateExpression="SET greenfield = :invoked ADD attempts :one",
+            ConditionExpression="greenfield = :seen",
+            ExpressionAttributeValues={
+                ":invoked": {"N": str(int(at.now()) + _INVOKED)},
+                ":one": {"N": "1"},
+                ":seen": row["greenfield"],
+            },
+        )
+    except ClientError:
+        return False
+    return True
+
+
+def close_failed(at: Deployment, tasks: Mapping[str, str], *, status: int = 0) -> None:
+    """What sosw's Scavenger does with tasks that are over: into the closed table, out of the queue.
+
+    :param tasks: id and payload.  :param status: 0 failed, 1 completed.
+    """
+    for task, payload in tasks.items():
+        item = {
+            "task_id": {"S": task},
+            "labourer_id": {"S": "worker"},
+            "labourer_id_task_status": {"S": f"worker_{status}"},
+            "closed_at": {"N": str(int(at.now()))},
+            "attempts": {"N": "3"},
+            "payload": {"S": payload},
+        }
+        at.dynamodb.put_item(TableName=at.tables.closed_tasks_table, Item=item)
+        at.dynamodb.delete_item(TableName=at.tables.tasks_table, Key={"task_id": {"S": task}})
+
+
+def complete_late(at: Deployment, tasks: Mapping[str, str]) -> None:
+    """Tasks that were closed as failed have completed after all."""
+    close_failed(at, tasks, status=1)
+
+
+def remove_file(at: Deployment, wanted: Callable[[str], bool] = lambda _: True) -> None:
+    """A person, or a lifecycle rule, removes queue files."""
+    listed = at.s3.list_objects_v2(Bucket=at.queue_bucket, Prefix=at.s3_prefix)
+    for each in listed.get("Contents", ()):
+        if wanted(each["Key"]):
+            at.s3.delete_object(Bucket=at.queue_bucket, Key=each["Key"])
+
+
+def upload(at: Deployment, name: str, body: bytes) -> None:
+    """A person puts a queue file."""
+    at.s3.put_object(Bucket=at.queue_bucket, Key=f"{at.s3_prefix}/{name}", Body=body)
