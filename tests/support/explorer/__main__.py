@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="at most, in all")
     parser.add_argument("--deviations", type=int, metavar="D", help="in a schedule (default: what the scenario says)")
     parser.add_argument("--random", type=int, metavar="SEED", help="random schedules instead of all")
-    parser.add_argument("--first", action="store_true", help="end a scenario with its first broken promise")
+    parser.add_argument("--first", action="store_true", help="end a scenario once its known defects are found")
     parser.add_argument("--quiet", action="store_true", help="print no traces")
     parser.add_argument("--replay", metavar="LINE", help="run one schedule and print its trace")
     options = parser.parse_args(arguments)
@@ -62,7 +62,7 @@ def _explore(chosen: Sequence[type[Scenario]], options: argparse.Namespace) -> i
             deviations=scenario.deviations if options.deviations is None else options.deviations,
             schedules=options.schedules,
             seconds=max(left / (len(chosen) - number), 0.1),
-            until=frozenset(scenario.rows) if options.first else None,
+            goal=scenario.all_rows_found if options.first else lambda _: False,
         )
         found = explore(scenario.begin, search) if options.random is None else wander(scenario.begin, search, seed=options.random)
         schedules, states, broken = schedules + found.schedules, states + len(found.states), broken + len(found.failures)
@@ -80,8 +80,9 @@ def _report(scenario: type[Scenario], found: Found, *, quiet: bool) -> None:
     for kind, run in found.failures.items():
         small: Run = minimise(scenario.begin, run, kind)
         row = scenario.rows.get(kind, "-")
+        schedules, seconds = found.found_at[kind]
         text = next(str(violation) for violation in small.violations if violation.kind == kind)
-        print(f"  {row}: {text}\n    {small.schedule} ({small.steps} requests)")
+        print(f"  {row} after {schedules:,} schedules, {seconds:.1f} s: {text}\n    {small.schedule} ({small.steps} requests)")
         if not quiet:
             print("    " + describe(small).replace("\n", "\n    "))
 

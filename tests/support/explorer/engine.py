@@ -173,7 +173,9 @@ class _Engine:
     def _before_request(self, actor: Actor) -> Actor:
         """Decide about the request that the actor is stopped before. Returns who continues."""
         assert actor.call is not None
-        options = [(f">{other.label}", 1) for other in self._actors if other.alive and other is not actor]
+        # Whoever continues before a table is described, nothing differs: no actor changes a table.
+        others = [] if actor.call.operation == "DescribeTable" else self._actors
+        options = [(f">{other.label}", 1) for other in others if other.alive and other is not actor]
         options += [(f"!{fate}", 1) for fate in self._possible_fates(actor)]
         action = self._choose(f"{actor.label}{actor.requests}", options, actor)
         if action is None:
@@ -206,16 +208,16 @@ class _Engine:
     def _choose(self, name: str, options: list[tuple[str, int]], plain: Actor) -> str | None:
         if len(self._run.events) > _MOST_REQUESTS:
             raise RuntimeError(f"no end after {_MOST_REQUESTS} requests: {self._stage.name} {self._taken}")
-        state = self._state(plain)
+        state = self._state(name, plain)
         action = self._chooser.choose(name, options, state)
         self._run.points.append(Point(name, tuple(options), state, action))
         if action is not None:
             self._taken.append(Deviation(name, action))
         return action
 
-    def _state(self, plain: Actor) -> int:
+    def _state(self, name: str, plain: Actor) -> int:
         actors = tuple((actor.state.value, actor.seen, actor.requests) for actor in self._actors)
-        return hash((self._aws.digest(), self._aws.clock, plain.label, actors))
+        return hash((name, plain.label, self._aws.digest(), self._aws.clock, actors))
 
     def _wake(self, actor: Actor) -> None:
         """Let an actor come to its next request."""

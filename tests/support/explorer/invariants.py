@@ -28,17 +28,15 @@ _TASK_TABLES = ("sosw_tasks", "other_tasks")
 class Promise:
     """That each of these tasks comes into the queue once.
 
-    :ivar name: attempts of this name, or whose name begins with it and a blank, are attempts to keep it.
+    :ivar name: attempts that have this word in their names try to keep it.
     :ivar job_ids: of our jobs whose tasks these are.
     :ivar payloads: of the tasks, as JSON with sorted keys.
-    :ivar by_sosw: sosw's own Scheduler may write them.
     :ivar must_cancel: the job was killed with ``cancel_on_kill``.
     """
 
     name: str
     job_ids: frozenset[str]
     payloads: tuple[str, ...]
-    by_sosw: bool = True
     must_cancel: bool = False
 
 
@@ -58,7 +56,7 @@ class Attempt:
 
     def of(self, promise: Promise) -> bool:
         """It tried to keep this promise."""
-        return self.name.split()[-1] == promise.name or promise.name in self.name.split()
+        return promise.name in self.name.split()
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ class _History:
         for row in self.rows:
             payload = _canonical(row.payload)
             ours = job_of(row.task_id) in promise.job_ids
-            if ours or (promise.by_sosw and row.task_id.startswith("sosw") and payload in promise.payloads):
+            if payload in promise.payloads and (ours or row.task_id.startswith("sosw")):
                 found.append((row, payload))
         return found
 

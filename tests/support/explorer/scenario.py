@@ -23,6 +23,7 @@ from tests.support.deterministic_aws.clients import clients
 from tests.support.explorer.actors import Actor, Died
 from tests.support.explorer.engine import Violation, alone_with
 from tests.support.explorer.invariants import Attempt, Promise, broken_promises
+from tests.support.explorer.search import Found
 
 __all__ = ["BUCKET", "LABOURER", "PREFIX", "SCENARIOS", "Scenario", "request_for"]
 
@@ -96,6 +97,11 @@ class Scenario:
 
     def afterwards(self) -> None:
         """What happens when all have ended."""
+
+    @classmethod
+    def all_rows_found(cls, found: Found) -> bool:
+        """Each known defect that this scenario shows was found; False where it shows none."""
+        return bool(cls.rows) and {cls.rows.get(kind) for kind in found.failures} >= set(cls.rows.values())
 
     # -- what the engine needs -----------------------------------------------------------------------------------------
 

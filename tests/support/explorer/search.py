@@ -21,6 +21,7 @@ class Found:
     """What a search came to.
 
     :ivar failures: the first run that broke each kind of promise.
+    :ivar found_at: for each kind, after how many schedules and seconds that was.
     :ivar complete: every schedule of the wanted number of deviations was run.
     """
 
@@ -29,15 +30,17 @@ class Found:
     states: set[int] = field(default_factory=set)
     seconds: float = 0.0
     failures: dict[str, Run] = field(default_factory=dict)
+    found_at: dict[str, tuple[int, float]] = field(default_factory=dict)
     complete: bool = False
 
-    def take(self, run: Run) -> None:
-        """Count a run."""
-        self.schedules += 1
+    def take(self, run: Run, seconds: float) -> None:
+        """Count a run, which has ended so many seconds after the beginning."""
+        self.schedules, self.seconds = self.schedules + 1, seconds
         self.requests += run.steps
         self.states.update(point.state for point in run.points)
         for violation in run.violations:
             self.failures.setdefault(violation.kind, run)
+            self.found_at.setdefault(violation.kind, (self.schedules, seconds))
 
 
 @dataclass(frozen=True)
@@ -45,18 +48,17 @@ class Search:
     """How far a search goes.
 
     :ivar deviations: that a schedule may have.  :ivar schedules: and ``seconds``: after which it ends.
-    :ivar until: ends it once promises of all these kinds were broken; None for never.
+    :ivar goal: ends it once it holds.
     """
 
     deviations: int = 2
     schedules: int = 1_000_000
     seconds: float = 3600.0
-    until: frozenset[str] | None = None
+    goal: Callable[[Found], bool] = lambda found: False  # noqa: ARG005
 
     def over(self, found: Found) -> bool:
         """The search ends here."""
-        wanted = self.until is not None and self.until <= found.failures.keys()
-        return wanted or found.schedules >= self.schedules or found.seconds >= self.seconds
+        return self.goal(found) or found.schedules >= self.schedules or found.seconds >= self.seconds
 
 
 def explore(make: MakeStage, search: Search) -> Found:
@@ -68,8 +70,7 @@ def explore(make: MakeStage, search: Search) -> Found:
         for deviations in level:  # it grows meanwhile: which actor follows another costs nothing
             chooser = _Bounded(deviations, known, left=search.deviations - cost)
             run = run_schedule(make(), chooser)
-            found.take(run)
-            found.seconds = time.perf_counter() - begun
+            found.take(run, time.perf_counter() - begun)
             if search.over(found):
                 return found
             for point in run.points[chooser.first_free :]:
@@ -104,8 +105,8 @@ def wander(make: MakeStage, search: Search, *, seed: int) -> Found:
     """Run random schedules: priorities decide who continues, and change at random requests; fates are rare."""
     found, begun = Found(), time.perf_counter()
     while not search.over(found):
-        found.take(run_schedule(make(), _Wandering(random.Random(f"{seed} {found.schedules}"), search.deviations)))
-        found.seconds = time.perf_counter() - begun
+        run = run_schedule(make(), _Wandering(random.Random(f"{seed} {found.schedules}"), search.deviations))
+        found.take(run, time.perf_counter() - begun)
     return found
 
 

@@ -44,11 +44,8 @@ class Draining(Scenario):
         return DrainRequest(identity, file, date(2026, 3, 2))
 
     def drain(self, run: str) -> Scheduled:
-        """One attempt of a run, as the operator makes it."""
-        request = self.request(run)
-        if self.scheduler().records.header(request.identity.job_id) is None:
-            request.file.labourer_id()
-        return drain(self.scheduler(), request)
+        """One attempt of a run."""
+        return drain(self.scheduler(), self.request(run))
 
 
 class DrainTwice(Draining):
@@ -56,6 +53,8 @@ class DrainTwice(Draining):
 
     name = "drain-twice"
     rows = {"twice": "F11"}
+    deviations = 3
+    settings = {}
     accepted = frozenset({"MissingQueueFile", "QueueFileLocked"})
 
     def cast(self) -> Cast:

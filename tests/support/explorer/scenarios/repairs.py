@@ -109,8 +109,8 @@ class KillRepair(Repairing):
     """A repair is killed with ``cancel_on_kill``, and Airflow retries it."""
 
     name = "kill-repair"
-    rows = {"twice": "F20"}
-    deviations = 2
+    rows = {"after-cancel": "F20"}
+    deviations = 1
     accepted = frozenset({"JobCancelled"})
 
     def cast(self) -> Cast:
@@ -130,4 +130,4 @@ class KillRepair(Repairing):
 
     def violations(self) -> Iterator[Violation]:
         """A cancelled repair leaves failed tasks as they are."""
-        yield from (each for each in super().violations() if each.kind not in ("unrepaired", "after-cancel"))
+        yield from (each for each in super().violations() if each.kind != "unrepaired")
