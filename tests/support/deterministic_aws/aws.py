@@ -10,9 +10,8 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError
 
 from tests.support.deterministic_aws import answers, s3_wire
@@ -21,6 +20,9 @@ from tests.support.deterministic_aws.dynamodb import DynamoDb
 from tests.support.deterministic_aws.expressions import Item
 from tests.support.deterministic_aws.s3 import S3, StoredObject
 from tests.support.deterministic_aws.tables import Key
+
+if TYPE_CHECKING:
+    from botocore.awsrequest import AWSResponse
 
 
 class Fate(str, Enum):

@@ -27,7 +27,7 @@ _answering: list[Answering] = []
 
 @dataclass(frozen=True)
 class Clients:
-    """The clients of a deployment: as the provider makes them, with fewer repeats so that a refused request is soon over.
+    """The clients of a deployment, as the provider makes them but with fewer repeats: a refused request is soon over.
 
     :ivar dynamodb_once: without botocore's own repeats.
     """

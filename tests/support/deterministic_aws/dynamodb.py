@@ -231,7 +231,7 @@ def _scope(arguments: dict[str, Any], *expressions: str) -> Scope:
     used = placeholders(*(arguments.get(each) for each in expressions))
     unused = {*names, *values} - used
     if unused:
-        raise AwsError("ValidationException", f"Value provided in expression attributes unused in expressions: {unused}")
+        raise AwsError("ValidationException", f"Value provided in expression attributes is unused: {unused}")
     return Scope(names, values)
 
 

@@ -66,9 +66,7 @@ class Update:
         for word, operand in self.sets:
             value = operand(item, scope)
             if value is None:
-                raise ExpressionError(
-                    "The provided expression refers to an attribute that does not exist in the item"
-                )
+                raise ExpressionError("The provided expression refers to an attribute that does not exist in the item")
             changed[scope.name(word)] = dict(value)
         for word, operand in self.adds:
             name = scope.name(word)
@@ -182,13 +180,13 @@ class _Parser:
         parts = [self._all_of()]
         while self._take("OR"):
             parts.append(self._all_of())
-        return parts[0] if len(parts) == 1 else lambda item, scope: any([part(item, scope) for part in parts])
+        return parts[0] if len(parts) == 1 else lambda item, scope: any(part(item, scope) for part in parts)
 
     def _all_of(self) -> Condition:
         parts = [self._one()]
         while self._take("AND"):
             parts.append(self._one())
-        return parts[0] if len(parts) == 1 else lambda item, scope: all([part(item, scope) for part in parts])
+        return parts[0] if len(parts) == 1 else lambda item, scope: all(part(item, scope) for part in parts)
 
     def _one(self) -> Condition:
         if self._take("NOT"):
@@ -242,7 +240,7 @@ class _Parser:
                 options.append(self._operand())
             self._expect(")")
             tests = [self._test(left, "=", option) for option in options]
-            return lambda item, scope: any([test(item, scope) for test in tests])
+            return lambda item, scope: any(test(item, scope) for test in tests)
         if sign not in ("=", "<>", "<", "<=", ">", ">="):
             raise ExpressionError(f"Invalid expression: syntax error near {sign!r}")
         return self._test(left, sign, self._operand())

@@ -130,7 +130,9 @@ class S3:
             raise AwsError("NoSuchUpload", "The specified upload does not exist.", status=404, UploadId=upload_id)
         return self.uploads[upload_id]
 
-    def complete_upload(self, bucket: str, upload_id: str, parts: list[int], headers: Mapping[str, str]) -> StoredObject:
+    def complete_upload(
+        self, bucket: str, upload_id: str, parts: list[int], headers: Mapping[str, str]
+    ) -> StoredObject:
         """Make the object of an upload appear."""
         upload = self.upload(upload_id)
         if any(number not in upload.parts for number in parts):
@@ -153,5 +155,8 @@ def user_metadata(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _precondition_failed(which: str) -> AwsError:
     return AwsError(
-        "PreconditionFailed", "At least one of the pre-conditions you specified did not hold", status=412, Condition=which
+        "PreconditionFailed",
+        "At least one of the pre-conditions you specified did not hold",
+        status=412,
+        Condition=which,
     )

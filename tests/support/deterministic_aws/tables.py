@@ -98,10 +98,11 @@ class Table:
         for name in self.schema.attributes:
             if name not in item:
                 raise AwsError(
-                    "ValidationException", f"One or more parameter values were invalid: Missing the key {name} in the item"
+                    "ValidationException",
+                    f"One or more values were invalid: Missing the key {name} in the item",
                 )
             if self.types[name] not in item[name]:
-                raise AwsError("ValidationException", f"One or more parameter values were invalid: Type mismatch for key {name}")
+                raise AwsError("ValidationException", f"One or more values were invalid: Type mismatch for key {name}")
             if item[name].get("S") == "":
                 raise AwsError("ValidationException", f"One or more parameter values are not valid: empty key {name}")
         for index in self.indexes.values():
@@ -143,8 +144,7 @@ class Table:
         for member in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
             if member in self.arguments:
                 described[member] = [
-                    {"ProvisionedThroughput": units, **each, "IndexStatus": "ACTIVE"}
-                    for each in self.arguments[member]
+                    {"ProvisionedThroughput": units, **each, "IndexStatus": "ACTIVE"} for each in self.arguments[member]
                 ]
         return described
 

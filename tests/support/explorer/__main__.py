@@ -49,7 +49,8 @@ def _replay(schedule: Schedule) -> int:
     run = replay(begin, schedule)
     print(describe(run))
     for attempt in made[-1].attempts:
-        print(f"{attempt.actor} {attempt.name}: {attempt.error!r}" if attempt.error else f"{attempt.actor} {attempt.name}: {attempt.value}")
+        outcome = f"raised {attempt.error!r}" if attempt.error else f"returned {attempt.value}"
+        print(f"{attempt.actor} {attempt.name} {outcome}")
     return bool(run.violations)
 
 
@@ -64,8 +65,16 @@ def _explore(chosen: Sequence[type[Scenario]], options: argparse.Namespace) -> i
             seconds=max(left / (len(chosen) - number), 0.1),
             goal=scenario.all_rows_found if options.first else lambda _: False,
         )
-        found = explore(scenario.begin, search) if options.random is None else wander(scenario.begin, search, seed=options.random)
-        schedules, states, broken = schedules + found.schedules, states + len(found.states), broken + len(found.failures)
+        found = (
+            explore(scenario.begin, search)
+            if options.random is None
+            else wander(scenario.begin, search, seed=options.random)
+        )
+        schedules, states, broken = (
+            schedules + found.schedules,
+            states + len(found.states),
+            broken + len(found.failures),
+        )
         _report(scenario, found, quiet=options.quiet)
     seconds = time.perf_counter() - begun
     print(f"{schedules:,} schedules, {states:,} distinct states, {seconds:.1f} s, {broken} broken promises")
@@ -74,15 +83,16 @@ def _explore(chosen: Sequence[type[Scenario]], options: argparse.Namespace) -> i
 
 def _report(scenario: type[Scenario], found: Found, *, quiet: bool) -> None:
     whole = "all" if found.complete else "not all"
-    print(
-        f"{scenario.name}: {found.schedules:,} schedules ({whole}), {len(found.states):,} states, {found.seconds:.1f} s"
-    )
+    count = f"{found.schedules:,} schedules ({whole}), {len(found.states):,} states"
+    print(f"{scenario.name}: {count}, {found.seconds:.1f} s")
     for kind, run in found.failures.items():
         small: Run = minimise(scenario.begin, run, kind)
         row = scenario.rows.get(kind, "-")
         schedules, seconds = found.found_at[kind]
         text = next(str(violation) for violation in small.violations if violation.kind == kind)
-        print(f"  {row} after {schedules:,} schedules, {seconds:.1f} s: {text}\n    {small.schedule} ({small.steps} requests)")
+        print(
+            f"  {row} after {schedules:,} schedules, {seconds:.1f} s: {text}\n    {small.schedule} ({small.steps} requests)"
+        )
         if not quiet:
             print("    " + describe(small).replace("\n", "\n    "))
 

@@ -44,14 +44,15 @@ class Actor:
     :param label: one capital letter, for schedules.
     :param name: for people.
     :param body: what it does.
+    :param disturbed: its requests may have fates.
     :ivar call: the request that it is stopped before.
     :ivar requests: how many it has come to, this one included.
     :ivar wakes_at: the end of its sleep, in seconds since 1970.
     :ivar seen: a digest of all that it was answered; with the state of AWS it says what it will do next.
     """
 
-    def __init__(self, label: str, name: str, body: Callable[[], Any]) -> None:
-        self.label, self.name = label, name
+    def __init__(self, label: str, name: str, body: Callable[[], Any], *, disturbed: bool = True) -> None:
+        self.label, self.name, self.disturbed = label, name, disturbed
         self.state = State.NEW
         self.call: Call | None = None
         self.requests = 0

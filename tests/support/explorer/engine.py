@@ -6,15 +6,16 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-from botocore.awsrequest import AWSResponse
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tests.support.deterministic_aws.aws import DeterministicAws, Fate
 from tests.support.deterministic_aws.clients import answered_by
 from tests.support.explorer.actors import LONG_SLEEP, Actor, Died, State, current_actor
 from tests.support.explorer.schedule import DIES, SLEEPS, Deviation, Schedule
 from tests.support.explorer.virtual_time import Timekeeper, keeping_time, virtual_time
+
+if TYPE_CHECKING:
+    from botocore.awsrequest import AWSResponse
 
 __all__ = ["Abandoned", "Chooser", "Event", "Point", "Run", "Stage", "Violation", "alone_with", "run_schedule"]
 
@@ -196,6 +197,8 @@ class _Engine:
         """The fates that make a difference: the loss of an answer to a read, for one, is like a refusal."""
         call = actor.call
         assert call is not None
+        if not actor.disturbed:
+            return
         for fate in (Fate.LOST, Fate.REFUSED, Fate.DENIED, Fate.LAGS):
             useful = {Fate.LOST: not call.reads, Fate.LAGS: call.may_lag}.get(fate, True)
             if fate.value in self._stage.fates and useful:
@@ -269,7 +272,7 @@ class _Engine:
             actor.see(call.content, fate.value)
             self._note(actor, str(call), "done, the answer is lost", actor.requests)
             raise
-        actor.see(call.content, response.raw.getvalue())
+        actor.see(call.content, response.status_code, str(response.headers), response.raw.getvalue())
         brief = _brief(response) if fate is Fate.DONE else f"{_brief(response)} ({fate.value})"
         self._note(actor, str(call), f"{brief}, and {actor.label} dies" if dies else brief, actor.requests)
         if dies:

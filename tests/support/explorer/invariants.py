@@ -130,8 +130,10 @@ def _each_task_once(history: _History, promise: Promise, attempts: Sequence[Atte
         state = success.value.header.state.value
         yield (
             "never",
-            f"{len(missing)} of {len(promise.payloads)} tasks of {promise.name} never came into the queue, though "
-            f"{success.name} by {success.actor} says {state!r}",
+            (
+                f"{len(missing)} of {len(promise.payloads)} tasks of {promise.name} never came into the queue, though "
+                f"{success.name} by {success.actor} says {state!r}"
+            ),
         )
     tables = {row.table for row, _ in history.of(promise)}
     if len(tables) > 1:
@@ -150,8 +152,10 @@ def _nothing_starts_after_cancel(history: _History, promise: Promise, attempts: 
     if came or started:
         yield (
             "after-cancel",
-            f"{len(came)} tasks of {promise.name} came into the queue and {len(started)} were started after the "
-            f"cancelling had said that it was done",
+            (
+                f"{len(came)} tasks of {promise.name} came into the queue and {len(started)} were started after the "
+                f"cancelling had said that it was done"
+            ),
         )
 
 
@@ -170,9 +174,11 @@ def _counts_of_cancel_are_true(history: _History, promise: Promise, attempts: Se
         if said.kept != kept or said.never_written < 0 or (came and said.removed != len(removed)):
             yield (
                 "untrue",
-                f"cancelling {promise.name} reports removed={said.removed} kept={said.kept} "
-                f"never_written={said.never_written}; {len(came)} tasks had come into the queue, {len(removed)} of "
-                f"them were removed by it",
+                (
+                    f"cancelling {promise.name} reports removed={said.removed} kept={said.kept} "
+                    f"never_written={said.never_written}; {len(came)} tasks had come into the queue, {len(removed)} "
+                    f"of them were removed by it"
+                ),
             )
 
 
@@ -209,10 +215,9 @@ def _one_plan_for_each_job(history: _History) -> Broken:
 
 def _rows_can_be_read(history: _History) -> Broken:
     for row in history.rows:
-        try:
-            json.loads(row.payload, parse_constant=_refuse_constant)
-        except ValueError as error:
-            yield "unreadable", f"the payload of {row.task_id} is no JSON for a worker: {error}"
+        fault = _json_fault(row.payload)
+        if fault:
+            yield "unreadable", f"the payload of {row.task_id} is no JSON for a worker: {fault}"
 
 
 def _errors_are_ours(attempts: Iterable[Attempt]) -> Broken:
@@ -239,6 +244,15 @@ def _canonical(payload: str) -> str:
         return json.dumps(json.loads(payload), sort_keys=True)
     except ValueError:
         return payload
+
+
+def _json_fault(payload: str) -> str:
+    """What a strict reader of JSON finds wrong; empty for nothing."""
+    try:
+        json.loads(payload, parse_constant=_refuse_constant)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _refuse_constant(name: str) -> None:

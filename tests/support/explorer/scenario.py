@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from unittest.mock import patch
 
 from sosw_airflow.jobs.expansion import Expansion
@@ -25,7 +24,7 @@ from tests.support.explorer.engine import Violation, alone_with
 from tests.support.explorer.invariants import Attempt, Promise, broken_promises
 from tests.support.explorer.search import Found
 
-__all__ = ["BUCKET", "LABOURER", "PREFIX", "SCENARIOS", "Scenario", "request_for"]
+__all__ = ["BUCKET", "LABOURER", "PREFIX", "SCENARIOS", "Cast", "Role", "Scenario", "request_for"]
 
 BUCKET, PREFIX, LABOURER = "queue", "sosw/scheduler", "worker"
 
@@ -50,6 +49,20 @@ def request_for(words: Iterable[str] = _WORDS, **identity: Any) -> ScheduleReque
     today = date(2026, 3, 2)
     expansion = Expansion(job, schema={"chunkable_attrs": ["word"]}, reference_date=today)
     return ScheduleRequest(JobIdentity(**who), expansion, today)
+
+
+class Role(NamedTuple):
+    """What an actor does.
+
+    :ivar disturbed: its requests may have fates; not so those of sosw and of people, who promise nothing.
+    """
+
+    name: str
+    act: Callable[[], Any]
+    disturbed: bool = True
+
+
+Cast = Iterator[Role]
 
 
 class Scenario:
@@ -83,7 +96,6 @@ class Scenario:
         self.aws = aws
         self.promises: list[Promise] = []
         self.attempts: list[Attempt] = []
-        self.kill = threading.Event()
         self.facts: dict[str, Any] = {}
 
     # -- what a scenario says ------------------------------------------------------------------------------------------
@@ -91,8 +103,8 @@ class Scenario:
     def prepare(self) -> None:
         """What has happened before."""
 
-    def cast(self) -> Iterator[tuple[str, Callable[[], Any]]]:
-        """The actors, as a name and what each does, in their plain order."""
+    def cast(self) -> Cast:
+        """The actors, in their plain order."""
         raise NotImplementedError
 
     def afterwards(self) -> None:
@@ -130,8 +142,8 @@ class Scenario:
     def actors(self) -> list[Actor]:
         """The actors, labelled with letters."""
         return [
-            Actor(label, name, self._observed(label, name, call))
-            for label, (name, call) in zip("ABCDEFGH", self.cast(), strict=False)
+            Actor(label, role.name, self._observed(label, role.name, role.act), disturbed=role.disturbed)
+            for label, role in zip("ABCDEFGH", self.cast(), strict=False)
         ]
 
     def violations(self) -> Iterator[Violation]:

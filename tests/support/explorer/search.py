@@ -54,7 +54,7 @@ class Search:
     deviations: int = 2
     schedules: int = 1_000_000
     seconds: float = 3600.0
-    goal: Callable[[Found], bool] = lambda found: False  # noqa: ARG005
+    goal: Callable[[Found], bool] = lambda found: False
 
     def over(self, found: Found) -> bool:
         """The search ends here."""

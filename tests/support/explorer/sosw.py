@@ -10,7 +10,15 @@ from botocore.exceptions import ClientError
 
 from sosw_airflow.stores.deployment import Deployment
 
-__all__ = ["complete_late", "close_failed", "delivered_files", "invoke_queued", "remove_file", "run_scheduler", "upload"]
+__all__ = [
+    "close_failed",
+    "complete_late",
+    "delivered_files",
+    "invoke_queued",
+    "remove_file",
+    "run_scheduler",
+    "upload",
+]
 
 #: From the greenfield of a queued task to that of an invoked one, seconds.
 _INVOKED = 31_557_600

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 from sosw_airflow.operators.cancellation import CancelOnKill
@@ -10,11 +9,9 @@ from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.deliver import deliver
 from sosw_airflow.scheduling.scheduler import Scheduled
 from sosw_airflow.stores.job_record import JobRecords, JobState
-from tests.support.explorer.scenario import Scenario, request_for
+from tests.support.explorer.scenario import Cast, Role, Scenario, request_for
 from tests.support.explorer.scenarios.delivery import FUNCTION, Delivering
 from tests.support.explorer.sosw import delivered_files, invoke_queued, remove_file, run_scheduler
-
-Cast = Iterator[tuple[str, Callable[[], Any]]]
 
 JOB_ID = request_for().identity.job_id
 
@@ -32,7 +29,7 @@ class CancelDelivered(Delivering):
         self.deliver()
 
     def cast(self) -> Cast:
-        yield "cancel job", self.cancel
+        yield Role("cancel job", self.cancel)
 
     def cancel(self) -> Any:
         """Cancel the job."""
@@ -60,8 +57,8 @@ class CancelWhileDelivering(CancelDelivered):
         scheduler.records.change_state(header, JobState.DELIVERING, allowed=(JobState.PLANNED,))
 
     def cast(self) -> Cast:
-        yield "deliver job", self.deliver
-        yield "cancel job", self.cancel
+        yield Role("deliver job", self.deliver)
+        yield Role("cancel job", self.cancel)
 
 
 class CancelBeforeDelivering(CancelDelivered):
@@ -77,8 +74,8 @@ class CancelBeforeDelivering(CancelDelivered):
         self.scheduler().plan(request_for())
 
     def cast(self) -> Cast:
-        yield "deliver job", self.deliver
-        yield "cancel job", self.cancel
+        yield Role("deliver job", self.deliver)
+        yield Role("cancel job", self.cancel)
 
 
 class CancelUndelivered(CancelDelivered):
@@ -112,8 +109,8 @@ class CancelWritten(Scenario):
         self.scheduler().schedule(request_for())
 
     def cast(self) -> Cast:
-        yield "cancel job", lambda: cancel_job(self.deployment(), JOB_ID)
-        yield "sosw's Orchestrator", lambda: invoke_queued(self.deployment())
+        yield Role("cancel job", lambda: cancel_job(self.deployment(), JOB_ID))
+        yield Role("sosw's Orchestrator", lambda: invoke_queued(self.deployment()), disturbed=False)
 
     def afterwards(self) -> None:
         invoke_queued(self.deployment())
@@ -133,8 +130,8 @@ class CancelAndPlanRemoved(Scenario):
         scheduler.plan(request_for())
 
     def cast(self) -> Cast:
-        yield "cancel job", lambda: cancel_job(self.deployment(), JOB_ID)
-        yield "a person removes plans", lambda: remove_file(self.deployment())
+        yield Role("cancel job", lambda: cancel_job(self.deployment(), JOB_ID))
+        yield Role("a person removes plans", lambda: remove_file(self.deployment()), disturbed=False)
 
 
 class CancelBesideZombie(Scenario):
@@ -149,9 +146,9 @@ class CancelBesideZombie(Scenario):
         self.promise("job", request_for("abcdef"))
 
     def cast(self) -> Cast:
-        yield "schedule edited", lambda: self.scheduler().schedule(request_for("x"))
-        yield "schedule job", lambda: self.scheduler().schedule(request_for("abcdef"))
-        yield "cancel job", lambda: cancel_job(self.deployment(), JOB_ID)
+        yield Role("schedule edited", lambda: self.scheduler().schedule(request_for("x")))
+        yield Role("schedule job", lambda: self.scheduler().schedule(request_for("abcdef")))
+        yield Role("cancel job", lambda: cancel_job(self.deployment(), JOB_ID))
 
     def afterwards(self) -> None:
         invoke_queued(self.deployment())
@@ -177,8 +174,8 @@ class Killed(Scenario):
             with watch.watch(self.deployment(), JOB_ID):
                 return self.work()
 
-        yield "schedule job", execute
-        yield "on_kill", self._kill
+        yield Role("schedule job", execute)
+        yield Role("on_kill", self._kill, disturbed=False)
 
     def _kill(self) -> None:
         # Airflow ends the process of a kill that comes after the operator has returned; nothing is promised then.

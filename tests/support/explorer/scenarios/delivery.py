@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from sosw_airflow.scheduling.deliver import deliver
 from sosw_airflow.scheduling.scheduler import Scheduled
 from tests.support.deterministic_aws.clients import clients
 from tests.support.explorer.engine import Violation
-from tests.support.explorer.scenario import Scenario, request_for
+from tests.support.explorer.scenario import Cast, Role, Scenario, request_for
 from tests.support.explorer.sosw import delivered_files, invoke_queued, remove_file, run_scheduler
-
-Cast = Iterator[tuple[str, Callable[[], Any]]]
 
 FUNCTION = "sosw_scheduler"
 
@@ -48,8 +45,8 @@ class DeliverTwice(Delivering):
     rows = {"never": "F1", "blames-aws": "F25"}
 
     def cast(self) -> Cast:
-        yield "deliver job", self.deliver
-        yield "deliver job", self.deliver
+        yield Role("deliver job", self.deliver)
+        yield Role("deliver job", self.deliver)
 
 
 class DeliverTwiceBesideScheduler(Delivering):
@@ -61,9 +58,9 @@ class DeliverTwiceBesideScheduler(Delivering):
     accepted = frozenset({"DeliveryUncertain"})
 
     def cast(self) -> Cast:
-        yield "deliver job", self.deliver
-        yield "deliver job", self.deliver
-        yield "sosw's Scheduler", self.drain
+        yield Role("deliver job", self.deliver)
+        yield Role("deliver job", self.deliver)
+        yield Role("sosw's Scheduler", self.drain, disturbed=False)
 
 
 class DeliverAndPlanRemoved(Delivering):
@@ -74,8 +71,12 @@ class DeliverAndPlanRemoved(Delivering):
     accepted = frozenset({"DeliveryUncertain", "JobRecordDamaged"})
 
     def cast(self) -> Cast:
-        yield "deliver job", self.deliver
-        yield "a person removes plans", lambda: remove_file(self.deployment(), lambda key: "/locked_" in key)
+        yield Role("deliver job", self.deliver)
+        yield Role(
+            "a person removes plans",
+            lambda: remove_file(self.deployment(), lambda key: "/locked_" in key),
+            disturbed=False,
+        )
 
 
 class DeliverEditedJob(Delivering):
@@ -91,8 +92,8 @@ class DeliverEditedJob(Delivering):
         self.promise("edited", request_for("xyz"))
 
     def cast(self) -> Cast:
-        yield "deliver job", self.deliver
-        yield "deliver edited", lambda: deliver(self.scheduler(), request_for("xyz"))
+        yield Role("deliver job", self.deliver)
+        yield Role("deliver edited", lambda: deliver(self.scheduler(), request_for("xyz")))
 
     def afterwards(self) -> None:
         self.drain("9")
@@ -114,8 +115,8 @@ class DeliverLosingAnswers(Delivering):
     accepted = frozenset({"DeliveryUncertain"})
 
     def cast(self) -> Cast:
-        yield "deliver job", self.deliver
-        yield "sosw's Scheduler", self.drain
+        yield Role("deliver job", self.deliver)
+        yield Role("sosw's Scheduler", self.drain, disturbed=False)
 
 
 class ScheduleAndDeliver(Delivering):
@@ -126,8 +127,8 @@ class ScheduleAndDeliver(Delivering):
     accepted = frozenset({"JobRecordDamaged", "JobDelivered"})
 
     def cast(self) -> Cast:
-        yield "schedule job", lambda: self.scheduler().schedule(request_for())
-        yield "deliver job", self.deliver
+        yield Role("schedule job", lambda: self.scheduler().schedule(request_for()))
+        yield Role("deliver job", self.deliver)
 
 
 class DeliverAndInvoke(Delivering):
@@ -141,11 +142,10 @@ class DeliverAndInvoke(Delivering):
     function = FUNCTION
 
     def cast(self) -> Cast:
-        yield "deliver job", self.deliver
+        yield Role("deliver job", self.deliver)
 
     def violations(self) -> Iterator[Violation]:
         yield from super().violations()
         times = len(self.aws.invocations)
         if times > 1:
             yield Violation("invoked-twice", f"Lambda has taken {times} invocations of sosw's Scheduler for one file")
-

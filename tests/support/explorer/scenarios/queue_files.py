@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
-from typing import Any
 
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
 from sosw_airflow.scheduling.scheduler import Scheduled
 from tests.support.explorer.engine import Violation
 from tests.support.explorer.invariants import Promise
-from tests.support.explorer.scenario import BUCKET, PREFIX, Scenario
+from tests.support.explorer.scenario import BUCKET, PREFIX, Cast, Role, Scenario
 from tests.support.explorer.sosw import upload
-
-Cast = Iterator[tuple[str, Callable[[], Any]]]
 
 FILE = "tasks_queue_left.txt"
 
@@ -58,8 +55,8 @@ class DrainTwice(Draining):
     accepted = frozenset({"MissingQueueFile", "QueueFileLocked"})
 
     def cast(self) -> Cast:
-        yield "drain file", lambda: self.drain("1")
-        yield "drain file", lambda: self.drain("2")
+        yield Role("drain file", lambda: self.drain("1"))
+        yield Role("drain file", lambda: self.drain("2"))
 
 
 class DrainCorrectedFile(Draining):
@@ -78,8 +75,10 @@ class DrainCorrectedFile(Draining):
         self.promises.append(Promise("file", frozenset({self.request("1").identity.job_id}), payloads))
 
     def cast(self) -> Cast:
-        yield "drain file", lambda: self.drain("1")
-        yield "a person corrects the file", lambda: upload(self.deployment(), FILE, self.corrected)
+        yield Role("drain file", lambda: self.drain("1"))
+        yield Role(
+            "a person corrects the file", lambda: upload(self.deployment(), FILE, self.corrected), disturbed=False
+        )
 
     def afterwards(self) -> None:
         self.attempt("drain file", lambda: self.drain("1"))
@@ -100,7 +99,7 @@ class DrainUnreadableText(Draining):
     content = lines("a") + b'{"labourer_id": "worker", "word": "caf\xe9"}\n'
 
     def cast(self) -> Cast:
-        yield "drain file", lambda: self.drain("1")
+        yield Role("drain file", lambda: self.drain("1"))
 
 
 class DrainNoNumber(Draining):
@@ -112,4 +111,4 @@ class DrainNoNumber(Draining):
     content = lines("a") + b'{"labourer_id": "worker", "share": NaN, "most": 1e400}\n'
 
     def cast(self) -> Cast:
-        yield "drain file", lambda: self.drain("1")
+        yield Role("drain file", lambda: self.drain("1"))

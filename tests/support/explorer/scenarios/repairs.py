@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +12,8 @@ from sosw_airflow.scheduling.repair import repair
 from sosw_airflow.scheduling.scheduler import Scheduled
 from tests.support.explorer.engine import Violation
 from tests.support.explorer.invariants import Promise
-from tests.support.explorer.scenario import Scenario, request_for
+from tests.support.explorer.scenario import Cast, Role, Scenario, request_for
 from tests.support.explorer.sosw import close_failed, complete_late, invoke_queued, remove_file
-
-Cast = Iterator[tuple[str, Callable[[], Any]]]
 
 JOB = request_for().identity
 TASKS = {task_id(JOB.job_id, number): f'{{"words": ["{word}"]}}' for number, word in enumerate("abcd")}
@@ -71,9 +69,9 @@ class RepairAndPlanRemoved(Repairing):
     accepted = frozenset({"JobRecordDamaged"})
 
     def cast(self) -> Cast:
-        yield "repair", self.repair
-        yield "a person removes plans", lambda: remove_file(self.deployment())
-        yield "late completions and failures", self._change_failures
+        yield Role("repair", self.repair)
+        yield Role("a person removes plans", lambda: remove_file(self.deployment()), disturbed=False)
+        yield Role("late completions and failures", self._change_failures, disturbed=False)
 
     def _change_failures(self) -> None:
         complete_late(self.deployment(), tasks(0))
@@ -93,9 +91,9 @@ class RepairTwice(Repairing):
     failed = (0,)
 
     def cast(self) -> Cast:
-        yield "repair", lambda: self.repair(unfinished="leave")
-        yield "a task fails", lambda: close_failed(self.deployment(), tasks(1))
-        yield "repair", lambda: self.repair(unfinished="leave")
+        yield Role("repair", lambda: self.repair(unfinished="leave"))
+        yield Role("a task fails", lambda: close_failed(self.deployment(), tasks(1)), disturbed=False)
+        yield Role("repair", lambda: self.repair(unfinished="leave"))
 
     def afterwards(self) -> None:
         self.attempt("repair", lambda: self.repair(unfinished="leave"))
@@ -115,9 +113,9 @@ class KillRepair(Repairing):
 
     def cast(self) -> Cast:
         watch = CancelOnKill(cancels=True)
-        yield "repair", lambda: self._execute(watch)
-        yield "sosw's Orchestrator", lambda: invoke_queued(self.deployment())
-        yield "on_kill", watch.kill
+        yield Role("repair", lambda: self._execute(watch))
+        yield Role("sosw's Orchestrator", lambda: invoke_queued(self.deployment()), disturbed=False)
+        yield Role("on_kill", watch.kill, disturbed=False)
 
     def _execute(self, watch: CancelOnKill) -> Scheduled:
         scheduler = self.scheduler()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
@@ -10,10 +10,8 @@ from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.scheduler import Scheduled
 from sosw_airflow.stores.tables import TableNames
 from tests.support.explorer.engine import Violation
-from tests.support.explorer.scenario import Scenario, request_for
+from tests.support.explorer.scenario import Cast, Role, Scenario, request_for
 from tests.support.explorer.sosw import invoke_queued
-
-Cast = Iterator[tuple[str, Callable[[], Any]]]
 
 JOB_ID = request_for().identity.job_id
 
@@ -38,9 +36,9 @@ class ScheduleTwice(Writing):
     name = "schedule-twice"
 
     def cast(self) -> Cast:
-        yield "schedule job", self.schedule
-        yield "schedule job", self.schedule
-        yield "sosw's Orchestrator", lambda: invoke_queued(self.deployment())
+        yield Role("schedule job", self.schedule)
+        yield Role("schedule job", self.schedule)
+        yield Role("sosw's Orchestrator", lambda: invoke_queued(self.deployment()), disturbed=False)
 
 
 class ScheduleWithFaults(Writing):
@@ -50,7 +48,7 @@ class ScheduleWithFaults(Writing):
     fates = frozenset({"lost", "refused", "dies", "sleeps"})
 
     def cast(self) -> Cast:
-        yield "schedule job", self.schedule
+        yield Role("schedule job", self.schedule)
 
 
 class ScheduleEditedJob(Writing):
@@ -64,8 +62,8 @@ class ScheduleEditedJob(Writing):
         self.promise("edited", request_for("xyz"))
 
     def cast(self) -> Cast:
-        yield "schedule job", self.schedule
-        yield "schedule edited", lambda: self.scheduler().schedule(request_for("xyz"))
+        yield Role("schedule job", self.schedule)
+        yield Role("schedule edited", lambda: self.scheduler().schedule(request_for("xyz")))
 
     def afterwards(self) -> None:
         self.attempt("schedule job", self.schedule)
@@ -79,9 +77,9 @@ class CancelWhileWriting(Writing):
     accepted = frozenset({"JobCancelled"})
 
     def cast(self) -> Cast:
-        yield "schedule job", self.schedule
-        yield "cancel job", lambda: cancel_job(self.deployment(), JOB_ID)
-        yield "sosw's Orchestrator", lambda: invoke_queued(self.deployment())
+        yield Role("schedule job", self.schedule)
+        yield Role("cancel job", lambda: cancel_job(self.deployment(), JOB_ID))
+        yield Role("sosw's Orchestrator", lambda: invoke_queued(self.deployment()), disturbed=False)
 
     def afterwards(self) -> None:
         self.attempt("cancel job", lambda: cancel_job(self.deployment(), JOB_ID))
@@ -98,7 +96,7 @@ class OtherTableOnRetry(Writing):
     accepted = frozenset({"JobRecordDamaged", "JobConflict"})
 
     def cast(self) -> Cast:
-        yield "schedule job", self.schedule
+        yield Role("schedule job", self.schedule)
 
     def afterwards(self) -> None:
         tables = TableNames(tasks_table="other_tasks")
@@ -120,7 +118,7 @@ class MetaTableOnRetry(Writing):
         self.promise("job", request_for(self.words))
 
     def cast(self) -> Cast:
-        yield "schedule job", lambda: self.scheduler().schedule(request_for(self.words))
+        yield Role("schedule job", lambda: self.scheduler().schedule(request_for(self.words)))
 
     def afterwards(self) -> None:
         tables = TableNames(meta_table="sosw_tasks_meta")
@@ -136,8 +134,8 @@ class HeaderExpires(Writing):
     accepted = frozenset({"JobRecordDamaged"})
 
     def cast(self) -> Cast:
-        yield "schedule job", self.schedule
-        yield "time to live", self._expire
+        yield Role("schedule job", self.schedule)
+        yield Role("time to live", self._expire, disturbed=False)
 
     def _expire(self) -> None:
         key = {"job_id": {"S": JOB_ID}, "record": {"S": "header"}}
@@ -161,7 +159,7 @@ class ResumeAfterCancelledClear(Writing):
         cancel_job(self.deployment(), request_for(generation=1).identity.job_id)
 
     def cast(self) -> Cast:
-        yield "schedule with on_clear='resume'", self._resume
+        yield Role("schedule with on_clear='resume'", self._resume)
 
     def _resume(self) -> Scheduled:
         scheduler = self.scheduler()
