@@ -123,6 +123,7 @@ class DynamoDb:
             return {}
         if not 0 < len(actions) <= _MOST_ACTIONS:
             raise AwsError("ValidationException", "Member must have length less than or equal to 100")
+        self._refuse_repeated_items(actions)
         planned, reasons = [], []
         for action in actions:
             ((kind, request),) = action.items()
@@ -133,9 +134,6 @@ class DynamoDb:
                 if error.code != "ConditionalCheckFailedException":
                     raise
                 reasons.append({"Code": "ConditionalCheckFailed", "Message": error.message, **error.members})
-        touched = [(table.name, key) for table, key, _, _ in planned]
-        if len(set(touched)) < len(touched):
-            raise AwsError("ValidationException", "Transaction request cannot include multiple operations on one item")
         if any(reason["Code"] != "None" for reason in reasons):
             codes = ", ".join(reason["Code"] for reason in reasons)
             raise AwsError(
@@ -179,6 +177,15 @@ class DynamoDb:
         if table is None:
             raise AwsError("ResourceNotFoundException", "Requested resource not found")
         return table
+
+    def _refuse_repeated_items(self, actions: list[dict[str, Any]]) -> None:
+        touched = set()
+        for action in actions:
+            ((_, request),) = action.items()
+            table = self._table(request)
+            touched.add((table.name, table.schema.key(request.get("Key") or request["Item"])))
+        if len(touched) < len(actions):
+            raise AwsError("ValidationException", "Transaction request cannot include multiple operations on one item")
 
     def _planned_put(self, arguments: dict[str, Any]) -> _Planned:
         table, scope = self._table(arguments), _scope(arguments, "ConditionExpression")

@@ -90,9 +90,8 @@ def _report(scenario: type[Scenario], found: Found, *, quiet: bool) -> None:
         row = scenario.rows.get(kind, "-")
         schedules, seconds = found.found_at[kind]
         text = next(str(violation) for violation in small.violations if violation.kind == kind)
-        print(
-            f"  {row} after {schedules:,} schedules, {seconds:.1f} s: {text}\n    {small.schedule} ({small.steps} requests)"
-        )
+        print(f"  {row} after {schedules:,} schedules, {seconds:.1f} s: {text}")
+        print(f"    {small.schedule} ({small.steps} requests)")
         if not quiet:
             print("    " + describe(small).replace("\n", "\n    "))
 

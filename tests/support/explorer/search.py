@@ -49,12 +49,14 @@ class Search:
 
     :ivar deviations: that a schedule may have.  :ivar schedules: and ``seconds``: after which it ends.
     :ivar goal: ends it once it holds.
+    :ivar leave_out_known: a run ends where it comes to a state from which as much was tried before.
     """
 
     deviations: int = 2
     schedules: int = 1_000_000
     seconds: float = 3600.0
     goal: Callable[[Found], bool] = lambda found: False
+    leave_out_known: bool = True
 
     def over(self, found: Found) -> bool:
         """The search ends here."""
@@ -68,6 +70,8 @@ def explore(make: MakeStage, search: Search) -> Found:
     known: dict[int, int] = {}
     for cost, level in enumerate(levels):
         for deviations in level:  # it grows meanwhile: which actor follows another costs nothing
+            if not search.leave_out_known:
+                known.clear()
             chooser = _Bounded(deviations, known, left=search.deviations - cost)
             run = run_schedule(make(), chooser)
             found.take(run, time.perf_counter() - begun)
