@@ -20,7 +20,7 @@ class CancelDelivered(Delivering):
     """A delivered job is cancelled; the cancelling may die, and is repeated."""
 
     name = "cancel-delivered"
-    rows = {"after-cancel": "F6"}
+    rows = {"after-cancel": "F6", "untrue": "F9"}
     fates = frozenset({"dies"})
     deviations = 1
 
@@ -45,7 +45,7 @@ class CancelWhileDelivering(CancelDelivered):
     """A job is cancelled while a retry of its delivery copies the file."""
 
     name = "cancel-while-delivering"
-    rows = {"after-cancel": "F7"}
+    rows = {"after-cancel": "F7", "untrue": "F9", "blames-aws": "F25"}
     fates = frozenset()
     deviations = 2
     function = FUNCTION  # so a plan without a copy counts as not copied yet
@@ -65,7 +65,7 @@ class CancelBeforeDelivering(CancelDelivered):
     """A job that is only planned is cancelled while it is delivered."""
 
     name = "cancel-before-delivering"
-    rows = {"after-cancel": "F8"}
+    rows = {"after-cancel": "F8", "untrue": "F9", "blames-aws": "F25"}
     fates = frozenset()
     deviations = 2
 
@@ -138,7 +138,7 @@ class CancelBesideZombie(Scenario):
     """A zombie with an edited job puts its plan over the one whose pages are being written."""
 
     name = "cancel-beside-zombie"
-    rows = {"after-cancel": "F10"}
+    rows = {"after-cancel": "F10", "untrue": "F10"}
     fates = frozenset({"dies"})
     deviations = 2
 

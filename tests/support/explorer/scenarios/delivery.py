@@ -53,7 +53,7 @@ class DeliverTwiceBesideScheduler(Delivering):
     """Two copies of one attempt, either of which may die, and sosw's Scheduler."""
 
     name = "deliver-twice-beside-scheduler"
-    rows = {"twice": "F2"}
+    rows = {"twice": "F2", "never": "F1", "blames-aws": "F25"}
     fates = frozenset({"dies"})
     accepted = frozenset({"DeliveryUncertain"})
 
@@ -67,7 +67,7 @@ class DeliverAndPlanRemoved(Delivering):
     """Somebody removes the plan."""
 
     name = "deliver-and-plan-removed"
-    rows = {"never": "F3"}
+    rows = {"never": "F3", "blames-aws": "F25"}
     accepted = frozenset({"DeliveryUncertain", "JobRecordDamaged"})
 
     def cast(self) -> Cast:
@@ -123,7 +123,7 @@ class ScheduleAndDeliver(Delivering):
     """A zombie writes rows while the retry, whose DAG was edited, delivers a file."""
 
     name = "schedule-and-deliver"
-    rows = {"twice": "F22"}
+    rows = {"twice": "F22", "never": "F1", "blames-aws": "F25"}
     accepted = frozenset({"JobRecordDamaged", "JobDelivered"})
 
     def cast(self) -> Cast:

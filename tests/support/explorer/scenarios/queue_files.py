@@ -49,7 +49,7 @@ class DrainTwice(Draining):
     """Two runs drain the same file."""
 
     name = "drain-twice"
-    rows = {"twice": "F11"}
+    rows = {"twice": "F11", "raw-error": "F11", "blames-aws": "F11"}
     deviations = 3
     settings = {}
     accepted = frozenset({"MissingQueueFile", "QueueFileLocked"})

@@ -74,6 +74,7 @@ class CancelWhileWriting(Writing):
     """A job is cancelled while it is written and invoked."""
 
     name = "cancel-while-writing"
+    rows = {"untrue": "F24"}
     accepted = frozenset({"JobCancelled"})
 
     def cast(self) -> Cast:

@@ -1,0 +1,1 @@
+"""The provider's entry points, explored against each other."""

@@ -1,0 +1,59 @@
+"""Every scenario keeps the promises of docs/exactly-once.md in the first schedules of its search.
+
+`python -m tests.support.explorer` goes further.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.exploration.open_defects import OPEN
+from tests.support.explorer import scenarios
+from tests.support.explorer.scenario import SCENARIOS
+from tests.support.explorer.schedule import Schedule
+from tests.support.explorer.search import Search, explore, minimise, replay
+from tests.support.explorer.trace import describe
+
+#: Of each scenario, which takes about a minute for all.
+SCHEDULES = 250
+
+assert scenarios.__all__  # their import has filled SCENARIOS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_promises_are_kept(name: str) -> None:
+    """Nothing breaks but what is listed as open."""
+    scenario = SCENARIOS[name]
+    found = explore(scenario.begin, Search(deviations=scenario.deviations, schedules=SCHEDULES))
+
+    surprising = [
+        describe(minimise(scenario.begin, run, kind))
+        for kind, run in found.failures.items()
+        if kind not in OPEN.get(name, {})
+    ]
+    assert not surprising, "\n\n".join(surprising)
+
+
+@pytest.mark.parametrize(("name", "kind"), [(name, kind) for name, kinds in OPEN.items() for kind in kinds])
+def test_what_is_open_is_open_still(name: str, kind: str) -> None:
+    """The list of open defects has none that are fixed."""
+    run = replay(SCENARIOS[name].begin, Schedule.of(OPEN[name][kind]))
+
+    kinds = {violation.kind for violation in run.violations}
+    assert kind in kinds, f"{name} keeps this promise now: remove {kind!r} from open_defects.py\n{describe(run)}"
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_actor_takes_part(name: str) -> None:
+    """A scenario whose actors send nothing, or fail at once, would show nothing."""
+    made = []
+
+    def begin() -> object:
+        made.append(SCENARIOS[name].begin())
+        return made[-1]
+
+    run = replay(begin, Schedule(name))  # type: ignore[arg-type]
+
+    assert run.steps >= 3
+    assert made[0].attempts
