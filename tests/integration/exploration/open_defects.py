@@ -85,6 +85,7 @@ OPEN: dict[str, dict[str, str]] = {
     },
     "kill-repair": {
         "after-cancel": "kill-repair ^>C",  # F20
+        "revived": "kill-repair ^>C",  # F20
     },
     "cancel-while-writing": {
         "untrue": "cancel-while-writing A6>B",  # F24

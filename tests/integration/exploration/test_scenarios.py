@@ -14,8 +14,8 @@ from tests.support.explorer.schedule import Schedule
 from tests.support.explorer.search import Search, explore, minimise, replay
 from tests.support.explorer.trace import describe
 
-#: Of each scenario, which takes about a minute for all.
-SCHEDULES = 250
+#: Of each scenario, which takes half a minute for all.
+SCHEDULES = 150
 
 assert scenarios.__all__  # their import has filled SCENARIOS
 

@@ -99,12 +99,14 @@ class DeterministicAws:
     :ivar journal: everything that has changed.
     :ivar invocations: what Lambda has accepted.
     :ivar sender: who sends the requests at present, for the journal.
+    :ivar rewrite: changes the arguments of each request to DynamoDB, by its operation, to break a protocol on purpose.
     """
 
     clock: float = 1_795_431_627.0
     journal: list[Change] = field(default_factory=list)
     invocations: list[Invocation] = field(default_factory=list)
     sender: str = ""
+    rewrite: Callable[[str, dict[str, Any]], dict[str, Any]] = lambda operation, arguments: arguments
 
     def __post_init__(self) -> None:
         self.dynamodb = DynamoDb(self._item_changed)
@@ -141,7 +143,7 @@ class DeterministicAws:
         _, service, operation = event_name.split(".")
         attempt_of = _text(request.headers.get("amz-sdk-invocation-id", ""))
         if service == "dynamodb":
-            arguments = json.loads(request.body)
+            arguments = self.rewrite(operation, json.loads(request.body))
             content = json.dumps({**arguments, "ClientRequestToken": ""}, sort_keys=True)
             may_lag = operation in ("GetItem", "Query") and not arguments.get("ConsistentRead")
             respond = lambda: self._respond_dynamodb(operation, arguments)  # noqa: E731

@@ -111,9 +111,11 @@ def broken_promises(
         yield from _each_task_once(history, promise, own)
         yield from _nothing_starts_after_cancel(history, promise, own)
         yield from _counts_of_cancel_are_true(history, promise, own)
+        yield from _cancelled_stays_cancelled(history, promise, own)
         yield from _last_attempt_ends_well(promise, own, accepted)
     yield from _one_plan_for_each_job(history)
     yield from _rows_can_be_read(history)
+    yield from _invoked_tasks_are_not_removed(history)
     yield from _errors_are_ours(attempts)
 
 
@@ -182,6 +184,20 @@ def _counts_of_cancel_are_true(history: _History, promise: Promise, attempts: Se
             )
 
 
+def _cancelled_stays_cancelled(history: _History, promise: Promise, attempts: Sequence[Attempt]) -> Broken:
+    done = next((attempt for attempt in attempts if _is_cancelled(attempt)), None)
+    later = [
+        attempt for attempt in attempts if done and isinstance(attempt.value, Scheduled) and attempt.begun >= done.ended
+    ]
+    for attempt in later:
+        yield "revived", f"{attempt.name} says {attempt.value.header.state.value!r} after the job was cancelled"
+    for change in history.journal:
+        if change.place == "sosw_jobs" and change.before is not None and change.after is not None:
+            before, after = (item.get("state", {}).get("S") for item in (change.before, change.after))
+            if before == "cancelled" and after != before and change.after["job_id"]["S"] in promise.job_ids:
+                yield "revived", f"the cancelled {promise.name} is {after!r} again"
+
+
 def _last_attempt_ends_well(promise: Promise, attempts: Sequence[Attempt], accepted: frozenset[str]) -> Broken:
     last = attempts[-1] if attempts else None
     if last is None or last.actor != "-" or last.error is None:
@@ -218,6 +234,17 @@ def _rows_can_be_read(history: _History) -> Broken:
         fault = _json_fault(row.payload)
         if fault:
             yield "unreadable", f"the payload of {row.task_id} is no JSON for a worker: {fault}"
+
+
+def _invoked_tasks_are_not_removed(history: _History) -> Broken:
+    archived: set[str] = set()
+    for change in history.journal:
+        if change.place == "sosw_closed_tasks" and change.after is not None:
+            archived.add(change.after["task_id"]["S"])
+        elif change.place in _TASK_TABLES and change.after is None and _attempts(change.before) > 0:
+            task = change.before["task_id"]["S"]
+            if task not in archived:
+                yield "invoked-removed", f"{change.by} has removed the task {task}, which a worker had got"
 
 
 def _errors_are_ours(attempts: Iterable[Attempt]) -> Broken:

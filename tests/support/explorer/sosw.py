@@ -18,6 +18,7 @@ __all__ = [
     "remove_file",
     "run_scheduler",
     "upload",
+    "work_off",
 ]
 
 #: From the greenfield of a queued task to that of an invoked one, seconds.
@@ -60,13 +61,17 @@ def run_scheduler(at: Deployment, name: str, *, who: str = "0") -> int:
 
 def invoke_queued(at: Deployment) -> int:
     """What sosw's Orchestrator does: invoke each queued task and count the attempt; here in one request a task."""
-    queued = at.dynamodb.query(
+    return sum(_invoke(at, row) for row in _queued(at))
+
+
+def _queued(at: Deployment) -> list[dict[str, Any]]:
+    reply = at.dynamodb.query(
         TableName=at.tables.tasks_table,
         IndexName=at.tables.index_greenfield,
         KeyConditionExpression="labourer_id = :labourer AND greenfield <= :now",
         ExpressionAttributeValues={":labourer": {"S": "worker"}, ":now": {"N": str(int(at.now()))}},
-    )["Items"]
-    return sum(_invoke(at, row) for row in queued)
+    )
+    return list(reply["Items"])
 
 
 def _invoke(at: Deployment, row: Mapping[str, Any]) -> bool:
@@ -85,6 +90,14 @@ def _invoke(at: Deployment, row: Mapping[str, Any]) -> bool:
     except ClientError:
         return False
     return True
+
+
+def work_off(at: Deployment) -> int:
+    """Invoke the queued tasks; their workers complete them, and sosw's Scavenger archives them."""
+    queued = _queued(at)
+    invoked = {row["task_id"]["S"]: row["payload"]["S"] for row in queued if _invoke(at, row)}
+    close_failed(at, invoked, status=1)
+    return len(invoked)
 
 
 def close_failed(at: Deployment, tasks: Mapping[str, str], *, status: int = 0) -> None:

@@ -93,7 +93,7 @@ class KillRepair(Repairing):
     """A repair is killed with ``cancel_on_kill``, and Airflow retries it."""
 
     name = "kill-repair"
-    rows = {"after-cancel": "F20"}
+    rows = {"after-cancel": "F20", "revived": "F20"}
     deviations = 1
     accepted = frozenset({"JobCancelled"})
 

@@ -11,7 +11,7 @@ from sosw_airflow.scheduling.scheduler import Scheduled
 from sosw_airflow.stores.tables import TableNames
 from tests.support.explorer.engine import Violation
 from tests.support.explorer.scenario import Cast, Role, Scenario, request_for
-from tests.support.explorer.sosw import invoke_queued
+from tests.support.explorer.sosw import invoke_queued, work_off
 
 JOB_ID = request_for().identity.job_id
 
@@ -31,14 +31,14 @@ class Writing(Scenario):
 
 
 class ScheduleTwice(Writing):
-    """Two copies of one attempt, beside sosw's Orchestrator."""
+    """Two copies of one attempt, while sosw invokes tasks and moves them to the closed ones."""
 
     name = "schedule-twice"
 
     def cast(self) -> Cast:
         yield Role("schedule job", self.schedule)
         yield Role("schedule job", self.schedule)
-        yield Role("sosw's Orchestrator", lambda: invoke_queued(self.deployment()), disturbed=False)
+        yield Role("sosw works the queue off", lambda: work_off(self.deployment()), disturbed=False)
 
 
 class ScheduleWithFaults(Writing):
@@ -84,6 +84,7 @@ class CancelWhileWriting(Writing):
 
     def afterwards(self) -> None:
         self.attempt("cancel job", lambda: cancel_job(self.deployment(), JOB_ID))
+        self.attempt("schedule job", self.schedule)
         invoke_queued(self.deployment())
 
 

@@ -1,0 +1,130 @@
+"""Deliberate breaks of the protocol, made in the requests themselves, such as a condition that is left out.
+
+Each names a scenario in which the search must find it: they show that the scenarios would notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["BREAKS", "Break"]
+
+Arguments = dict[str, Any]
+Rewrite = Callable[[str, Arguments], Arguments]
+
+
+@dataclass(frozen=True)
+class Break:
+    """A break of the protocol.
+
+    :ivar scenario: in which it is found.  :ivar rewrite: the arguments of each request to DynamoDB, by its operation.
+    """
+
+    name: str
+    scenario: str
+    rewrite: Rewrite
+
+
+def _unconditional(arguments: Arguments) -> Arguments:
+    """The request without its condition, and without the values that only that one uses."""
+    kept = {name: value for name, value in arguments.items() if name != "ConditionExpression"}
+    words = kept.get("UpdateExpression", "").replace(",", " ").split()
+    for member in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+        used = {name: value for name, value in kept.pop(member, {}).items() if name in words}
+        if used:
+            kept[member] = used
+    return kept
+
+
+def _where(applies: Callable[[str, Arguments], bool], change: Callable[[Arguments], Arguments]) -> Rewrite:
+    return lambda operation, arguments: change(arguments) if applies(operation, arguments) else arguments
+
+
+def _page(change: Callable[[list[Arguments]], list[Arguments]]) -> Rewrite:
+    """Change the actions of a page: its marker, then its rows."""
+    return _where(
+        lambda operation, arguments: operation == "TransactWriteItems",
+        lambda arguments: {**arguments, "TransactItems": change(arguments["TransactItems"])},
+    )
+
+
+def _with(action: Arguments, **attributes: Any) -> Arguments:
+    """A put with other attributes in its item."""
+    put = action["Put"]
+    return {"Put": {**put, "Item": {**put["Item"], **attributes}}}
+
+
+def _puts_header(operation: str, arguments: Arguments) -> bool:
+    return operation == "PutItem" and arguments["Item"].get("record") == {"S": "header"}
+
+
+def _puts_cancelled_marker(operation: str, arguments: Arguments) -> bool:
+    return operation == "PutItem" and "cancelled" in arguments["Item"]
+
+
+def _removes_row(operation: str, arguments: Arguments) -> bool:
+    return operation == "DeleteItem" and "ConditionExpression" in arguments
+
+
+def _one_page_only(arguments: Arguments) -> Arguments:
+    return {**arguments, "Item": {**arguments["Item"], "pages": {"N": "1"}}}
+
+
+def _changes_state_to(state: str) -> Callable[[str, Arguments], bool]:
+    return lambda operation, arguments: (
+        operation == "UpdateItem" and arguments.get("ExpressionAttributeValues", {}).get(":to") == {"S": state}
+    )
+
+
+def _elsewhere(arguments: Arguments) -> Arguments:
+    """The same change of an item that does not matter."""
+    if "Item" in arguments:
+        return {**arguments, "Item": {**arguments["Item"], "record": {"S": "elsewhere"}}}
+    return {**_unconditional(arguments), "Key": {**arguments["Key"], "record": {"S": "elsewhere"}}}
+
+
+BREAKS = [
+    Break("header without its condition", "schedule-edited-job", _where(_puts_header, _unconditional)),
+    Break(
+        "marker of a page without its condition",
+        "schedule-twice",
+        _page(lambda actions: [{"Put": _unconditional(actions[0]["Put"])}, *actions[1:]]),
+    ),
+    Break("page without its marker", "schedule-twice", _page(lambda actions: actions[1:])),
+    Break(
+        "page without any condition",
+        "schedule-twice",
+        _page(lambda actions: [{"Put": _unconditional(each["Put"])} for each in actions]),
+    ),
+    Break("header with one page only", "schedule-with-faults", _where(_puts_header, _one_page_only)),
+    Break("page without its last row", "schedule-with-faults", _page(lambda actions: actions[:-1])),
+    Break(
+        "payload of the first row in all rows of a page",
+        "schedule-with-faults",
+        _page(
+            lambda actions: [
+                actions[0],
+                *(_with(each, payload=actions[1]["Put"]["Item"]["payload"]) for each in actions[1:]),
+            ]
+        ),
+    ),
+    Break(
+        "rows that look as if they had been invoked",
+        "cancel-while-writing",
+        _page(lambda actions: [actions[0], *(_with(each, attempts={"N": "1"}) for each in actions[1:])]),
+    ),
+    Break("no marker of a cancelled page", "cancel-while-writing", _where(_puts_cancelled_marker, _elsewhere)),
+    Break("removal of a row without its condition", "cancel-written", _where(_removes_row, _unconditional)),
+    Break(
+        "change to written without its condition",
+        "cancel-while-writing",
+        _where(_changes_state_to("written"), _unconditional),
+    ),
+    Break(
+        "change to cancelled that is not kept",
+        "cancel-while-writing",
+        _where(_changes_state_to("cancelled"), _elsewhere),
+    ),
+]
