@@ -38,7 +38,7 @@ export COVERAGE_CORE := ctrace
 # In many container images this is set; then each start of Airflow compiles 1,700 modules again: a third of its time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up demo-stop test test-3.3 test-2.11 test-lowest test-fast test-airflow test-matrix test-browser test-celery test-kills bench check-all lint format docs generate build constraints ministack clean
+.PHONY: help demo up demo-stop test test-3.3 test-2.11 test-lowest test-fast test-airflow test-matrix test-browser test-celery test-kills explore bench check-all lint format docs generate build constraints ministack clean
 ##@ Use
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile

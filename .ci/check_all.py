@@ -30,6 +30,7 @@ TARGETS = [
     "test-airflow",
     "test-celery",
     "test-kills",
+    "explore",
     "test-matrix",
     "bench",
 ]

@@ -111,7 +111,7 @@ BREAKS = [
         ),
     ),
     Break(
-        "rows that look as if they had been invoked",
+        "rows that count as invoked",
         "cancel-while-writing",
         _page(lambda actions: [actions[0], *(_with(each, attempts={"N": "1"}) for each in actions[1:])]),
     ),

@@ -1,6 +1,6 @@
 """What the explorer breaks in the code as it is: for each scenario, kinds of broken promises and a schedule for each.
 
-The comments name the rows of the list of defects. Whoever fixes one removes its line; a test says when that is due.
+The comments name the rows of the list of defects. Remove the line of what you have fixed; a test says when that is due.
 """
 
 from __future__ import annotations

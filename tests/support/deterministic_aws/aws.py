@@ -46,7 +46,7 @@ _READS = frozenset(
 class Call:
     """One request of one client.
 
-    :ivar subject: what it is about, for a trace.
+    :ivar subject: of the request, for a trace.
     :ivar content: all of it that matters, as text that is the same in every run.
     :ivar attempt_of: the same for the repeats that the client itself makes of a request.
     """

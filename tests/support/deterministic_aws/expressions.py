@@ -1,7 +1,7 @@
 """DynamoDB's expressions: conditions, key conditions, filters, updates and projections on top-level attributes.
 
 An expression is parsed once for its text and becomes a function; documents and lists inside of items are not addressed,
-since neither sosw nor the provider does.
+since sosw and the provider do not use them.
 """
 
 from __future__ import annotations

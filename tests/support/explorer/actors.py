@@ -1,4 +1,4 @@
-"""Actors: threads that stop before each request until they are let go on."""
+"""Actors: threads that stop before each request until the engine lets them proceed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.explorer.virtual_time import Timekeeper, keeping_time
 
 __all__ = ["Actor", "Died", "State", "current_actor"]
 
-#: Seconds from which a sleep lets others go on; a shorter one only moves the clock.
+#: Seconds from which a sleep lets others proceed; a shorter one only moves the clock.
 LONG_SLEEP = 30.0
 
 
@@ -72,7 +72,7 @@ class Actor:
 
     @property
     def alive(self) -> bool:
-        """It can go on."""
+        """It has not ended."""
         return self.state not in (State.ENDED, State.DEAD)
 
     def see(self, *what: object) -> None:
@@ -81,8 +81,8 @@ class Actor:
 
     # -- called by the engine ------------------------------------------------------------------------------------------
 
-    def go_on(self, decision: object, keeper: Timekeeper) -> None:
-        """Let it go on until it stops again. `decision` is what `stop_before` returns."""
+    def proceed(self, decision: object, keeper: Timekeeper) -> None:
+        """Let it proceed until it stops again. `decision` is what `stop_before` returns."""
         self._decision = decision
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, args=(keeper,), name=f"actor {self.label}", daemon=True)

@@ -52,7 +52,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Point:
-    """A place where a run could have gone on in other ways.
+    """A place where a run could have proceeded otherwise.
 
     :ivar options: possible actions and what each costs; the plain sequence is none of them.
     :ivar state: a digest of all that decides what follows.
@@ -65,7 +65,7 @@ class Point:
 
 
 class Chooser(Protocol):
-    """Decides how a run goes on."""
+    """Decides how a run proceeds."""
 
     def choose(self, name: str, options: Sequence[tuple[str, int]], state: int) -> str | None:
         """One of the actions, or None for the plain sequence.
@@ -92,7 +92,7 @@ class Stage(Protocol):
         """The actors, in their plain order."""
 
     def afterwards(self) -> None:
-        """What happens when all have ended: remedies, a clean-up, sosw working the queue off."""
+        """What happens when all have ended: remedies, a clean-up, sosw processing the queue."""
 
     def violations(self) -> Iterator[Violation]:
         """The promises that are broken in the end."""
@@ -150,7 +150,7 @@ class _Engine:
         self._run.schedule = Schedule(self._stage.name, tuple(self._taken))
         return self._run
 
-    # -- who goes on ---------------------------------------------------------------------------------------------------
+    # -- who continues -----------------------------------------------------------------------------------------------
 
     def _play(self) -> None:
         current: Actor | None = None
@@ -174,13 +174,13 @@ class _Engine:
     def _before_request(self, actor: Actor) -> Actor:
         """Decide about the request that the actor is stopped before. Returns who continues."""
         assert actor.call is not None
-        # Whoever continues before a table is described, nothing differs: no actor changes a table.
+        # No actor changes a table, so who continues before one is described makes no difference.
         others = [] if actor.call.operation == "DescribeTable" else self._actors
         options = [(f">{other.label}", 1) for other in others if other.alive and other is not actor]
         options += [(f"!{fate}", 1) for fate in self._possible_fates(actor)]
         action = self._choose(f"{actor.label}{actor.requests}", options, actor)
         if action is None:
-            actor.go_on(Fate.DONE, self._keeper_of(actor))
+            actor.proceed(Fate.DONE, self._keeper_of(actor))
         elif action.startswith(">"):
             other = self._by_label[action[1:]]
             self._wake(other)
@@ -190,7 +190,7 @@ class _Engine:
             actor.state, actor.wakes_at = State.SLEEPING, self._aws.clock + _HOUR
             self._note(actor, "sleeps for an hour", "")
         else:
-            actor.go_on(action[1:], self._keeper_of(actor))
+            actor.proceed(action[1:], self._keeper_of(actor))
         return actor
 
     def _possible_fates(self, actor: Actor) -> Iterator[str]:
@@ -230,12 +230,12 @@ class _Engine:
             self._naps.discard(actor.label)
             actor.state = State.PARKED
         elif actor.state is not State.PARKED:
-            actor.go_on(None, self._keeper_of(actor))
+            actor.proceed(None, self._keeper_of(actor))
 
     def _end_all(self) -> None:
         for actor in self._actors:
             if actor.state in (State.PARKED, State.SLEEPING):
-                actor.go_on(Died, self._keeper_of(actor))
+                actor.proceed(Died, self._keeper_of(actor))
         for actor in self._actors:
             actor.join()
 

@@ -26,7 +26,7 @@ _TASK_TABLES = ("sosw_tasks", "other_tasks")
 
 @dataclass(frozen=True)
 class Promise:
-    """That each of these tasks comes into the queue once.
+    """That a number of tasks come into the queue, each once.
 
     :ivar name: attempts that have this word in their names try to keep it.
     :ivar job_ids: of our jobs whose tasks these are.

@@ -15,10 +15,10 @@ __all__ = [
     "complete_late",
     "delivered_files",
     "invoke_queued",
+    "process_queue",
     "remove_file",
     "run_scheduler",
     "upload",
-    "work_off",
 ]
 
 #: From the greenfield of a queued task to that of an invoked one, seconds.
@@ -92,7 +92,7 @@ def _invoke(at: Deployment, row: Mapping[str, Any]) -> bool:
     return True
 
 
-def work_off(at: Deployment) -> int:
+def process_queue(at: Deployment) -> int:
     """Invoke the queued tasks; their workers complete them, and sosw's Scavenger archives them."""
     queued = _queued(at)
     invoked = {row["task_id"]["S"]: row["payload"]["S"] for row in queued if _invoke(at, row)}

@@ -1,4 +1,4 @@
-"""Time that passes only when somebody sleeps, for the threads of a run; others keep the real one."""
+"""Time that passes only when an actor sleeps, for the threads of a run; others keep the real one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _REAL_WAIT, _REAL_SUBMIT = threading.Event.wait, ThreadPoolExecutor.submit
 
 
 def timekeeper() -> Timekeeper | None:
-    """Who keeps the time of this thread; None for the real one."""
+    """What keeps the time of this thread; None for the real time."""
     return getattr(_of_thread, "keeper", None)
 
 

@@ -277,10 +277,10 @@ def _outcome(client: Any, method: str, arguments: dict[str, Any]) -> Any:
         reasons = [reason.get("Code", "None") for reason in error.response.get("CancellationReasons", ())]
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         return error.response["Error"]["Code"], status, reasons, error.response.get("Item")
-    return dict(_told(reply))
+    return dict(_content(reply))
 
 
-def _told(reply: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _content(reply: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for name in ("Item", "Attributes", "Items", "Count", "LastEvaluatedKey", "ContentRange", "Metadata"):
         if name in reply:
             yield name, reply[name]

@@ -90,7 +90,7 @@ class Counting:
 
 
 def test_a_lost_update_is_found_with_one_deviation() -> None:
-    """What two actors break at one place is found, and told by that place alone."""
+    """What two actors break at one place is found, and its line names that place alone."""
     found = explore(lambda: Counting(add_carelessly, add_carelessly), Search(deviations=1))
 
     assert found.complete
@@ -205,7 +205,7 @@ def test_the_repeats_of_a_refused_request_are_refused() -> None:
 
 
 def test_the_dead_send_nothing() -> None:
-    """Whatever a dying actor does on its way out reaches nobody."""
+    """What a dying actor sends reaches no service."""
 
     def act() -> None:
         try:
@@ -222,7 +222,7 @@ def test_the_dead_send_nothing() -> None:
 
 
 def test_sleeping_takes_no_time() -> None:
-    """A poller that waits for hours is run in a moment, and others go on while it sleeps."""
+    """A poller that waits for hours is run in a moment, and others proceed while it sleeps."""
     woken: list[float] = []
 
     def poll() -> None:
@@ -241,7 +241,7 @@ def test_sleeping_takes_no_time() -> None:
 
 
 def test_an_actor_sleeps_an_hour_before_its_request() -> None:
-    """Others go on meanwhile; then it wakes, and its request is sent."""
+    """Others proceed meanwhile; then it wakes, and its request is sent."""
     stage = Counting(add_carelessly, add_atomically, fates=frozenset({"sleeps"}))
     begun = stage.aws.clock
     run = replay(lambda: stage, Schedule.of("counting A2!sleeps"))

@@ -16,7 +16,7 @@ FUNCTION = "sosw_scheduler"
 
 
 class Delivering(Scenario):
-    """A job whose queue file is delivered; in the end it is retried, and sosw drains what is there."""
+    """A job whose queue file is delivered; in the end it is retried, and sosw drains the files."""
 
     function: str | None = None
 
@@ -50,7 +50,7 @@ class DeliverTwice(Delivering):
 
 
 class DeliverTwiceBesideScheduler(Delivering):
-    """Two copies of one attempt, either of which may die, and sosw's Scheduler."""
+    """Two copies of one attempt, which may die, and sosw's Scheduler."""
 
     name = "deliver-twice-beside-scheduler"
     rows = {"twice": "F2", "never": "F1", "blames-aws": "F25"}
@@ -64,7 +64,7 @@ class DeliverTwiceBesideScheduler(Delivering):
 
 
 class DeliverAndPlanRemoved(Delivering):
-    """Somebody removes the plan."""
+    """A person removes the plan."""
 
     name = "deliver-and-plan-removed"
     rows = {"never": "F3", "blames-aws": "F25"}
@@ -103,7 +103,9 @@ class DeliverEditedJob(Delivering):
         successes = [attempt for attempt in self.attempts if isinstance(attempt.value, Scheduled)]
         for promise in self.promises:
             if successes and payloads & set(promise.payloads) and not any(each.of(promise) for each in successes):
-                yield Violation("other-job", f"the tasks of {promise.name} are in the queue, which nobody delivered")
+                yield Violation(
+                    "other-job", f"the tasks of {promise.name} are in the queue, which no attempt delivered"
+                )
 
 
 class DeliverLosingAnswers(Delivering):
@@ -132,7 +134,7 @@ class ScheduleAndDeliver(Delivering):
 
 
 class DeliverAndInvoke(Delivering):
-    """sosw's Scheduler is invoked with the file; whoever does so may die."""
+    """sosw's Scheduler is invoked with the file; the attempt that does so may die."""
 
     name = "deliver-and-invoke"
     rows = {"invoked-twice": "F23"}

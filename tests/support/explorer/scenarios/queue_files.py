@@ -1,4 +1,4 @@
-"""Queue files that somebody has left, which are drained."""
+"""Queue files that another process has left, which are drained."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from sosw_airflow.scheduling.scheduler import Scheduled
 from sosw_airflow.stores.tables import TableNames
 from tests.support.explorer.engine import Violation
 from tests.support.explorer.scenario import Cast, Role, Scenario, request_for
-from tests.support.explorer.sosw import invoke_queued, work_off
+from tests.support.explorer.sosw import invoke_queued, process_queue
 
 JOB_ID = request_for().identity.job_id
 
@@ -38,7 +38,7 @@ class ScheduleTwice(Writing):
     def cast(self) -> Cast:
         yield Role("schedule job", self.schedule)
         yield Role("schedule job", self.schedule)
-        yield Role("sosw works the queue off", lambda: work_off(self.deployment()), disturbed=False)
+        yield Role("sosw processes the queue", lambda: process_queue(self.deployment()), disturbed=False)
 
 
 class ScheduleWithFaults(Writing):
@@ -169,7 +169,7 @@ class ResumeAfterCancelledClear(Writing):
         return scheduler.schedule(request_for(generation=identity.generation))
 
     def afterwards(self) -> None:
-        """Nobody retries it: it has succeeded."""
+        """No retry: it has succeeded."""
 
     def violations(self) -> Iterator[Violation]:
         for attempt in self.attempts:
