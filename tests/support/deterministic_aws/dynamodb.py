@@ -57,7 +57,8 @@ class DynamoDb:
     def expire(self, table: str, keys: Iterable[Key]) -> None:
         """Remove items as the time to live does."""
         for key in keys:
-            self._store(self.tables[table], key, None)
+            if key in self.tables[table].items:
+                self._store(self.tables[table], key, None)
 
     # -- tables --------------------------------------------------------------------------------------------------------
 

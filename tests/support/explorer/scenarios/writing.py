@@ -140,8 +140,7 @@ class HeaderExpires(Writing):
         yield Role("time to live", self._expire, disturbed=False)
 
     def _expire(self) -> None:
-        key = {"job_id": {"S": JOB_ID}, "record": {"S": "header"}}
-        self.deployment().dynamodb.delete_item(TableName="sosw_jobs", Key=key)
+        self.aws.dynamodb.expire("sosw_jobs", [(("S", JOB_ID), ("S", "header"))])
 
     def afterwards(self) -> None:
         with patch("sosw_airflow.scheduling.scheduler.MAX_PAGE_ROWS", 3):
