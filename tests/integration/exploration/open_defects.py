@@ -74,12 +74,6 @@ OPEN: dict[str, dict[str, str]] = {
     "drain-corrected-file": {
         "user-file": "drain-corrected-file",  # F12
     },
-    "drain-unreadable-text": {
-        "raw-error": "drain-unreadable-text",  # F13
-    },
-    "drain-no-number": {
-        "unreadable": "drain-no-number",  # F13
-    },
     "repair-and-plan-removed": {
         "mixed": "repair-and-plan-removed A12!dies",  # F14
     },

@@ -11,7 +11,7 @@ from tests.integration.exploration.open_defects import OPEN
 from tests.support.explorer import scenarios
 from tests.support.explorer.scenario import SCENARIOS
 from tests.support.explorer.schedule import Schedule
-from tests.support.explorer.search import Search, explore, minimise, replay
+from tests.support.explorer.search import Found, Search, explore, minimise, replay
 from tests.support.explorer.trace import describe
 
 #: Of each scenario, which takes half a minute for all.
@@ -37,11 +37,17 @@ def test_promises_are_kept(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "kind"), [(name, kind) for name, kinds in OPEN.items() for kind in kinds])
 def test_what_is_open_is_open_still(name: str, kind: str) -> None:
-    """The list of open defects has none that are fixed."""
-    run = replay(SCENARIOS[name].begin, Schedule.of(OPEN[name][kind]))
+    """The list of open defects has none that are fixed. If its schedule is out of date, the search finds another."""
+    scenario = SCENARIOS[name]
+    run = replay(scenario.begin, Schedule.of(OPEN[name][kind]))
+    if kind in {violation.kind for violation in run.violations}:
+        return
 
-    kinds = {violation.kind for violation in run.violations}
-    assert kind in kinds, f"{name} keeps this promise now: remove {kind!r} from open_defects.py\n{describe(run)}"
+    def is_found(found: Found) -> bool:
+        return kind in found.failures
+
+    found = explore(scenario.begin, Search(deviations=scenario.deviations, schedules=500, goal=is_found))
+    assert is_found(found), f"{name} keeps this promise now: remove {kind!r} from open_defects.py\n{describe(run)}"
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

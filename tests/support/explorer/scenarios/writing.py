@@ -7,6 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 from sosw_airflow.scheduling.cancel import cancel_job
+from sosw_airflow.scheduling.reruns import Attempt, identity_in_run
 from sosw_airflow.scheduling.scheduler import Scheduled
 from sosw_airflow.stores.tables import TableNames
 from tests.support.explorer.engine import Violation
@@ -164,7 +165,9 @@ class ResumeAfterCancelledClear(Writing):
 
     def _resume(self) -> Scheduled:
         scheduler = self.scheduler()
-        identity = scheduler.latest_generation(request_for(generation=2).identity)
+        first_of_its_clear = Attempt(run_started="", first=True, fresh=False)
+        own = request_for(generation=2).identity
+        identity = identity_in_run(scheduler.records, own, first_of_its_clear, continues=True)
         return scheduler.schedule(request_for(generation=identity.generation))
 
     def afterwards(self) -> None:
