@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.exploration.deliberate_breaks import BREAKS, Break
-from tests.integration.exploration.open_defects import OPEN
 from tests.support.explorer import scenarios
+from tests.support.explorer.open_defects import OPEN
 from tests.support.explorer.scenario import SCENARIOS, Scenario
 from tests.support.explorer.search import Found, Search, explore
 

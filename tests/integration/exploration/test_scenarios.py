@@ -1,4 +1,4 @@
-"""Every scenario keeps the promises of docs/exactly-once.md in the first schedules of its search.
+"""Every scenario keeps the promises of docs/guides/exactly-once.md in the first schedules of its search.
 
 `python -m tests.support.explorer` goes further.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.exploration.open_defects import OPEN
 from tests.support.explorer import scenarios
+from tests.support.explorer.open_defects import OPEN
 from tests.support.explorer.scenario import SCENARIOS
 from tests.support.explorer.schedule import Schedule
 from tests.support.explorer.search import Found, Search, explore, minimise, replay

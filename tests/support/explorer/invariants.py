@@ -1,4 +1,4 @@
-"""The promises of docs/exactly-once.md, checked on the journal of everything that has changed.
+"""The promises of docs/guides/exactly-once.md, checked on the journal of everything that has changed.
 
 Each is a function from what happened to the broken cases; `broken_promises` asks all of them.
 """
