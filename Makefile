@@ -10,9 +10,6 @@ PYTEST_ARGS ?=
 BENCH ?=
 VERSIONS ?=
 KILLS ?= 200
-# How far `make explore` goes.
-SECONDS ?= 600
-SCHEDULES ?= 1000000
 # Test files that run at the same time. The tests of one file stay together, since they share what they set up.
 WORKERS ?= 2
 
@@ -76,8 +73,8 @@ test-celery: $(call stamp,.venv-celery) $(READY_MINISTACK) ## two Celery workers
 	.venv-celery/bin/python -m pytest tests/system/celery $(PYTEST_ARGS)
 test-kills: $(READY) $(READY_MINISTACK) ## the large run of the crash tests [KILLS=200]
 	SOSW_TEST_KILLS=$(KILLS) .venv/bin/python -m pytest tests/integration/crashes/test_kills.py -s $(PYTEST_ARGS)
-explore: $(READY) ## every order of the requests of two or three actors, further than the tests go [SECONDS=600 SCHEDULES=1000000]
-	.venv/bin/python -m tests.support.explorer --quiet --seconds $(SECONDS) --schedules $(SCHEDULES)
+explore: $(READY) ## every order of the requests of two or three actors, further than the tests go [SECONDS=600]
+	.venv/bin/python -m tests.support.explorer --quiet --seconds $(or $(SECONDS),600)
 bench: $(READY) $(READY_MINISTACK) ## how fast it is, beside sosw: tables, and JSON in build/benchmarks [BENCH="expansion plan"]
 	$(UV) pip install --quiet --python .venv --target build/benchmarks/packages --group bench --constraints constraints/airflow-3.3.txt
 	PYTHONPATH=build/benchmarks/packages .venv/bin/python -m benchmarks all $(if $(BENCH),--only $(BENCH))
