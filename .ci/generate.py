@@ -28,14 +28,18 @@ GREEN, YELLOW, BLUE = ("#eef6f1", "#7fb89a"), ("#fdf5e9", "#e0ab5c"), ("#eef2fb"
 def generated() -> dict[Path, str]:
     """Each file with the text that it must have."""
     pages = {
-        "connection": {"connection-sosw": _connection("sosw"), "connection-labourer": _connection("labourer")},
-        "configuration": {"configuration": _configuration()},
-        "tables": {"tables": _tables()},
-        "errors": {"errors": _errors()},
+        "reference/connection": {
+            "connection-sosw": _connection("sosw"),
+            "connection-labourer": _connection("labourer"),
+        },
+        "reference/configuration": {"configuration": _configuration()},
+        "reference/tables": {"tables": _tables()},
+        "reference/errors": {"errors": _errors()},
+        "guides/orchestration": {"clauses": _clauses()},
     }
     files = {}
     for page, blocks in pages.items():
-        path = ROOT / "docs" / "reference" / f"{page}.md"
+        path = ROOT / "docs" / f"{page}.md"
         text = path.read_text(encoding="utf-8")
         for name, block in blocks.items():
             pattern = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- generated: end -->)", re.DOTALL)
@@ -69,6 +73,13 @@ def _configuration() -> str:
         default = f"`{option['default']}`" if option["default"] else "empty"
         rows.append([f"`{name}`", option["type"], default, option["description"]])
     return _table(["option", "type", "default", "meaning"], rows)
+
+
+def _clauses() -> str:
+    from sosw_airflow.orchestration.transitions import CLAUSES
+
+    rows = [[f"`{name}`", f"`{condition}`", reason] for name, (condition, reason) in CLAUSES.items()]
+    return _table(["name", "condition", "because"], rows)
 
 
 def _tables() -> str:

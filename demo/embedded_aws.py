@@ -135,6 +135,7 @@ class _OneAtATime:
 
 
 def _serve(state: Path, token: str, wanted_port: int) -> None:
+    from moto.core.config import default_user_config
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
@@ -145,6 +146,7 @@ def _serve(state: Path, token: str, wanted_port: int) -> None:
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             """Log nothing: the log is for what goes wrong."""
 
+    default_user_config["lambda"] = {"use_docker": False}  # a function answers with its event
     application = _OneAtATime(DomainDispatcherApplication(create_backend_app), token)
     try:
         server = make_server(HOST, wanted_port, application, threaded=True, request_handler=QuietRequestHandler)

@@ -27,8 +27,12 @@ LABOURERS = {
         "render_frames",
         "resize_images",
         "sosw_tutorial_pull_tweeter_hashtags",
+        "translate_reviews",
     )
 }
+#: Invoked by Airflow itself, in the DAG `sosw_orchestrate`; the embedded AWS has its function.
+ORCHESTRATED = "translate_reviews"
+LABOURERS[ORCHESTRATED]["invocation"] = "request"
 
 JOB_SCHEMAS = {
     "default": {"chunkable_attrs": ["topic", "word"]},

@@ -9,7 +9,7 @@ from pathlib import Path
 from demo import embedded_aws
 from demo.airflow_home import AirflowHome
 from demo.queue import Queue
-from demo.settings import connections, variables
+from demo.settings import ORCHESTRATED, connections, variables
 from demo.workers import Workers
 
 __all__ = ["up"]
@@ -26,6 +26,7 @@ def up(state: Path, port: int) -> None:
     aws = embedded_aws.find(state) or embedded_aws.start(state)
     queue = Queue(aws.url)
     queue.create_what_is_missing()
+    queue.create_function(ORCHESTRATED)
     airflow = AirflowHome(state)
     print(f"Embedded AWS  {aws.url}: sosw's tables, a bucket, and workers, of whose tasks one in twenty fails")
     airflow.set_up(connections(aws.url), variables())

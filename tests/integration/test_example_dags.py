@@ -17,7 +17,7 @@ import pytest
 from demo import embedded_aws
 from demo.airflow_home import AirflowHome
 from demo.queue import Queue
-from demo.settings import LABOURERS, connections
+from demo.settings import LABOURERS, ORCHESTRATED, connections
 from sosw_airflow.jobs import expand
 from sosw_airflow.testing.kit import Sosw
 
@@ -34,6 +34,7 @@ EXPECTED: dict[str, dict[str, int]] = {
     "sosw_drain_queue_file": {"archive_mail": 2},
     "sosw_hashtags": {"sosw_tutorial_pull_tweeter_hashtags": 36},
     "sosw_many_labourers": {"pull_weather": 4, "pull_traffic": 2, "pull_air_quality": 7},
+    "sosw_orchestrate": {"translate_reviews": 5},
     "sosw_product_sales": {"pull_product_sales": 5},
     "sosw_sensor": {"resize_images": 4},
     "sosw_tolerate_and_repair": {"import_invoices": 4 + 1},  # one task fails, and is scheduled again
@@ -120,6 +121,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, int], dict[
     try:
         queue = Queue(aws.url)
         queue.create_what_is_missing()
+        queue.create_function(ORCHESTRATED)
         queue.leave_queue_file("tasks_queue_0a1b2c.txt", "archive_mail", [{"folder": "inbox"}, {"folder": "sent"}])
         airflow = AirflowHome(state)
         airflow.set_up(connections(aws.url), variables)
@@ -174,6 +176,12 @@ def test_dag_runs(dag_id: str, ran: tuple[dict[str, int], dict[str, Any]]) -> No
         ("sosw_sensor", "wait", {"tasks": 4, "completed": 4, "failed": 0, "state": "closed"}),
         ("sosw_cancel_on_kill", "schedule", {"completed": 10, "state": "closed"}),
         ("sosw_assets", "schedule", {"completed": 3, "state": "closed"}),
+        (
+            "sosw_orchestrate",
+            "process",
+            {"translate_reviews": {"invoked": 5, "completed": 5, "failed": 0, "retried": 0}},
+        ),
+        ("sosw_orchestrate", "check", {"tasks": 5, "completed": 5, "failed": 0, "state": "closed"}),
         ("sosw_tolerate_and_repair", "schedule", {"completed": 3, "failed": 1, "state": "closed"}),
         ("sosw_tolerate_and_repair", "repair", {"tasks": 1, "completed": 1, "failed": 0, "state": "closed"}),
     ],
