@@ -1,4 +1,4 @@
-"""The extras of a Connection of type ``sosw``: where things are."""
+"""The extras of a Connection of type ``sosw``: the names and places of tables, bucket and credentials."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _ALIKE = 0.65
 
 @dataclass(frozen=True)
 class SoswSettings:
-    """Where an installation of sosw has its things. The defaults are sosw's names.
+    """The names and places of an installation of sosw. The defaults are sosw's names.
 
     :ivar queue_bucket: S3 bucket of the queue files. The only setting without a default.
     :ivar s3_prefix: prefix of their keys.
     :ivar aws_conn_id: the AWS Connection for credentials; empty for boto3's own search (environment, role, ...).
     :ivar region_name: None for the AWS Connection's.
     :ivar endpoint_url: of an emulator or a private endpoint, for DynamoDB and S3 alike; None for AWS's own.
-    :ivar meta_table: upstream's optional history of tasks; None where it is not kept.
+    :ivar meta_table: upstream's optional history of tasks; None if it is not kept.
     :ivar max_rows_per_second: a limit on the writing, None for as fast as the table allows.
     :ivar lambda_payload_limit: bytes that the payload of an invocation may have.
     :ivar namespace: a name of this Airflow deployment, if another one uses the same tables; it becomes part of every

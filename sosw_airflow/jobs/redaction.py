@@ -74,7 +74,7 @@ def redacted(value: Any) -> Any:
 def without_secrets(document: Any, path: str, left_out: list[str]) -> Any:
     """A copy of a document without the attributes whose names say that their texts are secrets.
 
-    :param path: of the document, for `left_out`, which gets the path of each of these attributes.
+    :param path: of the document, for `left_out`, which gets the path of every such attribute.
     """
     if isinstance(document, (list, tuple)):
         return [without_secrets(below, f"{path}[{index}]", left_out) for index, below in enumerate(document)]

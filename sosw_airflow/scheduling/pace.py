@@ -1,8 +1,8 @@
 """How fast pages are sent: at the capacity that the tables were given, or at full speed until AWS throttles.
 
-A sender asks before each request whether it is its turn, and tells how the request ended. On throttling the rate falls,
-at most once a second; without throttling it recovers, up to the capacity, or to no limit at all. It never falls so far
-that a few unlucky requests bring the work to a halt: what is left then is up to the sender's own pauses.
+A sender asks before each request whether it is its turn, and reports how the request ended. On throttling the rate
+falls, at most once a second. Without throttling it recovers, up to the capacity, or to no limit at all. It never falls
+so far that a few unlucky requests bring the work to a halt: the rest is up to the sender's own pauses.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from sosw_airflow.stores.task_queue import Capacity
 
 __all__ = ["Pace", "PagePace", "page_limits_for", "units_per_second"]
 
-_FALL = 2 / 3  # where the capacity is not known
-_STEP_BACK = 0.9  # where it is known, and somebody else uses some of it
+_FALL = 2 / 3  # if the capacity is not known
+_STEP_BACK = 0.9  # if it is known: another writer uses some of it
 _SLOWEST_SHARE = 0.5  # of a known capacity
-_SLOWEST = 100.0  # a second, where it is not known: far less than any table on demand takes
+_SLOWEST = 100.0  # a second, if it is not known: far less than any table on demand takes
 _TYPICAL = 1000.0  # a second: what one partition of an index takes, and so one labourer
 _RECOVERY = 1.2  # a second
 _BURST = 0.25  # seconds of its rate that a sender may be ahead of an even pace
@@ -62,7 +62,7 @@ class Pace:
         return self._rate
 
     def wait(self) -> float:
-        """Seconds until somebody may send; 0 for now."""
+        """Seconds until the next request may be sent; 0 for now."""
         now = self._clock()
         self._recover(now)
         return 0.0 if self._rate is None else max(0.0, self._free_at - now)
@@ -123,7 +123,7 @@ class PagePace:
         self.throttled = 0
 
     def claim(self, page: Page) -> float:
-        """0 where it is this page's turn to be sent; else the seconds after which to ask again."""
+        """0 if it is this page's turn to be sent; else the seconds after which to ask again."""
         with self._lock:
             wait = max(self._units.wait(), self._pages.wait(), self._rows.wait())
             if wait == 0:

@@ -1,7 +1,7 @@
 """Commits the pages of a job, several at once, each exactly once.
 
-A page is one transaction: its rows and its marker, each only where there is none yet. So an answer that was lost is
-settled by sending again: if the marker is there, the page was committed.
+A page is one transaction: its rows and its marker, each on the condition that it does not exist. So sending again
+settles an answer that was lost: if the marker exists, the page was committed.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _EXISTS = "ConditionalCheckFailed"
 
 
 class Stopped(Exception):
-    """The writing was stopped from outside; what is committed stays, and a later attempt goes on from there."""
+    """The writing was stopped from outside; what is committed stays, and a later attempt continues from there."""
 
 
 @dataclass(frozen=True)
 class MetaTable:
-    """Where upstream's tools look for the history of a task, and who we are there (sosw rule 10)."""
+    """The table in which upstream's tools find the history of a task, and our names in it (sosw rule 10)."""
 
     name: str
     invocation_id: str
@@ -66,8 +66,8 @@ class PageWriter:
     """Writes pages of one job.
 
     :param dynamodb: a boto3 DynamoDB client, safe for threads, that does not retry by itself.
-    :param tasks_table: where the rows go.
-    :param records: where the markers go.
+    :param tasks_table: the table of the rows.
+    :param records: the table of the markers.
     :param now: the present, in seconds since 1970.
     :param stop: set from outside to stop between two requests.
     :param concurrency: pages in flight.
@@ -108,7 +108,7 @@ class PageWriter:
 
         :raises Stopped: ``stop`` was set.
         :raises NoProgress: AWS took nothing for too long.
-        :raises SoswError: a fault that sending again cannot mend. Pages in flight are finished first in each case.
+        :raises SoswError: a fault that sending again cannot fix. In every case pages in flight are finished first.
         """
         in_flight: dict[Future[None], int] = {}
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="sosw-page") as pool:
@@ -212,7 +212,10 @@ class PageWriter:
         return actions
 
     def _sleep(self, seconds: float) -> None:
-        """Wait, but not longer than anybody wants this page."""
+        """Wait, unless the writing has stopped meanwhile.
+
+        :raises Stopped: it has.
+        """
         until = time.monotonic() + seconds
         while not (self._stop.is_set() or self._halt.is_set()):
             left = until - time.monotonic()

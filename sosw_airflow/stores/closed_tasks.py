@@ -54,7 +54,7 @@ class Closing(NamedTuple):
 class ClosedTask:
     """A closed row.
 
-    :ivar payload: what the worker was given; None where the row has none that can be read.
+    :ivar payload: what the worker was given; None if the row has none that can be read.
     """
 
     task_id: str
@@ -166,7 +166,7 @@ class ClosedTasks:
 
 
 def describe_failures(dynamodb: Any, tables: TableNames, task_ids: Iterable[str]) -> list[str]:
-    """A line for each of these failed tasks: what its row says, or why that is not known."""
+    """One line for each failed task: what its row says, or why that is not known."""
     ids = list(task_ids)
     try:
         found = {row.task_id: str(row) for row in ClosedTasks(dynamodb, tables, labourer_id="").rows(ids)}

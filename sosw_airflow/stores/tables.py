@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 AttributeType = Literal["S", "N"]
 Key = tuple[str, AttributeType]
 
-# One second between two looks at a table that is being created, for two minutes: DynamoDB usually needs ten seconds,
+# A table that is being created is polled every second, for two minutes: DynamoDB usually needs ten seconds,
 # and botocore's own pace (20 s) would make the first start of a demo slow.
 _WAIT = {"Delay": 1, "MaxAttempts": 120}
 

@@ -1,4 +1,4 @@
-"""Which tasks of a job something is known of: one bit a task, so that a job of a million tasks takes 125 kB."""
+"""A set of tasks of one job: one bit a task, so that a job of a million tasks takes 125 kB."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class IndexSet:
                 yield from (place * 8 + bit for bit in range(8) if bits >> bit & 1)
 
     def add(self, index: int) -> bool:
-        """Add an index; False where it was there, or is none of this job's."""
+        """Add an index; False if the set has it, or the job has not."""
         if not 0 <= index < self.size or index in self:
             return False
         self._bits[index >> 3] |= 1 << (index & 7)

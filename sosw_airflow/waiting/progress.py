@@ -98,7 +98,7 @@ class ProgressReader:
     def read(self) -> JobProgress:
         """Read what is new. Blocks for a few requests.
 
-        :raises JobDelivered: its tasks cannot be told from others.
+        :raises JobDelivered: its tasks have ids that are not known here.
         :raises JobRecordDamaged: its record was removed, or cannot be read.
         :raises SoswError: AWS refuses.
         """

@@ -1,4 +1,4 @@
-"""Looks at the requests of boto3's clients where they leave for the network, and disturbs them there.
+"""Watches the requests of boto3's clients as they leave for the network, and disturbs them.
 
 botocore has made and checked the request by then, so wrong names or types of arguments are found as by AWS; what a
 store then gets has gone through botocore's own parser.
@@ -112,13 +112,13 @@ def once(operation: str, act: Callable[[], object]) -> Handler:
 
 def dynamodb_error(code: str, status: int = 400, **members: Any) -> AWSResponse:
     """An error as DynamoDB answers it."""
-    document = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": f"told by {code}", **members}
+    document = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": f"said {code}", **members}
     return _answer(status, json.dumps(document))
 
 
 def s3_error(code: str, status: int) -> AWSResponse:
     """An error as S3 answers it."""
-    return _answer(status, f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>told by {code}</Message></Error>")
+    return _answer(status, f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>said {code}</Message></Error>")
 
 
 def s3_object(body: bytes, status: int = 206, **headers: str) -> AWSResponse:

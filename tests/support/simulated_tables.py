@@ -1,6 +1,6 @@
 """Senders that commit pages, tables that take so many write units a second, and a clock that both share.
 
-A minute of work takes some milliseconds: nobody sleeps, the clock jumps to whatever happens next.
+A minute of work takes some milliseconds: no thread sleeps, the clock jumps to whatever happens next.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Clock:
 
 
 def passing_by_sleep(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of this process from now on: it moves only when somebody sleeps, and an event waits for no time."""
+    """The clock of this process from now on: it moves only when the code sleeps, and an event waits for no time."""
     clock = Clock()
 
     def sleep(seconds: float) -> None:
@@ -92,7 +92,7 @@ class Simulation:
 
     :param table: write units a second of the tasks table, ``index`` of its index, ``jobs`` of the jobs table; None for
         any number.
-    :param others: units a second of the tasks table that somebody else uses.
+    :param others: units a second of the tasks table that other writers use.
     :param senders: pages in flight, each of which takes ``latency`` seconds.
     """
 

@@ -1,4 +1,4 @@
-"""A table of closed tasks with little read capacity, and a clock that moves only when somebody sleeps.
+"""A table of closed tasks with little read capacity, and a clock that moves only when the code sleeps.
 
 It answers `batch_get_item`, `query` and `get_item` as DynamoDB does: a reserve of 300 seconds of its capacity, one read
 unit for a row that is read consistently, half of one otherwise, a part of a batch if there are not units for all of it,

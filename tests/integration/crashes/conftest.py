@@ -15,7 +15,7 @@ from tests.support.faults.proxy import FaultProxy
 
 @pytest.fixture
 def sosw(emulator: Emulator) -> Emulator:
-    """Either emulator, with empty tables and an empty bucket."""
+    """One of the emulators, with empty tables and an empty bucket."""
     create_missing_tables(emulator.client("dynamodb"))
     emulator.create_bucket(BUCKET)
     return emulator

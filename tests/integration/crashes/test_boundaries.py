@@ -47,7 +47,7 @@ def test_a_crash_at_any_remote_call_is_mended_by_a_retry(
 def test_after_a_crash_the_locked_queue_file_holds_the_whole_plan(
     proxy: FaultProxy, queue_files: Callable[[], dict[str, str]]
 ) -> None:
-    """It is there under its locked name alone, and each line is what upstream reads from it."""
+    """It has its locked name alone, and each line is what upstream reads from it."""
     attempt = Attempt(proxy.url, TASKS)
     with started(attempt) as worker:
         proxy.add(on("TransactWriteItems"), Kill(worker.pid, applied=True))

@@ -82,7 +82,7 @@ def test_a_permanent_fault_ends_the_attempt_at_once(proxy: FaultProxy, code: str
 
 @pytest.mark.slow
 def test_without_any_progress_the_attempt_gives_up(proxy: FaultProxy, dynamodb: Any) -> None:
-    """It says how far it came, and the next attempt goes on from there."""
+    """It says how far it came, and the next attempt continues from there."""
     storm_rule = on("TransactWriteItems")
     proxy.add(storm_rule, throttle(), when=lambda count, _: count > 1)
     attempt = Attempt(proxy.url, 300, patience=3)
@@ -101,7 +101,7 @@ def test_without_any_progress_the_attempt_gives_up(proxy: FaultProxy, dynamodb: 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_leaves_no_half_page(proxy: FaultProxy, dynamodb: Any, number: signal.Signals) -> None:
-    """The process ends within seconds; what is committed is whole pages, and a retry goes on from them."""
+    """The process ends within seconds; what is committed is whole pages, and a retry continues from them."""
     proxy.add(on("TransactWriteItems"), Delay(1.0))
     attempt = Attempt(proxy.url, 4000, run_id=number.name)
     with started(attempt) as worker:

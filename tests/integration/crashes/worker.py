@@ -132,7 +132,7 @@ def _run(attempt: Attempt, sender: Any) -> None:
         sender.send(attempt.schedule())
     except Stopped:
         sender.send("Stopped")
-    except Exception as error:  # noqa: BLE001 - the test looks at it
+    except Exception as error:  # noqa: BLE001 - the test reads it
         sender.send(f"{type(error).__name__}: {error}")
 
 

@@ -1,4 +1,4 @@
-"""A job that is interrupted at any of its requests, and begun again: each task is there once, and nothing is left over.
+"""A job that is interrupted at any of its requests, and begun again: each task exists once, and nothing is left over.
 
 The interruption is at the network's edge: the process is dead from then on, and the request was applied or was not.
 """

@@ -1,4 +1,4 @@
-"""The pace of pages, against a model of DynamoDB's capacity and a clock that stands still until somebody waits."""
+"""The pace of pages, against a model of DynamoDB's capacity and a clock that stands still until the code waits."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_the_narrowest_place_decides(clock: Clock) -> None:
 
 
 def test_throttled_requests_are_counted(clock: Clock) -> None:
-    """For the log: each of them, though the rate falls once a second at the most."""
+    """For the log: every one, though the rate falls once a second at the most."""
     pace = PagePace(Capacity(), Capacity(), rows_per_second=None, clock=clock)
     for _ in range(3):
         pace.slow_down()
@@ -163,7 +163,7 @@ def test_throttled_requests_are_counted(clock: Clock) -> None:
 
 
 def sent(pace: Pace, clock: Clock, *, seconds: float) -> float:
-    """How many of one unit each get through in so many seconds, to somebody who waits as told."""
+    """How many of one unit each get through in so many seconds, to a sender that waits as the pace says."""
     until, number = clock.now + seconds, 0
     while clock.now < until:
         wait = pace.wait()
@@ -182,14 +182,14 @@ def test_a_limit_holds(clock: Clock) -> None:
 
 
 def test_no_limit(clock: Clock) -> None:
-    """Nobody waits, whatever is sent."""
+    """No sender waits, whatever is sent."""
     pace = Pace(None, clock=clock)
     pace.claim(1_000_000)
     assert (pace.wait(), pace.rate) == (0.0, None)
 
 
 def test_a_limit_falls_once_a_second(clock: Clock) -> None:
-    """Several senders tell of the same shortage; it is one."""
+    """Several senders report the same shortage; it is one."""
     pace = Pace(100.0, clock=clock)
     for _ in range(8):
         pace.slow_down()

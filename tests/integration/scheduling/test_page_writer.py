@@ -238,7 +238,7 @@ def test_a_lost_answer_whose_commit_is_still_under_way(installation: Installatio
 
 
 def test_a_row_without_its_marker_is_a_damage(installation: Installation) -> None:
-    """Somebody has emptied the jobs table: the row is named, and never overwritten."""
+    """The jobs table was emptied: the row is named, and never overwritten."""
     row = {"task_id": {"S": f"{JOB_ID}{2:012x}"}, "payload": {"S": "mine"}}
     installation.aws.dynamodb.put_item(TableName="sosw_tasks", Item=row)
 

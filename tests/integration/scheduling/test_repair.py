@@ -117,7 +117,7 @@ def test_a_job_without_failures_needs_none(installation: Installation) -> None:
 
 
 def test_a_job_is_repaired_once(installation: Installation) -> None:
-    """The second to ask, whoever it is, is told that the repair is under way."""
+    """The second one who asks learns that the repair is under way."""
     job_id = ended(installation, 5)
     repair(installation.scheduler(), job_id, asked_by=by(1))
 
@@ -127,7 +127,7 @@ def test_a_job_is_repaired_once(installation: Installation) -> None:
 
 
 def test_a_retry_of_who_asked_goes_on_with_the_repair(installation: Installation) -> None:
-    """Also when the repair is over and has failures of its own: only somebody who asks anew repairs those."""
+    """Also when the repair is over and has failures of its own: only another request repairs those."""
     job_id = ended(installation, 5, 6)
     first = repair(installation.scheduler(), job_id, asked_by=by(1))
     end_all(installation, first, 0, 1)
@@ -189,7 +189,7 @@ def test_unfinished_tasks_can_be_left_alone(installation: Installation) -> None:
 
 
 def test_an_unfinished_job_can_be_waited_for(installation: Installation) -> None:
-    """Then it goes on as it is."""
+    """Then it continues as it is."""
     job_id = installation.scheduler().schedule(request_for(TEN)).header.job_id
     close(installation.aws, job_id, [4], completed=False)
 
@@ -205,7 +205,7 @@ def test_an_unknown_job(installation: Installation) -> None:
 
 
 def test_a_cancelled_job_is_not_repaired(installation: Installation) -> None:
-    """Whoever cancelled it did not want its tasks."""
+    """Its tasks are not wanted."""
     job_id = installation.scheduler().schedule(request_for(TEN)).header.job_id
     close(installation.aws, job_id, [4], completed=False)
     cancel_job(installation.deployment, job_id)
@@ -246,8 +246,8 @@ def test_a_failed_row_that_is_gone(installation: Installation) -> None:
     assert (installation.payloads(), installation.aws.queue_files()) == ([], {})
 
 
-def test_two_who_repair_at_once(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One plans it, the other one goes on with that plan, also where it has seen another failure."""
+def test_two_repairs_at_once(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One plans it, the other one continues that plan, even if it has seen another failure."""
     job_id = installation.scheduler().schedule(request_for(TEN)).header.job_id
     close(installation.aws, job_id, [4], completed=False)
     blocks = RepairRequest.blocks

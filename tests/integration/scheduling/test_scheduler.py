@@ -36,7 +36,7 @@ PAYLOADS = [
 
 #: The requests of a job of one page, in order.
 REQUESTS = [
-    "GetItem",  # is there a header?
+    "GetItem",  # does the header exist?
     "DescribeTable",  # what can the tasks table take?
     "Query",  # where does the queue end?
     "PutObject",  # the plan
@@ -74,7 +74,7 @@ def test_a_new_job_is_scheduled(installation: Installation) -> None:
 
 
 def test_its_requests(installation: Installation) -> None:
-    """The plan is there before the header, the header before the pages, and the queue file goes before the end."""
+    """The plan exists before the header, the header before the pages, and the queue file goes before the end."""
     with watching(*installation.clients) as sent:
         installation.scheduler().schedule(request_for())
 
@@ -82,7 +82,7 @@ def test_its_requests(installation: Installation) -> None:
 
 
 def test_a_written_job_is_found(installation: Installation) -> None:
-    """A later attempt looks for the header and does nothing else."""
+    """A later attempt reads the header and does nothing else."""
     first = installation.scheduler().schedule(request_for())
 
     with watching(*installation.clients) as sent:
@@ -93,7 +93,7 @@ def test_a_written_job_is_found(installation: Installation) -> None:
 
 
 def test_a_planned_job_is_resumed(installation: Installation) -> None:
-    """A later attempt goes on from the header; the job is not expanded or planned again."""
+    """A later attempt continues from the header; the job is not expanded or planned again."""
     plan(installation)
 
     with watching(*installation.clients) as sent:
@@ -104,7 +104,7 @@ def test_a_planned_job_is_resumed(installation: Installation) -> None:
 
 
 def test_the_summary_is_the_same_for_every_outcome(installation: Installation) -> None:
-    """Whoever finishes the job, Airflow sees the same XCom."""
+    """Airflow sees the same XCom from every attempt that finishes the job."""
     plan(installation)
     summaries = [installation.scheduler().schedule(request_for()).summary() for _ in range(2)]
 
@@ -165,7 +165,7 @@ def test_the_plan_has_the_labourer_in_each_line(installation: Installation) -> N
 
 
 def test_no_queue_file_is_left(installation: Installation) -> None:
-    """After success none is there under either name."""
+    """After success none exists under both names."""
     installation.scheduler().schedule(request_for())
 
     assert installation.aws.queue_files() == {}
@@ -219,7 +219,7 @@ def test_pages_are_independent(installation: Installation) -> None:
 
 
 def test_the_queue_file_is_made_again(installation: Installation) -> None:
-    """Somebody has removed it while the job was planned; the same job gives the same plan."""
+    """It was removed while the job was planned; the same job gives the same plan."""
     plan(installation)
     installation.aws.s3.delete_object(Bucket=installation.aws.bucket, Key=KEY)
 
@@ -265,7 +265,7 @@ def test_another_copy_wins_while_this_one_plans(installation: Installation) -> N
 
 
 def test_another_copy_plans_first_and_dies(installation: Installation) -> None:
-    """The copy that comes too late with its header goes on from the header that is there."""
+    """The copy that comes too late with its header continues from the header that exists."""
     other = installation.other_copy()
 
     def plan_and_die() -> None:
@@ -293,7 +293,7 @@ def test_another_copy_finishes_while_this_one_writes(installation: Installation)
 
 
 def test_another_copy_finishes_and_the_bucket_may_not_be_listed(installation: Installation) -> None:
-    """S3 then says that access is denied where an object is gone; all pages are there, so that is no fault either."""
+    """S3 then says that access is denied if an object is gone; all pages are committed, so that is no fault."""
 
     def win(operation: str) -> Any:
         if operation != "GetObject":
@@ -313,9 +313,9 @@ def test_another_copy_with_an_edited_job(installation: Installation) -> None:
 
     def overwrite_the_plan() -> None:
         late = installation.other_copy()
-        look, before_ours = late.records.header, iter([None])
+        read, before_ours = late.records.header, iter([None])
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(late.records, "header", lambda job_id: next(before_ours, look(job_id)))
+            patch.setattr(late.records, "header", lambda job_id: next(before_ours, read(job_id)))
             with pytest.raises(JobConflict):
                 late.schedule(request_for(edited))
 
@@ -451,7 +451,7 @@ def test_a_job_cancelled_while_it_is_written(installation: Installation) -> None
 
 
 def test_a_job_behind_others(installation: Installation) -> None:
-    """A job goes behind what waits for its labourer, 1000 apart, whoever has put that there."""
+    """A job goes behind what waits for its labourer, 1000 apart, whichever Scheduler has put that there."""
     table = installation.aws.names.tasks_table
     for greenfield, labourer in ((70_500, LABOURER), (900_000, "other"), (int(NOW) + 31_557_600, LABOURER)):
         row = Row(f"{greenfield:032x}", labourer, "{}", NOW, greenfield)
@@ -530,7 +530,7 @@ def test_a_plan_in_several_parts(installation: Installation, monkeypatch: pytest
 
 
 def test_with_a_meta_table_each_task_has_its_created_row(make_installation: MakeInstallation, aws: Any) -> None:
-    """Where upstream's tools look for the history of a task, the DAG run is named."""
+    """Upstream's tools find the DAG run in the history of a task."""
     installation = make_installation(tables=aws.names)
     installation.scheduler().schedule(request_for())
 

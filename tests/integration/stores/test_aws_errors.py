@@ -1,4 +1,4 @@
-"""What an answer of AWS means, and what the user is told of it."""
+"""What an answer of AWS means, and what the user reads of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sosw_airflow.stores.aws_errors import Verdict, cancellation_codes, error_co
 URL = "https://dynamodb.us-west-2.amazonaws.com"
 
 
-def client_error(code: str, message: str = "told by AWS", *, status: int = 400, **members: Any) -> ClientError:
+def client_error(code: str, message: str = "said AWS", *, status: int = 400, **members: Any) -> ClientError:
     """An error as botocore makes it of an answer."""
     metadata = {"HTTPStatusCode": status, "RequestId": "1"}
     answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata, **members}
@@ -173,7 +173,7 @@ def test_no_cancellation_codes() -> None:
     ids=error_code,
 )
 def test_no_access(error: ClientError | BotoCoreError) -> None:
-    """The action and the resource are named, with AWS's own words; a retry may find them mended."""
+    """The action and the resource are named, with AWS's own words; a retry may find them fixed."""
     explanation = explained_as(error)
     assert isinstance(explanation, AccessDenied)
     assert (
@@ -235,7 +235,7 @@ def test_any_other_fault(error: ClientError | BotoCoreError, retryable: bool) ->
 def test_a_fault_of_what_no_setting_names() -> None:
     """For instance of an object that the DAG's author has named."""
     explanation = explained_as(client_error("InvalidObjectState"), resource="s3://b/k", setting="")
-    assert str(explanation).endswith("told by AWS.")
+    assert str(explanation).endswith("said AWS.")
 
 
 def test_explained_keeps_the_cause() -> None:

@@ -30,7 +30,7 @@ def test_the_bytes(s3: Any, key: str) -> None:
 
 @pytest.mark.parametrize("url", ["s3://", "s3://bucket", "s3://bucket/", "s3:///key"])
 def test_half_a_url(s3: Any, url: str) -> None:
-    """The form is told."""
+    """The message has the form."""
     with pytest.raises(InvalidConfiguration, match=f"job: must be s3://BUCKET/KEY, not '{url}'"):
         read_document(s3, url)
 

@@ -179,7 +179,7 @@ def test_the_first_header_stays(records: JobRecords) -> None:
 
 
 def test_a_marker_does_not_stand_in_the_headers_way(dynamodb: Any, records: JobRecords) -> None:
-    """Header and markers share the hash key; each is there or not for itself."""
+    """Header and markers share the hash key; each exists or not by itself."""
     put_marker(dynamodb, records, 0)
     assert records.create(HEADER)
 
@@ -203,7 +203,7 @@ def test_a_change_that_is_not_allowed(records: JobRecords) -> None:
 
 
 def test_a_change_of_nothing(dynamodb: Any, records: JobRecords) -> None:
-    """A header that somebody has deleted does not come back as a fragment."""
+    """A header that was deleted does not come back as a fragment."""
     assert records.change_state(HEADER, JobState.WRITTEN, allowed=tuple(JobState)) is None
     assert dynamodb.scan(TableName=TABLE)["Items"] == []
 
@@ -221,7 +221,7 @@ def test_a_marker(records: JobRecords) -> None:
 
 
 def test_a_marker_is_put_once(dynamodb: Any, records: JobRecords) -> None:
-    """The second transaction with it is cancelled, whoever sends it."""
+    """The second transaction with it is cancelled, whichever process sends it."""
     put_marker(dynamodb, records, 0)
     with pytest.raises(ClientError) as refused:
         put_marker(dynamodb, records, 0)

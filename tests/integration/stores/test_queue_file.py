@@ -34,7 +34,7 @@ def s3() -> Any:
 
 @pytest.fixture(autouse=True)
 def empty(s3: Any) -> None:
-    """No object is there."""
+    """No object exists."""
     s3.delete_object(Bucket=BUCKET, Key=KEY)
 
 
@@ -114,7 +114,7 @@ def test_a_line_each(s3: Any) -> None:
 
 
 def test_nothing_before_it_is_complete(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody can read half a plan, whether or not parts of it were sent."""
+    """No reader finds half a plan, whether or not parts of it were sent."""
     monkeypatch.setattr(module, "PART_BYTES", 1)
     with QueueFile(s3, BUCKET, KEY).writer() as writer:
         writer.write("{}")
@@ -156,7 +156,7 @@ def test_parts_of_the_size_that_s3_asks_for(s3: Any) -> None:
 def test_an_error_that_ends_the_upload_counts_more_than_one_of_its_end(
     s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the upload cannot even be aborted, the reason for it is still told."""
+    """If the upload cannot even be aborted, the reason for it is still raised."""
     monkeypatch.setattr(module, "PART_BYTES", 1)
     refusal = at("AbortMultipartUpload", lambda: s3_error("AccessDenied", 403))
     with answering(s3, handler=refusal), pytest.raises(ValueError, match="the reason"):
@@ -213,7 +213,7 @@ def test_it_reads_no_further_than_asked(s3: Any, monkeypatch: pytest.MonkeyPatch
 
 
 def test_no_file(s3: Any) -> None:
-    """Its own exception, since it is what a finished job looks like."""
+    """Its own exception, since a finished job has no plan."""
     with pytest.raises(QueueFileGone, match=KEY):
         next(QueueFile(s3, BUCKET, KEY).lines())
 
@@ -239,7 +239,7 @@ def test_a_file_that_becomes_shorter_while_it_is_read(s3: Any, monkeypatch: pyte
 
 
 def test_an_empty_file(s3: Any) -> None:
-    """A plan is never empty, so somebody has emptied it: the same as none."""
+    """A plan is never empty, so it was emptied since: the same as none."""
     with pytest.raises(QueueFileGone):
         next(put(s3, "").lines())
 
@@ -290,7 +290,7 @@ def test_a_connection_that_breaks_in_the_middle_of_a_body(s3: Any) -> None:
 
 
 def test_connections_that_always_break(s3: Any) -> None:
-    """After a few attempts that is an error, which a retry of the Airflow task may mend."""
+    """After a few attempts that is an error, which a retry of the Airflow task may fix."""
 
     def broken(_: str) -> Any:
         answer = s3_object(b"1\n", **{"Content-Range": "bytes 0-3/4"})
@@ -318,7 +318,7 @@ def test_no_bucket(s3: Any) -> None:
 
 
 def test_removing_it(s3: Any) -> None:
-    """It is gone, and may be removed once more."""
+    """It is gone, and may be removed again."""
     queue_file = written(s3, LINES[2:])
     queue_file.delete()
     queue_file.delete()

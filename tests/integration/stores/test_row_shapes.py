@@ -233,7 +233,7 @@ def test_before_an_old_queue_of_upstreams(installation: Installation, sosw: Upst
 
 
 def test_behind_upstreams_and_upstream_behind_ours(installation: Installation, sosw: Upstream) -> None:
-    """Both Schedulers can feed one labourer; whoever comes later stands later."""
+    """Both Schedulers can feed one labourer; the later one stands behind the former."""
     job = {"sections": ["a", "b"], "isolate_sections": True}
     sosw.schedule(job)
     installation.scheduler().schedule(request(job))
@@ -245,7 +245,7 @@ def test_behind_upstreams_and_upstream_behind_ours(installation: Installation, s
 
 
 def test_completed_tasks_are_archived(aws: Aws, installation: Installation, sosw: Upstream) -> None:
-    """The real WorkerAssistant and Scavenger finish our tasks, and their ids tell the job for ever."""
+    """The real WorkerAssistant and Scavenger finish our tasks, and their ids name the job for ever."""
     scheduled = installation.scheduler().schedule(request(JOBS["batches"]))
     sosw.orchestrator({})
     for _, payload in sosw.invocations:

@@ -117,7 +117,7 @@ def test_names_of_tables_and_indexes_can_be_chosen(dynamodb: Any) -> None:
 
 
 def test_tables_are_on_demand_by_default(dynamodb: Any) -> None:
-    """Nobody pays for idle capacity unless they ask for it."""
+    """Idle capacity costs nothing, unless it is asked for."""
     create_missing_tables(dynamodb, names=ALL)
     modes = {
         d.name: dynamodb.describe_table(TableName=d.name)["Table"]["BillingModeSummary"]["BillingMode"]
@@ -135,11 +135,11 @@ def test_provisioned_tables_give_their_global_indexes_the_same_units(dynamodb: A
 
 
 def test_two_processes_at_once_create_each_table_once(dynamodb: Any) -> None:
-    """Whoever loses the race for a table goes on, and does not report it as its own."""
+    """The process that loses the race for a table continues, and does not report it as its own."""
     barrier = threading.Barrier(2)
 
     class Together:
-        """A client whose first look at each table waits for the other process's look."""
+        """A client whose first poll of each table waits for the other process's poll."""
 
         exceptions = dynamodb.exceptions
         seen: set[str]

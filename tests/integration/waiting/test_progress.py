@@ -103,7 +103,7 @@ def test_a_job_is_over_when_each_task_is_closed(installation: Installation) -> N
 
 
 def test_a_cancelled_job_is_over(installation: Installation) -> None:
-    """Nobody waits for tasks that were taken out of the queue."""
+    """There is no wait for tasks that were taken out of the queue."""
     job_id = scheduled(installation)
     cancel_job(installation.deployment, job_id)
 
@@ -155,7 +155,7 @@ def test_a_task_that_completed_after_all(installation: Installation) -> None:
 
 
 def test_a_row_that_moves_to_the_retries_and_back(installation: Installation) -> None:
-    """It is not over while it is in either table."""
+    """It is not over while it is in one of the tables."""
     aws = installation.aws
     job_id = scheduled(installation, {"q": 1})
     follower = watch(installation, job_id)

@@ -27,7 +27,7 @@ class ServerStartError(RuntimeError):
 
 
 def free_port() -> int:
-    """Find a loopback port that nobody listens on right now (somebody may take it before it is used)."""
+    """Find a free loopback port (another process may take it before it is used)."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

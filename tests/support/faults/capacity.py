@@ -39,14 +39,14 @@ class Bucket:
         return self.rate * self.burst_seconds
 
     def available(self) -> float:
-        """Fill up, and give the units that are there now."""
+        """Fill up, and give the units that exist now."""
         now = self._clock()
         self._tokens = min(self.size, self._tokens + (now - self._filled_at) * self.rate)
         self._filled_at = now
         return self._tokens
 
     def take(self, units: float) -> None:
-        """Consume units; the caller has looked whether they are there."""
+        """Consume units; the caller has checked that they exist."""
         self._tokens -= units
         self.consumed += int(units)
         self._last_at = self._clock()
@@ -62,7 +62,7 @@ class Bucket:
     def used_share(self) -> float:
         """Consumed units per unit that could have been consumed between the first and the last consumption (0 to 1).
 
-        What was there at the start counts as allowed, so that burst credit that nobody used lowers the share.
+        The units at the start count as allowed, so that burst credit which was not used lowers the share.
         """
         if self._first_at is None:
             return 0.0
@@ -219,7 +219,7 @@ class Capacity:
 
 
 def _take(units: Units, left: dict[str, float]) -> str | None:
-    """Take an item's units out of `left` if all are there; otherwise name the first resource that lacks some."""
+    """Take an item's units out of `left` if it has all of them; otherwise name the first resource that lacks some."""
     for resource, number in units.items():
         if left.get(resource, float("inf")) < number:
             return resource

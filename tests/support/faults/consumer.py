@@ -29,7 +29,7 @@ INVOCATION_DELTA = 31_557_600
 _EXPIRED_AFTER = 1200
 """Duration and cooldown of a labourer in seconds: an invoked row that is older has expired."""
 _LATE_PER_STEP = 10
-"""How many late workers are looked at in one step; each costs a request."""
+"""How many late workers are checked in one step; each costs a request."""
 _FIRST_GREENFIELD = 1000
 """What sosw takes for the greenfield of the queue's head when there is no queue."""
 

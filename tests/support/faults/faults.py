@@ -37,7 +37,7 @@ Verdict = Response | Drop | None
 class Fault:
     """Base: a fault acts before the request goes to the emulator, after the emulator answered, or both.
 
-    A verdict ends the request: before, the emulator never sees it; after, the emulator has done it. None lets it go on.
+    A verdict ends the request: before, the emulator never sees it; after, the emulator has done it. None lets it pass.
     """
 
     def label(self, request: Request) -> str:
@@ -166,7 +166,7 @@ class Delay(Fault):
 
 @dataclass
 class Call(Fault):
-    """Call a function before a request is applied or after it was, then let the request go on.
+    """Call a function before a request is applied or after it was, then let the request pass.
 
     The functions run in a thread of their own, so they may block and may use the proxy themselves.
     """
@@ -219,7 +219,7 @@ class Gate(Fault):
         self._opened = threading.Event()
 
     def open(self) -> None:
-        """Let the held requests go on, and all that come later."""
+        """Let the held requests pass, and all that come later."""
         self._opened.set()
 
     async def before(self, request: Request, random: Random) -> Verdict:

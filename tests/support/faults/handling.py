@@ -43,7 +43,7 @@ async def handle(
     acting: list[_Acting] = [(rule.fault, rule.random) for rule in rules if rule.selects(request)]
     tables = request.tables
     result = await _before(request, acting, capacity)
-    # After that, because only a part of a batch may go on.
+    # After that, because only a part of a batch may pass.
     units = capacity.meter.request_units(request)
     if result is None:
         result = await _exchange(request, acting, capacity, upstream)

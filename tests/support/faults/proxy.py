@@ -145,7 +145,7 @@ class FaultProxy:
         """Give a table a write capacity; DescribeTable reports it from now on.
 
         write_units: a second. indexes: the same for its global indexes (an index without has no limit of its own).
-        burst_seconds: how many seconds of unused capacity are kept. initial_seconds: how many are there at the start.
+        burst_seconds: how many seconds of unused capacity are kept. initial_seconds: how many exist at the start.
         on_demand: report the table as on-demand, and refuse as an on-demand table does that is asked for too much.
         """
         return self.capacity.provision(
@@ -226,7 +226,7 @@ class FaultProxy:
 
 
 async def _answer(result: Result, writer: asyncio.StreamWriter, upstream: Upstream) -> bool:
-    """Send what the client gets; say whether its connection goes on."""
+    """Send what the client gets; say whether its connection stays open."""
     response = result.response
     if result.drop is not None:
         upstream.close()

@@ -19,7 +19,7 @@ DYNAMODB = "dynamodb"
 S3 = "s3"
 OTHER = "other"
 
-# (method, whether there is a key, a telling query parameter or "") -> operation. Tried in this order.
+# (method, whether it has a key, a distinctive query parameter or "") -> operation. Tried in this order.
 _S3_OPERATIONS: dict[tuple[str, bool, str], str] = {
     ("PUT", True, "partNumber"): "UploadPart",
     ("POST", True, "uploads"): "CreateMultipartUpload",

@@ -25,7 +25,7 @@ _BODILESS = frozenset({204, 304})
 
 
 class EmulatorGoneError(Exception):
-    """The emulator ended the connection without a complete answer. Nobody knows whether it has done the request."""
+    """The emulator ended the connection without a complete answer. Whether it has done the request is not known."""
 
 
 class Upstream:

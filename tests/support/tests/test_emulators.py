@@ -105,7 +105,7 @@ def test_cancelled_update_is_undone(emulator: Emulator) -> None:
 
 
 def test_server_stops_at_the_end_of_the_block(tmp_path: Path) -> None:
-    """The process is gone when the context manager is left, and its log is there."""
+    """The process is gone when the context manager is left, and its log remains."""
     with moto_server(tmp_path / "moto.log") as emulator:
         assert emulator.server.is_running()
     assert not emulator.server.is_running()
@@ -139,7 +139,7 @@ def test_server_ends_with_a_killed_parent(tmp_path: Path) -> None:
 def _runs(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-        # A zombie that nobody has waited for has ended as well.
+        # A zombie that was not waited for has ended as well.
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False

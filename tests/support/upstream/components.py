@@ -57,7 +57,7 @@ class Upstream:
 
     @property
     def task_config(self) -> dict[str, Any]:
-        """What each component is told of the labourers; the tables have sosw's own names."""
+        """The labourers as each component knows them; the tables have sosw's own names."""
         return {"labourers": deepcopy(dict(self.labourers))}
 
     @cached_property
@@ -123,7 +123,7 @@ class Upstream:
         self.worker_assistant({"action": "mark_task_as_completed", "task_id": task_id})
 
     def expire(self, task_id: str) -> None:
-        """Make an invoked task old, so that the next run of the Scavenger takes it for expired."""
+        """Make an invoked task old, so that the next run of the Scavenger treats it as expired."""
         expired = int(time.time()) + INVOCATION_DELTA - EXPIRY - 100
         self._set(self.aws.names.tasks_table, {"task_id": {"S": task_id}}, "greenfield", expired)
 

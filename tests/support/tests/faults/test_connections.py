@@ -36,7 +36,7 @@ def test_lost_request_is_not_applied(proxy: FaultProxy, dynamodb: Any, direct: A
 
 
 def test_lost_response_is_applied(proxy: FaultProxy, dynamodb: Any, direct: Any) -> None:
-    """The client sees its connection close just as well, but the rows are there."""
+    """The client sees its connection close just as well, but the rows exist."""
     proxy.add(on("TransactWriteItems"), LoseResponse())
     with pytest.raises(ConnectionClosedError):
         dynamodb.transact_write_items(TransactItems=puts(0, 1))
@@ -99,7 +99,7 @@ def test_lost_upload_leaves_no_object(proxy: FaultProxy, s3: Any) -> None:
 
 
 def test_emulator_that_is_gone_closes_the_connection(emulator: Emulator) -> None:
-    """When nobody listens behind the proxy the client sees a closed connection and the journal says why."""
+    """If no server listens behind the proxy, the client sees a closed connection and the journal says why."""
     from tests.support.emulators.server_process import free_port
     from tests.support.faults.proxy import FaultProxy
 

@@ -95,7 +95,7 @@ def test_matchers_combine() -> None:
 
 
 def test_tables_and_items_of_a_transaction() -> None:
-    """A request knows its tables and how many items each of them has."""
+    """A request knows its tables and how many items each one has."""
     marker = {"Put": {"TableName": "sosw_jobs", "Item": {"job_id": {"S": "a"}}}}
     request = _dynamodb_request("TransactWriteItems", {"TransactItems": [*puts(1, 2, 3), marker]})
     assert request.tables == {TASKS: 3, "sosw_jobs": 1}

@@ -121,7 +121,7 @@ def test_wait_idle_gives_up(proxy: FaultProxy, dynamodb: Any) -> None:
 
 
 def test_proxy_in_a_process_of_its_own(emulator: Emulator) -> None:
-    """The proxy as a command passes requests on, injects its faults and tells what has passed."""
+    """The proxy as a command passes requests on, injects its faults and reports what has passed."""
     with separate_proxy(emulator.endpoint_url, "--latency-ms", "20") as proxy:
         client = emulator.client("dynamodb", endpoint_url=proxy.url)
         started = time.monotonic()
