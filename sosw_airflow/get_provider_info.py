@@ -51,9 +51,23 @@ def get_provider_info() -> dict[str, Any]:
         "integrations": [
             {"integration-name": "sosw", "external-doc-url": "https://docs.sosw.app", "tags": ["aws", "serverless"]},
         ],
-        "operators": [{"integration-name": "sosw", "python-modules": ["sosw_airflow.operators.sosw"]}],
+        "operators": [
+            {
+                "integration-name": "sosw",
+                "python-modules": ["sosw_airflow.operators.sosw", "sosw_airflow.operators.orchestrate"],
+            },
+        ],
         "sensors": [{"integration-name": "sosw", "python-modules": ["sosw_airflow.sensors.sosw"]}],
-        "triggers": [{"integration-name": "sosw", "python-modules": ["sosw_airflow.triggers.sosw"]}],
+        "triggers": [
+            {
+                "integration-name": "sosw",
+                "python-modules": [
+                    "sosw_airflow.triggers.sosw",
+                    "sosw_airflow.triggers.several_jobs",
+                    "sosw_airflow.triggers.orchestrate",
+                ],
+            },
+        ],
         "asset-uris": [
             {
                 "schemes": ["sosw"],
