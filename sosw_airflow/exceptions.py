@@ -138,9 +138,9 @@ class QueueFileLocked(SoswError):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(
-            f"The queue file {name} is locked by somebody else. Where a Scheduler of sosw still works on it, let it "
-            f"finish. Where that one has crashed, take the file with take_locked=True. Which of its tasks were written "
-            f"before cannot be known from it, so some may then be done twice."
+            f"The queue file {name} is locked by another Scheduler. If a Scheduler of sosw still works on it, let it "
+            f"finish. Fix: if that one has crashed, take the file with take_locked=True (--take-locked on the command "
+            f"line). The file does not show which of its tasks were written before, so some may then be done twice."
         )
 
 

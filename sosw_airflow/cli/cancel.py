@@ -1,44 +1,43 @@
-"""`sosw-airflow cancel`: take out of the queue what no worker has got of a job."""
+"""`sosw-airflow cancel`: removes the tasks of a job from the queue that no worker has got."""
 
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
-from sosw_airflow.cli.deployments import add_job_arguments, with_job
+from sosw_airflow.cli.deployments import open_deployment
+from sosw_airflow.cli.exit_codes import DONE
+from sosw_airflow.cli.job_arguments import add_job_id
+from sosw_airflow.cli.output import print_record
+from sosw_airflow.cli.terminal import show_text
+from sosw_airflow.jobs.identity import parse_job_id
 
-if TYPE_CHECKING:
-    from sosw_airflow.stores.deployment import Deployment
+__all__ = ["EXIT_CODES", "add_arguments", "run"]
 
-__all__ = ["HELP", "add_arguments", "run"]
-
-HELP = "Cancel a job: remove its tasks that no worker has got. It is never resumed; can be repeated if interrupted."
+EXIT_CODES = {DONE: "cancelled; the job is never resumed"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    add_job_arguments(parser)
+    add_job_id(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command and return its exit code: 0 cancelled, 1 refused, 2 no Airflow here."""
+    """Run the command and return its exit code."""
+    job_id = parse_job_id(arguments.job)
+    from sosw_airflow.cli.progress import progress_bars
+    from sosw_airflow.exceptions import UnknownJob
+    from sosw_airflow.scheduling.cancel import cancel_job
 
-    def cancel(deployment: Deployment, job_id: str) -> int:
-        from sosw_airflow.exceptions import UnknownJob
-        from sosw_airflow.scheduling.cancel import cancel_job
-
-        cancelled = cancel_job(deployment, job_id)
+    with open_deployment(arguments.conn_id, patient=True) as deployment, progress_bars() as progress:
+        cancelled = cancel_job(deployment, job_id, progress=progress)
         if cancelled is None:
             raise UnknownJob(job_id, table=deployment.tables.jobs_table)
-        if arguments.json:
-            print(json.dumps(asdict(cancelled), indent=2))
-        else:
-            print(
-                f"Job {job_id} is cancelled: {cancelled.removed:,} tasks were removed from the queue, "
-                f"{cancelled.kept:,} are with the workers or over, {cancelled.never_written:,} were never written."
-            )
-        return 0
-
-    return with_job("cancel", arguments, cancel)
+    if arguments.output != "table":
+        print_record(asdict(cancelled), arguments.output)
+        return DONE
+    show_text(
+        f"Job {job_id} is cancelled: {cancelled.removed:,} tasks were removed from the queue, "
+        f"{cancelled.kept:,} are with the workers or over, {cancelled.never_written:,} were never written."
+    )
+    return DONE

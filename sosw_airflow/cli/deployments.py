@@ -5,43 +5,47 @@ from __future__ import annotations
 import argparse
 import io
 import logging
-import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from sosw_airflow.config.registry import LABOURER_CONN_TYPE
-from sosw_airflow.exceptions import SoswError
-from sosw_airflow.jobs.identity import parse_job_id
+from sosw_airflow.cli.usage import NoAirflowError
 
 if TYPE_CHECKING:
+    from sosw_airflow.hooks.sosw import SoswHook
     from sosw_airflow.stores.deployment import Deployment
 
 __all__ = [
-    "NoAirflowError",
+    "Settings",
     "add_connection",
-    "add_job_arguments",
     "is_labourer_connection",
+    "open_deployment",
     "own_airflow",
     "period_modules",
+    "read_settings",
     "read_variable",
     "silence",
-    "with_deployment",
-    "with_job",
 ]
 
 
-class NoAirflowError(Exception):
-    """There is no Airflow in this environment."""
+class Settings(NamedTuple):
+    """:ivar namespace: of the Airflow deployment, for identities.  :ivar max_tasks: the most tasks of a job."""
+
+    namespace: str
+    max_tasks: int
 
 
 @contextmanager
 def own_airflow() -> Iterator[None]:
-    """Use Airflow inside: it may read its metadata database, and what it and DAG files log or print is passed over."""
+    """Use Airflow inside: it may read its metadata database, and what it and DAG files log or print is dropped.
+
+    :raises NoAirflowError: this environment has none.
+    """
     if find_spec("airflow") is None:
-        raise NoAirflowError("there is no Airflow in this environment, whose Connections and Variables could be read")
+        message = "this environment has no Airflow whose Connections and Variables could be read. "
+        raise NoAirflowError(f"{message}Fix: run it where Airflow is installed")
     with silence(), redirect_stdout(io.StringIO()):
         from sosw_airflow._compat import outside_of_tasks
 
@@ -51,7 +55,7 @@ def own_airflow() -> Iterator[None]:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Log and warn of nothing: what a command has to say it prints."""
+    """Neither log nor warn: a command prints what it has to say."""
     former = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -80,6 +84,8 @@ def period_modules() -> tuple[str, ...]:
 
 def is_labourer_connection(labourer_id: str) -> bool:
     """Whether a Connection of type ``sosw_labourer`` registers this labourer."""
+    from sosw_airflow.config.registry import LABOURER_CONN_TYPE
+
     with own_airflow():
         from sosw_airflow._compat import find_connection
 
@@ -89,41 +95,38 @@ def is_labourer_connection(labourer_id: str) -> bool:
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
     """Declare the argument that names the Connection."""
-    parser.add_argument("--conn-id", default="sosw_default", help="id of the Connection (default: %(default)s)")
+    parser.add_argument(
+        "--conn-id", default="sosw_default", metavar="ID", help="id of the Connection (default: %(default)s)"
+    )
 
 
-def with_deployment(command: str, conn_id: str, work: Callable[[Deployment], int], *, patient: bool = False) -> int:
-    """Do the work and give its exit code; 1 where it is refused, 2 where there is no Airflow.
+@contextmanager
+def open_deployment(conn_id: str, *, patient: bool = False) -> Iterator[Deployment]:
+    """The deployment of a Connection; inside, nothing is logged.
 
     :param patient: repeat requests that AWS does not answer, instead of giving up soon.
+    :raises NoAirflowError: this environment has no Airflow.
+    :raises SoswError: the Connection does not exist or has faults.
     """
-    try:
-        with own_airflow():
-            from sosw_airflow.hooks.sosw import SoswHook
-
-            hook = SoswHook(conn_id)
-            deployment = hook.deployment() if patient else hook.examined()
-        with silence():
-            return work(deployment)
-    except NoAirflowError as error:
-        print(f"sosw-airflow {command}: {error}", file=sys.stderr)
-        return 2
-    except SoswError as error:
-        print(error, file=sys.stderr)
-        return 1
+    with own_airflow():
+        hook = _hook(conn_id)
+        deployment = hook.deployment() if patient else hook.examined()
+    with silence():
+        yield deployment
 
 
-def add_job_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the job and the Connection."""
-    parser.add_argument("job", metavar="JOB", help="id of the job, or of one of its tasks")
-    add_connection(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+def read_settings(conn_id: str) -> Settings:
+    """What Airflow's configuration and the Connection say about every job.
+
+    :raises SoswError: the Connection does not exist or has faults.
+    """
+    with own_airflow():
+        from sosw_airflow.hooks.sosw import default_max_tasks
+
+        return Settings(_hook(conn_id).settings.namespace, default_max_tasks())
 
 
-def with_job(command: str, arguments: argparse.Namespace, work: Callable[[Deployment, str], int]) -> int:
-    """Do the work on the job and give its exit code; 1 where it is refused, 2 where there is no Airflow."""
+def _hook(conn_id: str) -> SoswHook:
+    from sosw_airflow.hooks.sosw import SoswHook
 
-    def on_job(deployment: Deployment) -> int:
-        return work(deployment, parse_job_id(arguments.job))
-
-    return with_deployment(command, arguments.conn_id, on_job, patient=True)
+    return SoswHook(conn_id)

@@ -10,14 +10,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from sosw_airflow.cli.exit_codes import DONE, REFUSED
+from sosw_airflow.cli.output import add_output, print_document
 from sosw_airflow.cli.upstream_files import UpstreamFile, read_upstream_file
 from sosw_airflow.cli.upstream_stores import SOURCES, UpstreamStore
+from sosw_airflow.cli.usage import UsageError
 from sosw_airflow.config.upstream import ImportedConfiguration, from_upstream
-from sosw_airflow.exceptions import Fault, InvalidConfiguration, SoswError
+from sosw_airflow.exceptions import Fault, InvalidConfiguration
 
-__all__ = ["HELP", "add_arguments", "run"]
+__all__ = ["EXIT_CODES", "add_arguments", "run"]
 
-HELP = "Turn sosw's own configuration into the Connection and the Variables of this provider."
+EXIT_CODES = {DONE: "done, or shown what --apply would write"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,31 +64,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write connections.json and variables.json there, for Airflow's own import commands",
     )
+    add_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command and return its exit code: 0 done, 1 refused (all reasons are on stderr), 2 a file is missing."""
+    """Run the command and return its exit code."""
     try:
         imported = _imported(arguments)
-    except InvalidConfiguration as error:
-        print("The configuration is refused, nothing was written:", file=sys.stderr)
-        print(*(f"  - {fault}" for fault in error.faults), sep="\n", file=sys.stderr)
-        return 1
-    except SoswError as error:
-        print(f"sosw-airflow import-config: {error}", file=sys.stderr)
-        return 1
     except OSError as error:
-        print(f"sosw-airflow import-config: {error}", file=sys.stderr)
-        return 2
-    print(_report(imported, arguments.conn_id))
+        message = f"cannot read {error.filename}: {error.strerror}"
+        raise UsageError(message) from None
+    if arguments.output in ("table", "plain"):
+        print(_report(imported, arguments.conn_id))
+    else:
+        print_document(_document(imported, arguments.conn_id), arguments.output)
     if arguments.output_dir:
         for path in _write(imported, arguments.conn_id, arguments.output_dir):
-            print(f"Written: {path}")
+            print(f"Written: {path}", file=sys.stderr)
     if arguments.apply:
         return _apply(imported, arguments.conn_id)
     if not arguments.output_dir:
-        print("Nothing was written: --apply writes this into Airflow, --output-dir DIR into files.")
-    return 0
+        print("Nothing was written: --apply writes this into Airflow, --output-dir DIR into files.", file=sys.stderr)
+    return DONE
+
+
+def _document(imported: ImportedConfiguration, conn_id: str) -> dict[str, Any]:
+    return {
+        "connections": imported.airflow_connections(conn_id),
+        "variables": imported.airflow_variables(),
+        "not_taken_over": imported.not_understood,
+    }
 
 
 def _imported(arguments: argparse.Namespace) -> ImportedConfiguration:
@@ -152,7 +160,7 @@ def _write(imported: ImportedConfiguration, conn_id: str, directory: Path) -> tu
         (connections, imported.airflow_connections(conn_id)),
         (variables, imported.airflow_variables()),
     ):
-        # Only for the owner, also if another run has left the file: settings may be secrets that nobody named so.
+        # Only for the owner, also if another run has left the file: a setting may be a secret without showing it.
         path.touch(mode=0o600)
         path.chmod(0o600)
         path.write_text(_pretty(document) + "\n", encoding="utf-8")
@@ -178,9 +186,9 @@ def _apply(imported: ImportedConfiguration, conn_id: str) -> int:
             if outcome.returncode or done not in outcome.stdout:
                 print(f"Airflow did not take it (airflow {' '.join(command[:2])}):", file=sys.stderr)
                 print(outcome.stdout, outcome.stderr, sep="\n", file=sys.stderr)
-                return 1
+                return REFUSED
     print(f"Applied: Connection {conn_id!r}, Variables {', '.join(imported.variables)}.")
-    return 0
+    return DONE
 
 
 def _pretty(document: Any) -> str:

@@ -1,98 +1,83 @@
-"""`sosw-airflow plan`: what a job would become, without writing anything, and by default without AWS and Airflow."""
+"""`sosw-airflow plan`: what a job would become. It writes nothing, and by default needs neither AWS nor Airflow."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from sosw_airflow.exceptions import Fault, InvalidJob, SoswError
+from sosw_airflow.cli.exit_codes import DONE, REFUSED, UNFINISHED
+from sosw_airflow.cli.job_arguments import add_job_source, natural_int, positive_int
+from sosw_airflow.cli.output import add_output, print_document, print_record
+from sosw_airflow.exceptions import Fault, InvalidJob
 
 if TYPE_CHECKING:
     from sosw_airflow.cli.plan_sources import Planned
     from sosw_airflow.jobs.planning import JobPlan, WritingTerms
 
-__all__ = ["HELP", "add_arguments", "run"]
+__all__ = ["EXIT_CODES", "add_arguments", "run"]
 
-HELP = "Show what a job would become: tasks, days, sizes, pages, write units, time, warnings. Writes nothing."
-
-_EPILOG = """exit codes:
-  0  the job can be scheduled
-  1  it would be refused; every reason is on stderr
-  2  wrong usage, or a file cannot be read
-  3  it can be scheduled, but has warnings (with --strict) or more tasks than --max-tasks allows
-"""
+EXIT_CODES = {
+    DONE: "the job can be scheduled",
+    REFUSED: "it would be refused; every reason is on stderr",
+    UNFINISHED: "it can be scheduled, but has warnings (with --strict) or more tasks than --max-tasks",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EPILOG
-    what = parser.add_argument_group("the job")
-    what.add_argument("job", nargs="?", metavar="JOB.json", help="file with the job; - for standard input")
-    what.add_argument("--labourer", metavar="NAME", help="the labourer, unless the job has it as lambda_name")
-    what.add_argument("--dag-id", metavar="DAG", help="take job and settings of an operator in a DAG instead")
-    what.add_argument("--task-id", metavar="TASK", help="the operator's task_id")
-    what.add_argument("--map-index", type=int, metavar="N", help="which job of a mapped operator")
-    what.add_argument("--dags-folder", metavar="DIR", help="where the DAG is (default: Airflow's own folder)")
-    seen = parser.add_argument_group("how it is seen")
-    seen.add_argument(
-        "--date",
-        type=date.fromisoformat,
-        metavar="YYYY-MM-DD",
-        help="the reference date, from which periods are seen (default: today in UTC)",
-    )
-    seen.add_argument("--data-interval", metavar="START..END", help='first and last day for "period": "data_interval"')
-    seen.add_argument(
-        "--schema",
-        metavar="FILE",
-        help="file with the job schema or with named ones, or its JSON text (default: the Variable sosw_job_schemas)",
-    )
-    seen.add_argument("--schema-name", metavar="NAME", help="which of the named job schemas (default: default)")
-    seen.add_argument(
+    job = parser.add_argument_group("the job")
+    job.add_argument("job", nargs="?", metavar="FILE", help="file with the job as JSON; - for standard input")
+    job.add_argument("--labourer", metavar="NAME", help="the labourer, unless the job has it as lambda_name")
+    job.add_argument("--dag-id", metavar="DAG", help="take job and settings of an operator in a DAG instead")
+    job.add_argument("--task-id", metavar="TASK", help="the operator's task_id")
+    job.add_argument("--map-index", type=natural_int, metavar="N", help="which job of a mapped operator")
+    job.add_argument("--dags-folder", metavar="DIR", help="folder with the DAG (default: Airflow's own)")
+    resolved = parser.add_argument_group("how it is resolved")
+    add_job_source(resolved)
+    resolved.add_argument(
         "--labourers",
         metavar="FILE",
         help="file with the registered labourers (default: the Variable sosw_labourers, if --schema is not given)",
     )
-    terms = parser.add_argument_group("how it is written (default: tables on demand)")
-    terms.add_argument("--write-units", type=_positive_int, metavar="N", help="write units a second of the tasks table")
-    terms.add_argument("--index-write-units", type=_positive_int, metavar="N", help="of its index (default: the same)")
-    terms.add_argument("--jobs-write-units", type=_positive_int, metavar="N", help="of the jobs table")
+    terms = parser.add_argument_group("how it is written (default: on demand)")
+    terms.add_argument("--write-units", type=positive_int, metavar="N", help="write units a second of the tasks table")
+    terms.add_argument("--index-write-units", type=positive_int, metavar="N", help="of its index (default: the same)")
+    terms.add_argument("--jobs-write-units", type=positive_int, metavar="N", help="of the jobs table")
     terms.add_argument("--max-rows-per-second", type=_positive, metavar="N", help="the Connection's own limit")
-    terms.add_argument("--meta-table", action="store_true", help="each task has a row in the table of histories too")
+    terms.add_argument("--meta-table", action="store_true", help="each task also has a row in the table of histories")
     terms.add_argument(
-        "--lambda-payload-limit", type=_positive_int, metavar="BYTES", help="of an invocation (default: 1 MB)"
+        "--lambda-payload-limit", type=positive_int, metavar="BYTES", help="of an invocation (default: 1 MB)"
     )
     shown = parser.add_argument_group("what is shown, and when it fails")
     shown.add_argument(
-        "--samples", type=int, default=3, metavar="N", help="first and last tasks (default: %(default)s)"
+        "--samples",
+        type=natural_int,
+        default=3,
+        metavar="N",
+        help="number of first and last tasks (default: %(default)s)",
     )
-    shown.add_argument("--json", action="store_true", help="print JSON")
-    shown.add_argument("--strict", action="store_true", help="exit with 3 where there are warnings")
-    shown.add_argument("--max-tasks", type=_positive_int, metavar="N", help="exit with 3 where there are more tasks")
+    add_output(shown)
+    shown.add_argument("--strict", action="store_true", help="exit with 3 if there are warnings")
+    shown.add_argument("--max-tasks", type=positive_int, metavar="N", help="exit with 3 if there are more tasks")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command and return its exit code: 0, 1, 2 or 3, as its help says."""
-    from sosw_airflow.cli.plan_sources import UsageError, planned_job
-    from sosw_airflow.cli.plan_text import plan_text
+    """Run the command and return its exit code."""
+    from sosw_airflow.cli.plan_sources import planned_job
+    from sosw_airflow.cli.plan_text import show_plan
 
     today = arguments.date or datetime.now(timezone.utc).date()
-    try:
-        planned = planned_job(arguments, today)
-        plan = _plan(planned, arguments)
-    except (UsageError, OSError) as error:
-        print(f"sosw-airflow plan: {error}", file=sys.stderr)
-        return 2
-    except SoswError as error:
-        print(error, file=sys.stderr)
-        return 1
-    if arguments.json:
-        print(json.dumps({"source": planned.source, **plan.as_dict()}, indent=2))
+    planned = planned_job(arguments, today)
+    plan = _plan(planned, arguments)
+    document = {"source": planned.source, **plan.as_dict()}
+    if arguments.output == "table":
+        show_plan(plan, planned)
+    elif arguments.output == "plain":
+        print_record(document, "plain")
     else:
-        print(plan_text(plan, planned))
+        print_document(document, arguments.output)
     return _exit_code(plan, arguments)
 
 
@@ -111,7 +96,7 @@ def _plan(planned: Planned, arguments: argparse.Namespace) -> JobPlan:
         labourer_id=planned.labourer_id,
         reference_date=planned.reference_date,
         terms=_terms(arguments),
-        samples=max(arguments.samples, 0),
+        samples=arguments.samples,
     )
     if not plan.tasks:
         raise InvalidJob([Fault("", "the job expands to no task")])
@@ -146,26 +131,23 @@ def _terms(arguments: argparse.Namespace) -> WritingTerms:
 
 
 def _exit_code(plan: JobPlan, arguments: argparse.Namespace) -> int:
-    code = 0
+    code = DONE
     if arguments.strict and plan.warnings:
         print(f"sosw-airflow plan: {len(plan.warnings)} warnings, and --strict is given", file=sys.stderr)
-        code = 3
+        code = UNFINISHED
     if arguments.max_tasks and plan.tasks > arguments.max_tasks:
         message = f"{plan.tasks:,} tasks are more than --max-tasks {arguments.max_tasks:,} allows"
         print(f"sosw-airflow plan: {message}", file=sys.stderr)
-        code = 3
+        code = UNFINISHED
     return code
 
 
 def _positive(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a positive number, not {text}")
-    return number
-
-
-def _positive_int(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
+        message = f"must be a positive number, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
     return number

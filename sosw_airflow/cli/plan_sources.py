@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
+from sosw_airflow.cli.usage import NoAirflowError, UsageError, read_bytes
 from sosw_airflow.config.options import period_modules_from
 from sosw_airflow.config.registry import LABOURERS_VARIABLE, SCHEMAS_VARIABLE, job_schema_from, labourers_from
 from sosw_airflow.exceptions import ConflictingLabourers, Fault, InvalidJobSchema, UnknownJobSchema, UnknownLabourer
@@ -20,18 +19,14 @@ from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.periods import DataInterval
 from sosw_airflow.jobs.schema import SETTINGS, JobSchema
 
-__all__ = ["Planned", "UsageError", "planned_job"]
-
-
-class UsageError(Exception):
-    """The command line does not say enough, or too much."""
+__all__ = ["JobSources", "Planned", "planned_job", "resolve_job"]
 
 
 @dataclass(frozen=True)
 class Planned:
     """A job with all that its plan needs.
 
-    :ivar source: where the job comes from, for the title.
+    :ivar source: the file or the operator that has the job, for the title.
     :ivar remarks: what could not be checked.
     """
 
@@ -47,8 +42,7 @@ class Planned:
 def planned_job(arguments: argparse.Namespace, today: date) -> Planned:
     """The job that the command line asks for.
 
-    :raises UsageError: it does not say which.
-    :raises OSError: a file cannot be read.
+    :raises UsageError: it does not say which, or a file cannot be read.
     :raises SoswError: job, schema or labourer would be refused.
     """
     interval = _interval(arguments.data_interval)
@@ -69,39 +63,71 @@ def planned_job(arguments: argparse.Namespace, today: date) -> Planned:
         job, labourer, schema = given.job, arguments.labourer or given.labourer, given.job_schema
         source, today, interval = given.name, given.reference_date, interval or given.data_interval
     elif arguments.job:
-        job, labourer, schema, source = _text(arguments.job), arguments.labourer, None, arguments.job
+        job, labourer, schema, source = read_bytes(arguments.job), arguments.labourer, None, arguments.job
     else:
         raise UsageError("give a file with the job, or --dag-id and --task-id")
     request = parse_event(job)
-    variables = _Variables(arguments)
-    labourer_id, remark = _labourer(request, labourer, variables)
+    # A job with its schema is planned without Airflow.
+    offline = arguments.schema is not None
+    sources = JobSources(schema=arguments.schema, labourers=arguments.labourers, offline=offline)
+    sources.labourer(request, labourer)
+    return resolve_job(request, sources, arguments, today, schema=schema, interval=interval, source=source)
+
+
+def resolve_job(
+    request: JobRequest,
+    sources: JobSources,
+    arguments: argparse.Namespace,
+    today: date,
+    *,
+    schema: Any = None,
+    interval: DataInterval | None = None,
+    source: str = "",
+) -> Planned:
+    """The job with its schema and dates.
+
+    :param sources: that have named the labourer.
+    :param today: the reference date.
+    :param schema: of the operator, if there is one.
+    :raises UsageError: an argument has faults.
+    :raises SoswError: the job schema would be refused.
+    """
     wanted = request.schema_name or arguments.schema_name or schema or "default"
     return Planned(
         source=source,
         request=request,
-        labourer_id=labourer_id,
-        schema=variables.schema(wanted),
+        labourer_id=sources.labourer_id,
+        schema=sources.schema(wanted),
         reference_date=today,
-        data_interval=interval,
-        remarks=(remark,) if remark else (),
+        data_interval=interval or _interval(arguments.data_interval),
+        remarks=sources.remarks,
     )
 
 
-class _Variables:
-    """The two Variables, or what the command line gives in their place."""
+class JobSources:
+    """The two Variables, or the files that stand in for them.
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        self._arguments = arguments
+    :param schema: file or text with job schemas; None for the Variable.
+    :param labourers: file with labourers; None for the Variable and the Connections.
+    :param offline: without a file, do not check the labourer instead of asking Airflow.
+    :ivar labourer_id: of the job, once `labourer` has found it.
+    :ivar remarks: what could not be checked.
+    """
+
+    def __init__(self, *, schema: str | None, labourers: str | None = None, offline: bool = False) -> None:
+        self._schema, self._labourers, self._offline = schema, labourers, offline
+        self.labourer_id = ""
+        self.remarks: tuple[str, ...] = ()
 
     def schema(self, wanted: Any) -> JobSchema:
         """A job schema by its name, or from itself."""
         if not isinstance(wanted, str):
             return JobSchema.of(wanted, period_modules=_period_modules(wanted))
-        given = self._arguments.schema
+        given = self._schema
         if given is None:
-            given = self._variable(SCHEMAS_VARIABLE, "--schema")
+            given = _variable(SCHEMAS_VARIABLE, "--schema")
             return job_schema_from(given, wanted, period_modules=_period_modules(given))
-        text = given if given.lstrip().startswith("{") else _text(given)
+        text = given if given.lstrip().startswith("{") else read_bytes(given)
         where = "--schema" if text is given else given
         document = read_object(text, InvalidJobSchema, place=where, form='{"chunkable_attrs": [...]}')
         if not document or SETTINGS.intersection(document):
@@ -114,46 +140,51 @@ class _Variables:
             raise UnknownJobSchema(wanted, variants, where=where)
         return JobSchema.of(variants[wanted], period_modules=_period_modules(variants[wanted]))
 
-    def labourers(self) -> Mapping[str, Any] | None:
-        """The registered labourers; None where nothing says which those are."""
-        if self._arguments.labourers is not None:
-            return labourers_from(_text(self._arguments.labourers))
-        if self._arguments.schema is not None:  # without Airflow
-            return None
-        return labourers_from(self._variable(LABOURERS_VARIABLE, "--labourers"))
+    def labourer(self, request: JobRequest, given: str | None) -> str:
+        """The labourer's id, which must be registered.
 
-    def has_labourer_connection(self, labourer_id: str) -> bool:
-        """Whether a Connection registers this labourer, where Airflow is asked at all."""
-        if self._arguments.labourers is not None:
+        :param given: beside the job.
+        """
+        name = function_name(given) if given else None
+        if name and request.lambda_name and name != request.lambda_name:
+            raise ConflictingLabourers(name, request.lambda_name)
+        labourer_id = name or request.lambda_name
+        if labourer_id is None:
+            raise UsageError("the job has no lambda_name. Fix: give --labourer")
+        registered = self._registered()
+        if registered is None:
+            self.remarks = (
+                "whether the labourer is registered was not checked: --labourers FILE names those that are",
+            )
+        elif labourer_id not in registered and not self._has_connection(labourer_id):
+            raise UnknownLabourer(labourer_id, registered)
+        self.labourer_id = labourer_id
+        return labourer_id
+
+    def _registered(self) -> Mapping[str, Any] | None:
+        """The registered labourers; None if nothing names them."""
+        if self._labourers is not None:
+            return labourers_from(read_bytes(self._labourers))
+        if self._offline:
+            return None
+        return labourers_from(_variable(LABOURERS_VARIABLE, "--labourers"))
+
+    def _has_connection(self, labourer_id: str) -> bool:
+        """Whether a Connection registers this labourer, if Airflow is asked at all."""
+        if self._labourers is not None:
             return False
         from sosw_airflow.cli.deployments import is_labourer_connection
 
         return is_labourer_connection(labourer_id)
 
-    @staticmethod
-    def _variable(name: str, option: str) -> str | None:
-        from sosw_airflow.cli.deployments import NoAirflowError, read_variable
 
-        try:
-            return read_variable(name)
-        except NoAirflowError:
-            raise UsageError(f"there is no Airflow here whose Variable {name} could be read: give {option}") from None
+def _variable(name: str, option: str) -> str | None:
+    from sosw_airflow.cli.deployments import read_variable
 
-
-def _labourer(request: JobRequest, given: str | None, variables: _Variables) -> tuple[str, str | None]:
-    """The labourer's id, and what to say of it."""
-    name = function_name(given) if given else None
-    if name and request.lambda_name and name != request.lambda_name:
-        raise ConflictingLabourers(name, request.lambda_name)
-    labourer_id = name or request.lambda_name
-    if labourer_id is None:
-        raise UsageError("the job has no lambda_name: give --labourer")
-    registered = variables.labourers()
-    if registered is None:
-        return labourer_id, "whether the labourer is registered was not looked at: --labourers FILE says which are"
-    if labourer_id not in registered and not variables.has_labourer_connection(labourer_id):
-        raise UnknownLabourer(labourer_id, registered)
-    return labourer_id, None
+    try:
+        return read_variable(name)
+    except NoAirflowError:
+        raise NoAirflowError(f"no Airflow here whose Variable {name} could be read. Fix: give {option}") from None
 
 
 def _interval(text: str | None) -> DataInterval | None:
@@ -173,15 +204,9 @@ def _period_modules(schema: Any) -> tuple[str, ...]:
     """Modules whose functions a job schema may name. Airflow is only asked about a schema that names one."""
     if "custom_period_patterns" not in schema:
         return ()
-    from sosw_airflow.cli.deployments import NoAirflowError, period_modules
+    from sosw_airflow.cli.deployments import period_modules
 
     try:
         return period_modules()
     except NoAirflowError:
         return period_modules_from(os.environ.get("AIRFLOW__SOSW__CUSTOM_PERIOD_MODULES", ""))
-
-
-def _text(name: str) -> str | bytes:
-    if name == "-":
-        return getattr(sys.stdin, "buffer", sys.stdin).read()
-    return Path(name).read_bytes()

@@ -7,42 +7,48 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sosw_airflow.cli.terminal import Column, Line, is_terminal, show_lines, show_table, show_text, terminal_width
+
 if TYPE_CHECKING:
     from sosw_airflow.cli.plan_sources import Planned
     from sosw_airflow.jobs.planning import AttributePlan, JobPlan
 
-__all__ = ["plan_text"]
+__all__ = ["show_plan"]
 
+#: Columns of a sample in a pipe.
 _WIDTH = 118
 _DAYS = 10
 
+_DAY_COLUMNS = (Column("dates"), Column("tasks", right=True))
+_ATTRIBUTE_COLUMNS = (
+    Column("attribute"),
+    Column("tasks", right=True),
+    Column("values", right=True),
+    Column("in a task", right=True),
+    Column("most frequent (tasks)", folds=True),
+)
 
-def plan_text(plan: JobPlan, planned: Planned) -> str:
-    """The whole answer of `sosw-airflow plan`."""
-    return "\n".join(_lines(plan, planned))
 
-
-def _lines(plan: JobPlan, planned: Planned) -> Iterator[str]:
-    yield f"{planned.source}: {plan.tasks:,} {_plural(plan.tasks, 'task')} for {plan.labourer_id}"
-    yield f"seen from {plan.reference_date}, job schema {' > '.join(plan.chunkable_attrs) or 'without attributes'}"
+def show_plan(plan: JobPlan, planned: Planned) -> None:
+    """Print the whole answer of `sosw-airflow plan`."""
+    show_text(f"{planned.source}: {plan.tasks:,} {_plural(plan.tasks, 'task')} for {plan.labourer_id}")
+    attributes = " > ".join(plan.chunkable_attrs) or "without attributes"
+    show_text(f"reference date {plan.reference_date}, job schema {attributes}")
     if plan.days:
-        yield ""
-        yield from _table(("dates", "tasks"), list(_days(plan)))
+        print()
+        show_table(_DAY_COLUMNS, list(_days(plan)))
     if plan.attributes:
-        yield ""
-        header = ("attribute", "tasks", "values", "in a task", "most frequent (tasks)")
-        yield from _table(header, [_attribute(each) for each in plan.attributes])
-    yield ""
-    yield from _figures(plan)
-    yield ""
-    yield from _tasks("first", 1, plan.first)
-    yield from _tasks("last", plan.tasks - len(plan.last) + 1, plan.last)
-    for title, texts in (("warnings", plan.warnings), ("notes", (*plan.notes, *planned.remarks))):
+        print()
+        show_table(_ATTRIBUTE_COLUMNS, [_attribute(each) for each in plan.attributes])
+    print()
+    show_lines(_figures(plan))
+    print()
+    for line in (*_tasks("first", 1, plan.first), *_tasks("last", plan.tasks - len(plan.last) + 1, plan.last)):
+        print(line)
+    for title, texts, mark in (("warnings", plan.warnings, "!"), ("notes", (*plan.notes, *planned.remarks), "-")):
         if texts:
-            yield ""
-            yield f"{title}:"
-            for text in texts:
-                yield from textwrap.wrap(text, _WIDTH, initial_indent="  - ", subsequent_indent="    ")
+            print(f"\n{title}:")
+            show_lines((Line(mark, text) for text in texts), indent=2)
 
 
 def _days(plan: JobPlan) -> Iterator[tuple[str, ...]]:
@@ -63,41 +69,30 @@ def _attribute(each: AttributePlan) -> tuple[str, ...]:
     )
 
 
-def _figures(plan: JobPlan) -> Iterator[str]:
+def _figures(plan: JobPlan) -> Iterator[Line]:
     smallest, mean, largest = plan.row_bytes
     units = plan.write_units
     meta = f", histories {units.meta_table:,}" if units.meta_table else ""
-    yield f"rows         {smallest:,} to {largest:,} bytes, {mean:,.0f} on average; the limit is {plan.row_limit:,}"
-    yield (
-        f"payload      up to {plan.largest_payload:,} bytes (task {plan.largest_task:,}); "
-        f"the limit is {plan.payload_limit:,}"
+    yield Line("rows", f"{smallest:,} to {largest:,} bytes, {mean:,.0f} on average; the limit is {plan.row_limit:,}")
+    yield Line(
+        "payload",
+        f"up to {plan.largest_payload:,} bytes (task {plan.largest_task:,}); the limit is {plan.payload_limit:,}",
     )
-    yield f"queue file   {plan.queue_file_bytes:,} bytes"
-    yield f"pages        {plan.pages:,}"
-    yield (
-        f"write units  {units.total:,} (tasks {units.tasks_table:,}, index {units.index:,}, "
-        f"job records {units.jobs_table:,}{meta})"
+    yield Line("queue file", f"{plan.queue_file_bytes:,} bytes")
+    yield Line("pages", f"{plan.pages:,}")
+    yield Line(
+        "write units",
+        f"{units.total:,} (tasks {units.tasks_table:,}, index {units.index:,}, job records {units.jobs_table:,}{meta})",
     )
-    yield f"time         about {_duration(plan.seconds)}"
+    yield Line("time", f"about {_duration(plan.seconds)}")
 
 
 def _tasks(title: str, number: int, tasks: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A line for each sample, cut at the width of the terminal."""
+    width = terminal_width() if is_terminal() else _WIDTH + 17
     for offset, task in enumerate(tasks):
-        text = json.dumps(task)
-        if len(text) > _WIDTH:
-            text = f"{text[: _WIDTH - 4]} ..."
-        yield f"{title if not offset else '':<5} {number + offset:>9,}  {text}"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns of text; those of numbers, which are all but the first and one of words, to the right."""
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    for row in (header, *rows):
-        cells = [
-            cell.rjust(width) if 0 < column < 4 else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
+        line = f"{title if not offset else '':<5} {number + offset:>9,}  {json.dumps(task)}"
+        yield line if len(line) <= width else f"{line[: width - 4]} ..."
 
 
 def _duration(seconds: float) -> str:

@@ -1,55 +1,63 @@
-"""`sosw-airflow repair`: schedule the failed tasks of a job again."""
+"""`sosw-airflow repair`: schedules the failed tasks of a job again."""
 
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING
 
-from sosw_airflow.cli.deployments import add_job_arguments, with_job
+from sosw_airflow.cli.deployments import open_deployment
+from sosw_airflow.cli.exit_codes import DONE, REFUSED, UNFINISHED
+from sosw_airflow.cli.job_arguments import add_front, add_job_id, command_line
+from sosw_airflow.cli.writing import STOPPED, show_scheduled, write
+from sosw_airflow.jobs.identity import parse_job_id
 
 if TYPE_CHECKING:
-    from sosw_airflow.stores.deployment import Deployment
+    from sosw_airflow.scheduling.scheduler import JobScheduler, Scheduled
 
-__all__ = ["HELP", "add_arguments", "run"]
+__all__ = ["EXIT_CODES", "add_arguments", "run"]
 
-HELP = "Schedule the failed tasks of a job (or of its last repair) again, with the payloads that they had, once."
+EXIT_CODES = {
+    DONE: "the failed tasks are in the queue again, or none has failed",
+    REFUSED: "refused, for example while tasks are still open; the reason is on stderr",
+    UNFINISHED: STOPPED,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    add_job_arguments(parser)
-    parser.add_argument("--front", action="store_true", help="before everything that waits for the labourer")
+    add_job_id(parser)
+    add_front(parser)
     parser.add_argument(
         "--leave-unfinished",
         action="store_true",
-        help="repair what has failed so far, though some tasks are still open; should those fail, they stay so",
+        help="repair what has failed so far, though some tasks are still open; if those fail, they stay failed",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command and return its exit code: 0 done or nothing to do, 1 refused, 2 no Airflow here."""
+    """Run the command and return its exit code."""
+    job_id = parse_job_id(arguments.job)
+    from sosw_airflow.scheduling.repair import repair
+    from sosw_airflow.scheduling.scheduler import Outcome
 
-    def schedule(deployment: Deployment, job_id: str) -> int:
-        from sosw_airflow.scheduling.repair import repair
-        from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome
-
-        repaired = repair(
-            JobScheduler(deployment),
+    def work(scheduler: JobScheduler) -> Scheduled:
+        return repair(
+            scheduler,
             job_id,
             queue_position="front" if arguments.front else "back",
             unfinished="leave" if arguments.leave_unfinished else "refuse",
         )
-        summary = repaired.summary()
-        if arguments.json:
-            print(json.dumps(summary, indent=2))
-        elif repaired.outcome is Outcome.FOUND:
-            print(f"Nothing to repair: no task of the job {summary['job_id']} has failed.")
-        else:
-            print(
-                f"{summary['tasks']:,} failed tasks of the job {summary['repairs']} are in the queue of "
-                f"{summary['labourer']} again, as the job {summary['job_id']}."
-            )
-        return 0
 
-    return with_job("repair", arguments, schedule)
+    with open_deployment(arguments.conn_id, patient=True) as deployment:
+        repaired = write(deployment, work, resume=command_line("repair", arguments, arguments.job))
+    text = ""
+    if repaired is not None:
+        header = repaired.header
+        if repaired.outcome is Outcome.FOUND:
+            text = f"Nothing to repair: no task of the job {header.job_id} has failed."
+        else:
+            text = (
+                f"{header.tasks:,} failed tasks of the job {header.repairs.split('#')[0]} are in the queue of "
+                f"{header.labourer_id} again, as the job {header.job_id}."
+            )
+    return show_scheduled(repaired, text, arguments.output)

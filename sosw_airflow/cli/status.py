@@ -1,57 +1,111 @@
-"""`sosw-airflow status`: how far the workers are with a job, and with its repairs."""
+"""`sosw-airflow status`: how many tasks of a job, and of its repairs, are completed, failed and open."""
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sosw_airflow.cli.deployments import add_job_arguments, with_job
+from sosw_airflow.cli.deployments import open_deployment
+from sosw_airflow.cli.exit_codes import DONE, UNFINISHED
+from sosw_airflow.cli.job_arguments import add_job_id, natural_int, positive_int
+from sosw_airflow.cli.jobs import origin
+from sosw_airflow.cli.output import print_document
+from sosw_airflow.cli.terminal import Column, Line, plain_rows, show_lines, show_text
+from sosw_airflow.jobs.identity import parse_job_id
 
 if TYPE_CHECKING:
     from sosw_airflow.stores.deployment import Deployment
+    from sosw_airflow.stores.job_record import Header
+    from sosw_airflow.waiting.tolerance import Tolerance
 
-__all__ = ["HELP", "add_arguments", "run"]
+__all__ = ["EXIT_CODES", "add_arguments", "run"]
 
-HELP = "Show how far the workers are with a job: completed, failed, still queued or running; its repairs."
+EXIT_CODES = {
+    DONE: "every task is closed, and no more of them failed than --tolerated-failures",
+    UNFINISHED: "tasks are still open, more failed and were not repaired, or the job was cancelled",
+}
 
-_EPILOG = """exit codes:
-  0  every task completed, or the job is still going on without failures
-  1  there is no such job, or AWS refuses
-  2  wrong usage, or there is no Airflow here
-  3  some tasks failed and were not repaired
-"""
+#: For plain: a record's values that are the same for every job are left out.
+_COLUMNS = (
+    *(Column(name) for name in ("job_id", "state")),
+    *(Column(name, right=True) for name in ("tasks", "completed", "failed", "open")),
+    *(Column(name) for name in ("labourer", "created_at", "repairs")),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EPILOG
-    add_job_arguments(parser)
+    add_job_id(parser)
     parser.add_argument(
-        "--failed", type=int, default=10, metavar="N", help="show so many failed tasks (default: %(default)s)"
+        "--failed",
+        type=natural_int,
+        default=10,
+        metavar="N",
+        help="number of failed tasks shown (default: %(default)s)",
+    )
+    parser.add_argument("--watch", action="store_true", help="show a progress bar until every task is closed")
+    parser.add_argument(
+        "--interval",
+        type=positive_int,
+        default=5,
+        metavar="SECONDS",
+        help="between two polls of --watch (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tolerated-failures",
+        default="0",
+        metavar="N|N%%",
+        help="failed tasks, or share of all tasks, with which the exit code is still 0 (default: %(default)s)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
+    from sosw_airflow.waiting.tolerance import Tolerance
 
-    def show(deployment: Deployment, job_id: str) -> int:
-        jobs = list(_chain(deployment, job_id, arguments.failed))
-        if arguments.json:
-            print(json.dumps(jobs, indent=2))
-        else:
-            print("\n\n".join(map(_text, jobs)))
-        return 3 if jobs[-1]["failed"] else 0
+    job_id, tolerance = parse_job_id(arguments.job), Tolerance.of(arguments.tolerated_failures)
+    with open_deployment(arguments.conn_id, patient=True) as deployment:
+        if arguments.watch:
+            _watch(deployment, job_id, arguments.interval)
+        chain = list(_chain(deployment, job_id, arguments.failed))
+    jobs = [record for _, record in chain]
+    if arguments.output in ("json", "yaml"):
+        print_document(jobs, arguments.output)
+    elif arguments.output == "plain":
+        plain_rows(_COLUMNS, [[str(job.get(column.header, "-")) for column in _COLUMNS] for job in jobs])
+    else:
+        _show(chain)
+    return _exit_code(jobs[-1], tolerance)
 
-    return with_job("status", arguments, show)
+
+def _exit_code(last: dict[str, Any], tolerance: Tolerance) -> int:
+    """Of the last repair: what failed before it is scheduled again in it."""
+    over = last["state"] == "closed" and tolerance.allows(last["failed"], last["tasks"])
+    return DONE if over else UNFINISHED
 
 
-def _chain(deployment: Deployment, job_id: str, shown: int) -> Iterator[dict[str, Any]]:
-    """The job, its repair, the repair of that, and so on, each with its counts."""
+def _watch(deployment: Deployment, job_id: str, interval: float) -> None:
+    """Poll the last repair of the job, or the job itself, until it is over."""
+    from sosw_airflow.cli.progress import progress_bars
+    from sosw_airflow.scheduling.repair import last_of_chain
+    from sosw_airflow.stores.job_record import JobRecords
+    from sosw_airflow.waiting.poller import JobPoller
+    from sosw_airflow.waiting.progress import ProgressReader
+
+    last = last_of_chain(JobRecords(deployment.dynamodb, deployment.tables.jobs_table), job_id)
+    reader = ProgressReader(deployment.dynamodb, deployment.tables, last.job_id)
+    with progress_bars() as progress:
+        poller = JobPoller(reader, progress=progress)
+        while poller.poll() is None:
+            time.sleep(interval)
+
+
+def _chain(deployment: Deployment, job_id: str, shown: int) -> Iterator[tuple[Header, dict[str, Any]]]:
+    """The job, its repair, the repair of that, and so on: the header, and the record with the counts."""
     from sosw_airflow.scheduling.repair import chain_of
     from sosw_airflow.stores.closed_tasks import describe_failures
     from sosw_airflow.stores.job_record import JobRecords
@@ -61,7 +115,7 @@ def _chain(deployment: Deployment, job_id: str, shown: int) -> Iterator[dict[str
     for header in chain_of(records, job_id):
         reader = ProgressReader(deployment.dynamodb, deployment.tables, header.job_id)
         progress = reader.read()
-        yield {
+        record = {
             "job_id": header.job_id,
             "labourer": header.labourer_id,
             "state": "closed" if progress.over and progress.closed >= header.tasks else header.state.value,
@@ -78,21 +132,24 @@ def _chain(deployment: Deployment, job_id: str, shown: int) -> Iterator[dict[str
             **({"repairs": header.repairs.split("#")[0]} if header.repairs else {}),
             "failed_tasks": describe_failures(deployment.dynamodb, deployment.tables, islice(reader.failed(), shown)),
         }
+        yield header, record
 
 
-def _text(job: dict[str, Any]) -> str:
-    mapped = f", map index {job['map_index']}" if job["map_index"] >= 0 else ""
-    asked_by = f"{job['dag_id']}, {job['task_id']}{mapped}, run {job['run_id']}, generation {job['generation']}"
-    lines = [
-        f"Job {job['job_id']} for {job['labourer']}: {job['state']}",
-        *([f"  repairs:   {job['repairs']}"] if "repairs" in job else []),
-        f"  scheduled: {job['created_at']} by {asked_by}",
-        f"  tasks:     {_counts(job)}",
-        *(f"  failed:    {each}" for each in job["failed_tasks"]),
-    ]
-    return "\n".join(lines)
+def _show(jobs: Sequence[tuple[Header, dict[str, Any]]]) -> None:
+    for number, (header, job) in enumerate(jobs):
+        if number:
+            print()
+        show_text(f"Job {header.job_id} for {header.labourer_id}: {job['state']}", job["state"])
+        show_lines(_lines(header, job), indent=2)
 
 
-def _counts(job: dict[str, Any]) -> str:
-    ended = f"{job['completed']:,} completed, {job['failed']:,} failed"
-    return f"{job['tasks']:,}: {ended}, {job['open']:,} queued, running or waiting for a retry"
+def _lines(header: Header, job: dict[str, Any]) -> Iterator[Line]:
+    if "repairs" in job:
+        yield Line("repairs", job["repairs"])
+    yield Line("scheduled", f"{job['created_at']} by {origin(header)}, generation {header.generation}")
+    yield Line("tasks", f"{job['tasks']:,}")
+    yield Line("completed", f"{job['completed']:,}")
+    yield Line("failed", f"{job['failed']:,}", "error" if job["failed"] else "")
+    yield Line("open", f"{job['open']:,} (queued, running or waiting for a retry)" if job["open"] else "0")
+    for number, task in enumerate(job["failed_tasks"]):
+        yield Line("" if number else "failures", task)

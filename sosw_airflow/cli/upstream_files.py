@@ -19,7 +19,7 @@ from sosw_airflow.jobs.json_values import is_utf8
 
 __all__ = ["DOCUMENTS", "UpstreamFile", "read_upstream_file"]
 
-#: Names of documents, in Python files and as keys of a JSON file with several of them -> what each of them is.
+#: Names of documents, in Python files and as keys of a JSON file with several of them -> kind of the document.
 DOCUMENTS = {
     "SCHEDULER_CONFIG": "scheduler",
     "sosw_scheduler_config": "scheduler",

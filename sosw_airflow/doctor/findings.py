@@ -27,7 +27,8 @@ class Finding:
     :ivar check: a short name of the check, for programs.
     :ivar subject: what it is about: a table, the bucket, a labourer, a job.
     :ivar text: what was found, without the subject.
-    :ivar fix: what to do; empty where nothing is to be done.
+    :ivar fix: what to do; empty if nothing is to be done.
+    :ivar command: a shell command that does it, if one command does.
     """
 
     level: Level
@@ -35,6 +36,7 @@ class Finding:
     subject: str
     text: str
     fix: str = ""
+    command: str = ""
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.text}{f' {self.fix}' if self.fix else ''}"
@@ -49,14 +51,14 @@ def ok(check: str, subject: str, text: str) -> Finding:
     return Finding(Level.OK, check, subject, text)
 
 
-def warning(check: str, subject: str, text: str, fix: str) -> Finding:
-    """Something should be looked after."""
-    return Finding(Level.WARNING, check, subject, text, fix)
+def warning(check: str, subject: str, text: str, fix: str, command: str = "") -> Finding:
+    """Something works, but should be fixed."""
+    return Finding(Level.WARNING, check, subject, text, fix, command)
 
 
-def error(check: str, subject: str, text: str, fix: str) -> Finding:
+def error(check: str, subject: str, text: str, fix: str, command: str = "") -> Finding:
     """Something is broken."""
-    return Finding(Level.ERROR, check, subject, text, fix)
+    return Finding(Level.ERROR, check, subject, text, fix, command)
 
 
 def reported(check: str, subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:

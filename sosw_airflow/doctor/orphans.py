@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -128,7 +129,7 @@ def find_queue_files(deployment: Deployment) -> Iterator[Finding]:
         key = each["Key"]
         ours = _OURS.fullmatch(key.rpartition("/")[2])
         header = records.header(ours[1]) if ours else None
-        age = _ago(now - each["LastModified"].timestamp())
+        age, command = _ago(now - each["LastModified"].timestamp()), ""
         if ours is None:
             text = f"is locked since {age}, by a Scheduler of sosw that is gone."
             fix = "Part of its tasks may be in the queue already. Compare them with sosw_tasks before you schedule it."
@@ -139,8 +140,9 @@ def find_queue_files(deployment: Deployment) -> Iterator[Finding]:
             )
         else:
             text = f"is a plan that nobody needs any more, since {age}."
-            fix = f"Run: aws s3 rm s3://{bucket}/{key}"
-        yield warning("queue_file", f"s3://{bucket}/{key}", text, fix)
+            command = shlex.join(["aws", "s3", "rm", f"s3://{bucket}/{key}"])
+            fix = f"Run: {command}"
+        yield warning("queue_file", f"s3://{bucket}/{key}", text, fix, command)
     yield from _more("queue_file", bucket, len(old), "locked queue files are left")
 
 
@@ -154,12 +156,12 @@ def find_uploads(deployment: Deployment) -> Iterator[Finding]:
         if now - each["Initiated"].timestamp() > FILE_SECONDS
     ]
     for each in old[:_SHOWN]:
-        fix = (
-            f"Run: aws s3api abort-multipart-upload --bucket {bucket} --key {each['Key']} --upload-id "
-            f"{each['UploadId']}; or give the bucket a lifecycle rule (docs/guides/tables.md's template has one)."
-        )
+        names = ["--bucket", bucket, "--key", each["Key"], "--upload-id", each["UploadId"]]
+        command = shlex.join(["aws", "s3api", "abort-multipart-upload", *names])
+        fix = f"Run: {command}; or give the bucket a lifecycle rule (docs/tables.md's template has one)."
         age = _ago(now - each["Initiated"].timestamp())
-        yield warning("upload", f"s3://{bucket}/{each['Key']}", f"an upload was begun {age} ago and never ended.", fix)
+        text = f"an upload was begun {age} ago and never ended."
+        yield warning("upload", f"s3://{bucket}/{each['Key']}", text, fix, command)
     yield from _more("upload", bucket, len(old), "unfinished uploads are left")
 
 

@@ -33,7 +33,7 @@ def compare_table(definition: TableDefinition, settings: tuple[str, str], table:
     found = _keys(table, types)
     faults = []
     if wanted != found:
-        fix = f"Keys cannot be changed: create the table anew, or another one and name it in {settings[0]!r}."
+        fix = f"Keys cannot be changed: create the table again, or another one and name it in {settings[0]!r}."
         faults.append(error("key", definition.name, f"has the key {found}, but must have {wanted}.", fix))
     if table.get("TableStatus", "ACTIVE") != "ACTIVE":
         faults.append(warning("table", definition.name, f"is {table['TableStatus']}.", "Wait until it is ACTIVE."))
@@ -65,16 +65,16 @@ def _compare_index(
     if index.is_global:
         create = f"with the key {wanted} and {kept}"
     else:
-        create = "A local index cannot be added: create the table anew"
+        create = "A local index cannot be added: create the table again"
     naming = f", or correct {setting!r} in the extras of the sosw Connection" if setting else ""
     if found is None:
         fix = f"Add a global index {create}{naming}." if index.is_global else f"{create}."
         yield error("index", subject, "does not exist.", fix)
         return
-    anew = f"Delete the index and create it again {create}{naming}." if index.is_global else f"{create}."
+    again = f"Delete the index and create it again {create}{naming}." if index.is_global else f"{create}."
     keys = _keys(found, types)
     if keys != wanted:
-        yield error("index", subject, f"has the key {keys}, but must have {wanted}.", anew)
+        yield error("index", subject, f"has the key {keys}, but must have {wanted}.", again)
     projection = found.get("Projection", {})
     if projection.get("ProjectionType") != "ALL":
         lacking = (
@@ -83,7 +83,7 @@ def _compare_index(
             else [name for name in index.attributes if name not in projection.get("NonKeyAttributes", ())]
         )
         if lacking:
-            yield error("projection", subject, f"lacks attributes: {', '.join(lacking)}.", anew)
+            yield error("projection", subject, f"lacks attributes: {', '.join(lacking)}.", again)
     if found.get("IndexStatus", "ACTIVE") != "ACTIVE":
         yield warning("index", subject, f"is {found['IndexStatus']}.", "Wait until it is ACTIVE.")
 
@@ -97,6 +97,9 @@ def _keys(described: dict[str, Any], types: dict[str, str]) -> str:
     ordered = sorted(described.get("KeySchema", ()), key=lambda each: str(each["KeyType"]))
     return ", ".join(f"{each['AttributeName']} ({types.get(each['AttributeName'], '?')})" for each in ordered)
 
+
+#: Creates what is missing, of the default Connection.
+_INIT = "sosw-airflow init --apply"
 
 #: A labourer, or a job, of which there is nothing.
 _NOBODY = "-"
@@ -161,7 +164,7 @@ def _missing_table(deployment: Deployment, definition: TableDefinition, setting:
         f"Create it (sosw-airflow init; docs/guides/tables.md), or correct {setting!r} or 'region_name' in the extras "
         f"of the sosw Connection."
     )
-    return Finding(level, "missing", definition.name, f"does not exist in {_region(deployment)}.", fix)
+    return Finding(level, "missing", definition.name, f"does not exist in {_region(deployment)}.", fix, _INIT)
 
 
 def _without_description(deployment: Deployment, setting: str) -> Finding | None:
@@ -200,7 +203,9 @@ def _time_to_live(deployment: Deployment, definition: TableDefinition) -> Iterat
         f"aws dynamodb update-time-to-live --table-name {definition.name} "
         f"--time-to-live-specification Enabled=true,AttributeName={definition.ttl_attribute}"
     )
-    yield warning("ttl", definition.name, "has no time to live, so that old records stay for ever.", f"Run: {command}")
+    yield warning(
+        "ttl", definition.name, "has no time to live, so that old records stay for ever.", f"Run: {command}", command
+    )
 
 
 # -- everything else ---------------------------------------------------------------------------------------------------
@@ -251,7 +256,7 @@ def _bucket(deployment: Deployment) -> Iterator[Finding]:
         what = explain(failed, action="s3:ListBucket", resource=bucket, setting="queue_bucket", bucket=True)
         if isinstance(what, MissingBucket):
             fix = "Create it, or correct 'queue_bucket' in the extras of the sosw Connection."
-            yield error("bucket", bucket, "does not exist.", fix)
+            yield error("bucket", bucket, "does not exist.", fix, _INIT)
         elif isinstance(what, AccessDenied):
             fix = "Allow s3:ListBucket to have it checked, or correct 'queue_bucket': it may be somebody else's."
             yield warning("bucket", bucket, "may not be looked at.", fix)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 
 from sosw_airflow._compat import get_variable
@@ -21,14 +23,24 @@ __all__ = ["examine_deployment"]
 
 
 def examine_deployment(hook: SoswHook) -> Iterator[Finding]:
-    """Everything that can be looked at; what cannot be looked at is a finding of its own."""
+    """Everything that can be checked; what cannot be checked is a finding of its own."""
+    for finding in _findings(hook):
+        if finding.command.startswith("sosw-airflow ") and hook.sosw_conn_id != hook.default_conn_name:
+            yield replace(finding, command=f"{finding.command} --conn-id {shlex.quote(hook.sosw_conn_id)}")
+        else:
+            yield finding
+
+
+def _findings(hook: SoswHook) -> Iterator[Finding]:
     subject = f"Connection {hook.sosw_conn_id}"
     try:
         settings = hook.settings
     except InvalidConfiguration as faulty:
         for fault in faulty.faults:
-            fix = "" if "airflow connections add" in fault.problem else "Edit the Connection."
-            yield error("connection", fault.path, f"{fault.problem}.", fix)
+            command = hook.creation_command if hook.creation_command in fault.problem else ""
+            yield error(
+                "connection", fault.path, f"{fault.problem}.", "" if command else "Edit the Connection.", command
+            )
         connected = False
     else:
         yield ok(

@@ -94,12 +94,15 @@ class SoswHook(BaseHook):
         """
         connection = find_connection(self.sosw_conn_id)
         if connection is None:
-            problem = (
-                "does not exist: create it with  airflow connections add "
-                f'{self.sosw_conn_id} --conn-type sosw --conn-extra \'{{"queue_bucket": "..."}}\''
-            )
+            problem = f"does not exist: create it with  {self.creation_command}"
             raise InvalidConfiguration([Fault(f"Connection {self.sosw_conn_id}", problem)])
         return SoswSettings.of(extras_of(connection, self.sosw_conn_id), conn_id=self.sosw_conn_id)
+
+    @property
+    def creation_command(self) -> str:
+        """The shell command that creates the Connection; the bucket's name is left to the user."""
+        extra = '{"queue_bucket": "..."}'
+        return f"airflow connections add {self.sosw_conn_id} --conn-type sosw --conn-extra '{extra}'"
 
     def labourer(self, labourer_id: str) -> Labourer:
         """A registered labourer, from the Variable or else from a Connection of type ``sosw_labourer``.

@@ -22,7 +22,21 @@ from sosw_airflow.jobs.redaction import redacted
 from sosw_airflow.jobs.rendered_texts import rendered_wrongly
 from sosw_airflow.jobs.schema import JobSchema
 
-__all__ = ["JobIdentity", "fingerprint", "job_of", "outline", "parse_job_id", "parse_job_ids", "task_id", "task_index"]
+__all__ = [
+    "COMMAND_DAG_ID",
+    "JobIdentity",
+    "command_identity",
+    "fingerprint",
+    "job_of",
+    "outline",
+    "parse_job_id",
+    "parse_job_ids",
+    "task_id",
+    "task_index",
+]
+
+#: Stands in place of a DAG's id for jobs that a command schedules.
+COMMAND_DAG_ID = "cli"
 
 _JOB_DIGITS = 20
 _INDEX_DIGITS = 12
@@ -73,6 +87,18 @@ class JobIdentity:
             parts += [["namespace", self.namespace]] if self.namespace else []
             parts += [["rerun", self.rerun]] if self.rerun else []
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:_JOB_DIGITS]
+
+
+def command_identity(command: str, run_id: str, labourer_id: str, *, namespace: str = "") -> JobIdentity:
+    """The identity of a job that a command schedules outside any DAG; the same command and id find the same job.
+
+    No DAG's job can have it: Airflow allows no blank in the id of an Airflow task.
+
+    :param command: ``schedule`` or ``drain``.
+    :param run_id: chosen by the user, or made up once.
+    :param namespace: of the Connection.
+    """
+    return JobIdentity(COMMAND_DAG_ID, run_id, f"sosw-airflow {command}", -1, 0, labourer_id, namespace=namespace)
 
 
 def task_id(job_id: str, index: int) -> str:

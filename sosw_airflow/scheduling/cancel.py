@@ -26,7 +26,7 @@ from sosw_airflow.stores.aws_errors import error_code
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.job_record import Header, JobRecords, JobState
 from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone
-from sosw_airflow.waiting.progress_log import ProgressLog
+from sosw_airflow.waiting.progress_log import ProgressFactory, ProgressLog
 
 if TYPE_CHECKING:
     from sosw_airflow.stores.deployment import Deployment
@@ -54,8 +54,10 @@ class Cancelled:
     never_written: int
 
 
-def cancel_job(deployment: Deployment, job_id: str) -> Cancelled | None:
-    """Cancel a job that was planned or written; None where there is no such job.
+def cancel_job(deployment: Deployment, job_id: str, *, progress: ProgressFactory = ProgressLog) -> Cancelled | None:
+    """Cancel a job that was planned or written; None if there is no such job.
+
+    :param progress: begins to count the tasks that are removed.
 
     :raises SoswError: AWS refuses; what is done is done, and calling again finishes it.
     """
@@ -72,13 +74,13 @@ def cancel_job(deployment: Deployment, job_id: str) -> Cancelled | None:
     queue_file = QueueFile(deployment.s3, header.queue_bucket, header.queue_key)
     written = list(_written(header, closed, queue_file)) if closed else [range(header.tasks)]
     total = sum(map(len, written))
-    progress = ProgressLog(f"Cancelling job {job_id}", total)
+    counted = progress(f"Cancelling job {job_id}", total)
     removed = 0
     for was_there in _in_parallel(
         lambda index: _remove(deployment, task_id(job_id, index)), (index for part in written for index in part)
     ):
         removed += was_there
-        progress.add(1)
+        counted.add(1)
     queue_file.delete()
     cancelled = Cancelled(job_id, removed, total - removed, header.tasks - total)
     log.info(

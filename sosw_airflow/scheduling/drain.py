@@ -85,6 +85,10 @@ class LeftFile:
                     return str(_task(line, number, str(self))["labourer_id"])
         raise InvalidQueueFile(str(self), [Fault("", "the file has no task")])
 
+    def claimed_by(self) -> str | None:
+        """The id of the job that has claimed the file, or None: it is not locked, or by a Scheduler of sosw."""
+        return (self._head(self.locked_key) or {}).get(_CLAIM)
+
     def claim(self, job_id: str, *, take_locked: bool) -> None:
         """Rename it, so that nobody else takes it.
 

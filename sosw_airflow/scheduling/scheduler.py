@@ -38,7 +38,7 @@ from sosw_airflow.stores.deployment import Deployment
 from sosw_airflow.stores.job_record import RECORD_SECONDS, Header, JobRecords, JobState
 from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone, queue_file_key
 from sosw_airflow.stores.task_queue import Capacity, TaskQueue, table_capacity
-from sosw_airflow.waiting.progress_log import ProgressLog
+from sosw_airflow.waiting.progress_log import ProgressFactory, ProgressLog
 
 __all__ = ["JobScheduler", "Outcome", "QueuePosition", "ScheduleRequest", "Scheduled"]
 
@@ -86,12 +86,14 @@ class JobScheduler:
 
     :ivar records: the job records of the installation.
     :ivar stop: set it, from a signal's handler or another thread, to end between two requests with `Stopped`.
+    :ivar progress: begins to count the tasks of each piece of work: planning, writing.
     """
 
     deployment: Deployment
     stop: threading.Event = field(default_factory=threading.Event)
     concurrency: int = 8
     patience: float = 300.0
+    progress: ProgressFactory = ProgressLog
 
     def __post_init__(self) -> None:
         at = self.deployment
@@ -139,7 +141,7 @@ class JobScheduler:
         limits = page_limits_for(self._capacity(), most_rows=self._most_rows)
         queue_file = self._queue_file(request)
         cutter = PageCutter(limits)
-        progress = ProgressLog(f"Planning job {identity.job_id}", None)
+        progress = self.progress(f"Planning job {identity.job_id}", None)
         with queue_file.writer() as plan:
             for block in request.blocks(self._codec(identity.labourer_id)):
                 plan.write(block.text)
@@ -263,7 +265,7 @@ class JobScheduler:
         done = header.tasks * len(committed) // header.pages  # near enough for the log
         if committed:
             log.info("The job %s goes on: %s of %s pages are there.", header.job_id, len(committed), header.pages)
-        progress = ProgressLog(f"Job {header.job_id}", header.tasks, done=done)
+        progress = self.progress(f"Writing job {header.job_id}", header.tasks, done=done)
         writer.write((page for page in cut_pages(lines, limits) if page.number not in committed), progress)
 
     def _winner(self, job_id: str) -> Header:

@@ -13,7 +13,7 @@ from typing import Any
 from sosw_airflow.exceptions import SoswError
 from sosw_airflow.stores.job_record import JobState
 from sosw_airflow.waiting.progress import JobProgress, ProgressReader
-from sosw_airflow.waiting.progress_log import ProgressLog
+from sosw_airflow.waiting.progress_log import ProgressFactory, ProgressLog
 
 __all__ = ["JobPoller", "JobResult", "Status"]
 
@@ -79,10 +79,12 @@ class JobPoller:
     """Polls a job; the caller waits between two polls. Used by one thread at a time.
 
     :ivar deadline: seconds since 1970 after which the waiting ends, None for no limit.
+    :ivar progress: begins to count the tasks that are closed.
     """
 
     reader: ProgressReader
     deadline: float | None = None
+    progress: ProgressFactory = ProgressLog
     _errors: int = field(default=0, init=False)
     _position: object = field(default=None, init=False)
     _progress: ProgressLog | None = field(default=None, init=False)
@@ -123,7 +125,7 @@ class JobPoller:
         if progress.state is None:
             log.info("The job %s has no record yet.", progress.job_id)
         elif self._progress is None:
-            self._progress = ProgressLog(f"Workers at job {progress.job_id}", progress.total, done=progress.closed)
+            self._progress = self.progress(f"Workers at job {progress.job_id}", progress.total, done=progress.closed)
             self._progress.report(failed=progress.failed, at_once=True)
         else:
             self._progress.add(progress.closed - self._progress.done, failed=progress.failed)

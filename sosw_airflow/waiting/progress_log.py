@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Protocol
 
-__all__ = ["ProgressLog"]
+__all__ = ["ProgressFactory", "ProgressLog"]
 
 log = logging.getLogger(__name__)
 
@@ -76,3 +77,10 @@ def _rate(rate: float) -> str:
         if rate * factor >= 1:
             return f"{rate * factor:,.0f} tasks/{unit}" if rate * factor >= 10 else f"{rate * factor:.1f} tasks/{unit}"
     return f"{rate * 86_400:.1f} tasks/day"
+
+
+class ProgressFactory(Protocol):
+    """Makes what counts the tasks of a piece of work: a `ProgressLog`, or a subclass that shows it in another way."""
+
+    def __call__(self, what: str, total: int | None, *, done: int = 0) -> ProgressLog:
+        """Begin to count."""

@@ -47,7 +47,7 @@ def test_a_command_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     job.write_text('{"words": ["a", "b"], "isolate_words": true}')
     schema = '{"chunkable_attrs": ["word"]}'
     arguments = parser_of("plan").parse_args(
-        [str(job), "--labourer", "w", "--schema", schema, "--json", "--max-tasks", "1"]
+        [str(job), "--labourer", "w", "--schema", schema, "--output", "json", "--max-tasks", "1"]
     )
     with pytest.raises(SystemExit) as ended:
         arguments.func(arguments)

@@ -1,4 +1,4 @@
-"""`sosw-airflow doctor`: the right finding, and its mend, for each way in which a deployment can be broken."""
+"""`sosw-airflow doctor`: the right finding, and its fix, for each way in which a deployment can be broken."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def sound(aws: Aws, configure: Configure) -> Aws:
 def doctor(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> list[Finding]:
     """All findings that are not fine, of an examination that ends with this exit code."""
     capsys.readouterr()
-    assert main(["doctor", "--json", "--quiet", *arguments]) == code
+    assert main(["doctor", "--output", "json", "--quiet", *arguments]) == code
     findings: list[Finding] = json.loads(capsys.readouterr().out)
     return findings
 
@@ -59,10 +59,10 @@ def brief(findings: list[Finding]) -> list[tuple[str, str, str]]:
 
 
 def test_all_is_well(sound: Aws, capsys: pytest.CaptureFixture[str]) -> None:
-    """Everything that was looked at is told, and nothing has changed."""
+    """Everything that was checked is reported, and nothing has changed."""
     assert main(["doctor", "--strict"]) == 0
     printed = capsys.readouterr().out
-    assert printed.endswith("\n0 broken, 0 to look after, 19 right\n")
+    assert printed.endswith("\n0 broken, 0 warnings, 19 right\n")
     for text in ("Connection sosw_default: is right", "sosw_tasks: is right: key task_id (S)", "clock: agrees"):
         assert text in printed
     assert "sosw_tasks: allows dynamodb:PutItem, dynamodb:Query, dynamodb:DeleteItem." in printed
@@ -101,7 +101,7 @@ def test_2_a_wrong_key(sound: Aws, capsys: pytest.CaptureFixture[str]) -> None:
     remake(sound, "sosw_tasks", change)
     (found,) = doctor(capsys, 1)
     assert brief([found]) == [("error", "key", "sosw_tasks")]
-    assert "create the table anew" in found["fix"]
+    assert "create the table again" in found["fix"]
 
 
 def test_3_a_missing_index(sound: Aws, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,14 +178,14 @@ def test_6_denied_writes(limited: Callable[[dict[str, Any]], None], capsys: pyte
 
 def test_7_an_unknown_function(sound: Aws, configure: Configure, capsys: pytest.CaptureFixture[str]) -> None:
     """The labourer is named."""
-    configure(labourers='{"worker": {}, "nobody": {"arn": "arn:aws:lambda:us-west-2:123456789012:function:gone"}}')
+    configure(labourers='{"worker": {}, "gone": {"arn": "arn:aws:lambda:us-west-2:123456789012:function:gone"}}')
     (found,) = doctor(capsys, 1)
-    assert brief([found]) == [("error", "function", "labourer nobody")]
+    assert brief([found]) == [("error", "function", "labourer gone")]
     assert "Deploy the function, or correct" in found["fix"]
 
 
 def test_8_a_variable_that_is_no_json(sound: Aws, configure: Configure, capsys: pytest.CaptureFixture[str]) -> None:
-    """Both are looked at; a schema that cannot be used is a fault as well."""
+    """Both are checked; a schema that cannot be used is a fault as well."""
     configure(labourers="{'worker': {}}", schemas='{"default": {"chunkable_attrs": ["words"]}}')
     found = doctor(capsys, 1)
     assert brief(found) == [
@@ -215,7 +215,7 @@ def test_10_an_unreachable_endpoint(sound: Aws, configure: Configure, capsys: py
 def test_no_connection(
     configure: Configure, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command that makes it is told."""
+    """The command that creates it is printed."""
     found = doctor(capsys, 1, "--conn-id", "no_such_sosw")
     assert "airflow connections add no_such_sosw" in found[0]["text"]
 
@@ -249,7 +249,7 @@ def schedule(aws: Aws, *, ago: float, stop: bool = False) -> str:
 
 
 def test_a_job_that_was_planned_long_ago(sound: Aws, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its Airflow task is told; a job that is being written is no fault."""
+    """Its Airflow task is named; a job that is being written is no fault."""
     job_id = schedule(sound, ago=7200, stop=True)
     (found,) = doctor(capsys, 3, "--strict")
     assert brief([found]) == [("warning", "planned", f"job {job_id}")]
@@ -258,16 +258,16 @@ def test_a_job_that_was_planned_long_ago(sound: Aws, capsys: pytest.CaptureFixtu
     schedule(sound, ago=0)
 
 
-def test_tasks_that_nobody_takes(sound: Aws, capsys: pytest.CaptureFixture[str]) -> None:
-    """The Orchestrator is what to look at."""
+def test_tasks_that_stay_in_the_queue(sound: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    """The Orchestrator is the thing to check."""
     job_id = schedule(sound, ago=3 * DAY)
     (found,) = doctor(capsys, 0)
     assert brief([found]) == [("warning", "waiting", "queue of worker")]
     assert f"{job_id}000000000000 of job {job_id}, waits since 3 days" in found["text"]
 
 
-def test_tasks_that_nobody_takes_back(sound: Aws, capsys: pytest.CaptureFixture[str]) -> None:
-    """The Scavenger is what to look at."""
+def test_tasks_that_stay_with_a_worker(sound: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    """The Scavenger is the thing to check."""
     job_id = schedule(sound, ago=0)
     invoked = int(datetime.now(timezone.utc).timestamp()) + 31_557_600 - 2 * DAY
     sound.dynamodb.update_item(
@@ -307,7 +307,7 @@ def test_uploads_that_are_left(sound: Aws, tomorrow: None, capsys: pytest.Captur
     )
 
 
-def test_no_secret_is_told(sound: Aws, configure: Configure, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_secret_is_printed(sound: Aws, configure: Configure, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever is in the extras."""
     configure(token="t0k3n", queue_bucket=BUCKET)
     main(["doctor"])

@@ -164,7 +164,7 @@ SCHEDULER_CONFIG = {
 def test_statements_that_would_change_a_document_are_named(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, file: Any
 ) -> None:
-    """A later `CONFIG["x"] = ...` or `.update()` is not executed, so it is not dropped silently either."""
+    """A later `CONFIG["x"] = ...` or `.update()` is not executed, and it is not dropped silently."""
     text = "SCHEDULER_CONFIG = {'queue_bucket': 'b'}\nSCHEDULER_CONFIG['queue_bucket'] = 'c'\nprint('unrelated')\n"
     printed = imported(capsys, tmp_path, file(text))["printed"]
     assert "  - config.py, line 2: is not executed: SCHEDULER_CONFIG['queue_bucket'] = 'c'" in printed
@@ -212,7 +212,7 @@ def test_without_apply_nothing_is_written(
     path = file(SCHEDULER)
     monkeypatch.chdir(tmp_path)
     assert main(["import-config", path]) == 0
-    assert capsys.readouterr().out.endswith(
+    assert capsys.readouterr().err.endswith(
         "Nothing was written: --apply writes this into Airflow, --output-dir DIR into files.\n"
     )
     assert [entry.name for entry in tmp_path.iterdir()] == ["config.json"]

@@ -119,7 +119,7 @@ def test_another_table_and_environment(tmp_path: Path) -> None:
     ],
 )
 def test_without_a_scheduler(store: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Is refused, with the place that was looked at."""
+    """Is refused, with the place that was read."""
     PUT[store]({"sosw_orchestrator_config": ORCHESTRATOR})
     assert said in refusal(capsys, store)
 
@@ -141,7 +141,7 @@ def test_no_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 @each_store
 def test_an_aws_that_does_not_answer(store: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Is said in one line, without a traceback."""
+    """Is reported in one line, without a traceback."""
     said = refusal(capsys, store, "--endpoint-url", "http://127.0.0.1:9")
-    assert said.startswith("sosw-airflow import-config: ")
+    assert said.count("\n") == 1
     assert "127.0.0.1:9" in said

@@ -42,7 +42,7 @@ def test_creates_it(nothing: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert tables() == TABLES
     assert main(["init", "--apply"]) == 0
     assert "Nothing is missing in us-west-2." in capsys.readouterr().out
-    main(["doctor", "--quiet", "--json"])
+    main(["doctor", "--quiet", "--output", "json"])
     found = json.loads(capsys.readouterr().out)
     assert [each["check"] for each in found] == ["function"]
 
@@ -76,7 +76,7 @@ def test_what_exists_is_left_alone(aws: Aws, configure: Configure, capsys: pytes
     """Only the missing table is created."""
     aws.dynamodb.delete_table(TableName="sosw_jobs")
     assert main(["init", "--apply"]) == 0
-    assert capsys.readouterr().out == "Created in us-west-2: sosw_jobs.\n"
+    assert capsys.readouterr().out == "Created in us-west-2: table sosw_jobs.\n"
 
 
 def test_cloudformation(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from typing import Any
 
 import pytest
 
 from sosw_airflow.cli import main
 from sosw_airflow.operators.sosw import SoswScheduleOperator
-from sosw_airflow.testing.kit import Sosw, sosw_in_memory
+from sosw_airflow.testing.kit import Sosw
+from tests.integration.cli.conftest import words
 
 JOB = {"words": ["a", "b", "c", "d", "e"], "isolate_words": True}
-
-
-@pytest.fixture
-def sosw(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """An installation in memory."""
-    with sosw_in_memory() as installation:
-        installation.add_labourer("pull")
-        installation.add_schema("word")
-        yield installation
 
 
 @pytest.fixture
@@ -39,19 +30,14 @@ def end(sosw: Sosw, *failing: str) -> None:
     sosw.finish("pull")
 
 
-def words(sosw: Sosw) -> list[str]:
-    """What waits."""
-    return [payload["words"][0] for payload in sosw.tasks("pull")]
-
-
 def test_a_job_under_way(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Where it comes from and how far it is."""
     sosw.finish("pull", only=lambda payload: payload["words"] == ["a"])
 
-    assert main(["status", job_id]) == 0
-    text = capsys.readouterr().out
-    assert text.startswith(f"Job {job_id} for pull: written\n")
-    assert "tasks:     5: 1 completed, 0 failed, 4 queued, running or waiting for a retry" in text
+    assert main(["status", job_id]) == 3
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == f"Job {job_id} for pull: written"
+    assert lines[2:] == ["tasks 5", "completed 1", "failed 0", "open 4 (queued, running or waiting for a retry)"]
 
 
 def test_a_job_with_failures_has_an_exit_code_of_its_own(
@@ -69,11 +55,11 @@ def test_a_job_with_failures_has_an_exit_code_of_its_own(
 def test_the_status_in_json(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
     """For scripts: the job and its repairs, each with its counts."""
     end(sosw, "b", "d")
-    main(["repair", job_id, "--json"])
+    main(["repair", job_id, "--output", "json"])
     repair = json.loads(capsys.readouterr().out)
     sosw.finish("pull")
 
-    assert main(["status", job_id, "--json"]) == 0
+    assert main(["status", job_id, "--output", "json"]) == 0
     jobs = json.loads(capsys.readouterr().out)
     assert [(job["job_id"], job["tasks"], job["completed"], job["failed"], job["state"]) for job in jobs] == [
         (job_id, 5, 3, 2, "closed"),
@@ -99,7 +85,7 @@ def test_repair_of_a_job_without_failures(sosw: Sosw, job_id: str, capsys: pytes
 
 
 def test_repair_of_a_job_that_is_not_over(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Is refused; the mend that the message names works."""
+    """Is refused; the fix that the message names works."""
     sosw.fail("pull", only=lambda payload: payload["words"] == ["b"])
 
     assert main(["repair", job_id]) == 1
@@ -119,12 +105,12 @@ def test_cancel_removes_what_no_worker_has_got(sosw: Sosw, job_id: str, capsys: 
 
 def test_cancel_in_json(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
     """For scripts."""
-    assert main(["cancel", job_id, "--json"]) == 0
+    assert main(["cancel", job_id, "--output", "json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"job_id": job_id, "removed": 5, "kept": 0, "never_written": 0}
 
 
 @pytest.mark.parametrize("command", ["status", "cancel", "repair"])
-def test_a_job_that_nobody_knows(sosw: Sosw, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_job(sosw: Sosw, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The message says where ids are found."""
     assert main([command, "0" * 20]) == 1
     assert "There is no job '00000000000000000000' in sosw_jobs" in capsys.readouterr().err
@@ -139,6 +125,6 @@ def test_what_is_no_id(sosw: Sosw, command: str, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize("command", ["status", "cancel", "repair"])
 def test_a_connection_that_does_not_exist(sosw: Sosw, command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The mend is in the message."""
+    """The fix is in the message."""
     assert main([command, "0" * 20, "--conn-id", "nowhere"]) == 1
     assert "Connection nowhere" in capsys.readouterr().err

@@ -40,7 +40,7 @@ def jobs(aws: Aws, configure: Configure) -> list[str]:
 
 def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
     """The jobs as JSON."""
-    assert main(["jobs", "--json", *arguments]) == 0
+    assert main(["jobs", "--output", "json", *arguments]) == 0
     found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
     return found
 
@@ -49,10 +49,10 @@ def test_the_list(jobs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Newest first, with state, tasks, labourer, time and origin; pages are not shown."""
     assert main(["jobs"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["job", "state", "tasks", "labourer", "scheduled", "(UTC)", "by"]
+    assert lines[0].split() == ["job_id", "state", "tasks", "labourer", "scheduled", "by"]
     assert [line.split()[0] for line in lines[1:]] == jobs[::-1]
     assert lines[1].split()[1:] == [
-        *("planned", "4", "worker", "2026-11-23", "11:00:29"),
+        *("planned", "4", "worker", "2026-11-23T11:00:29Z"),
         *("dag.schedule[3]", "scheduled__2026-03-02"),
     ]
 
@@ -81,12 +81,12 @@ def test_every_state_can_be_chosen() -> None:
 
 
 def test_more_than_are_shown(jobs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Their number is told."""
+    """Their number is printed."""
     main(["jobs", "--limit", "1"])
-    assert capsys.readouterr().out.endswith("... and 2 older ones\n")
+    assert capsys.readouterr().out.endswith("... and 2 older ones: --limit 3 lists them\n")
 
 
 def test_no_table(mocked_aws: None, configure: Configure, capsys: pytest.CaptureFixture[str]) -> None:
-    """The error says how to mend it."""
+    """The error says how to fix it."""
     assert main(["jobs"]) == 1
     assert "There is no DynamoDB table 'sosw_jobs'" in capsys.readouterr().err

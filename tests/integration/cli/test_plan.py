@@ -39,7 +39,7 @@ def plan(*arguments: str, schema: str = SCHEMA, job: str = "job.json", labourer:
 
 def figures(capsys: pytest.CaptureFixture[str], *arguments: str, **settings: str) -> dict[str, Any]:
     """The plan as JSON."""
-    assert plan("--json", *arguments, **settings) == 0
+    assert plan("--output", "json", *arguments, **settings) == 0
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
     return document
 
@@ -69,13 +69,13 @@ def test_a_job_from_standard_input(capsys: pytest.CaptureFixture[str], monkeypat
 def test_the_labourer_of_the_job(capsys: pytest.CaptureFixture[str]) -> None:
     """Is enough; an ARN is as good."""
     write("job.json", {**JOB, "lambda_name": "arn:aws:lambda:us-west-2:123456789012:function:puller"})
-    assert main(["plan", "job.json", "--schema", SCHEMA, "--json"]) == 0
+    assert main(["plan", "job.json", "--schema", SCHEMA, "--output", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["labourer_id"] == "puller"
 
 
 def test_today_is_the_reference_date_by_default(capsys: pytest.CaptureFixture[str]) -> None:
     """In UTC."""
-    assert main(["plan", "job.json", "--labourer", "w", "--schema", SCHEMA, "--json"]) == 0
+    assert main(["plan", "job.json", "--labourer", "w", "--schema", SCHEMA, "--output", "json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["reference_date"]) == 10
 
 
@@ -168,7 +168,7 @@ def test_exit_codes(job: Any, arguments: list[str], code: int, capsys: pytest.Ca
 
 
 def test_no_job_at_all(capsys: pytest.CaptureFixture[str]) -> None:
-    """The ways to give one are told."""
+    """The message names the ways to give one."""
     assert main(["plan"]) == 2
     assert "give a file with the job, or --dag-id and --task-id" in capsys.readouterr().err
 
@@ -179,7 +179,7 @@ def test_dag_without_task(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_labourer(capsys: pytest.CaptureFixture[str]) -> None:
-    """Somebody has to do the tasks."""
+    """Without one, no function would do the tasks."""
     assert main(["plan", "job.json", "--schema", SCHEMA]) == 2
     assert "give --labourer" in capsys.readouterr().err
 

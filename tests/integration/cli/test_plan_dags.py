@@ -59,7 +59,7 @@ def plan(dags: Path, task_id: str, *arguments: str, dag_id: str = "shop") -> int
 
 def figures(dags: Path, capsys: pytest.CaptureFixture[str], task_id: str, *arguments: str) -> dict[str, Any]:
     """The plan as JSON, which is all that is on stdout."""
-    assert plan(dags, task_id, "--json", *arguments) == 0
+    assert plan(dags, task_id, "--output", "json", *arguments) == 0
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
     return document
 

@@ -1,0 +1,103 @@
+"""`sosw-airflow schedule`: puts a job into the queue by hand, outside any DAG. The same id resumes the same job."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import date, datetime, timezone
+from typing import TYPE_CHECKING
+
+from sosw_airflow.cli.deployments import add_connection, open_deployment, read_settings
+from sosw_airflow.cli.exit_codes import DONE, UNFINISHED
+from sosw_airflow.cli.job_arguments import (
+    add_front,
+    add_job_source,
+    add_run_id,
+    command_line,
+    new_run_id,
+    positive_int,
+)
+from sosw_airflow.cli.output import add_output
+from sosw_airflow.cli.writing import STOPPED, show_scheduled, write
+
+if TYPE_CHECKING:
+    from sosw_airflow.jobs.identity import JobIdentity
+    from sosw_airflow.scheduling.scheduler import JobScheduler, Scheduled
+    from sosw_airflow.stores.deployment import Deployment
+
+__all__ = ["EXIT_CODES", "add_arguments", "run"]
+
+EXIT_CODES = {DONE: "every task is in the queue, from this call or from an earlier one", UNFINISHED: STOPPED}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("job", metavar="FILE", help="file with the job as JSON; - for standard input")
+    parser.add_argument("--labourer", metavar="NAME", help="the labourer, unless the job has it as lambda_name")
+    add_run_id(parser)
+    add_job_source(parser)
+    parser.add_argument(
+        "--max-tasks",
+        type=positive_int,
+        metavar="N",
+        help="refuse a job of more tasks (default: max_tasks in Airflow's section [sosw])",
+    )
+    add_front(parser)
+    add_connection(parser)
+    add_output(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    from sosw_airflow.cli.plan_sources import JobSources, resolve_job
+    from sosw_airflow.cli.usage import read_bytes
+    from sosw_airflow.jobs.event import parse_event
+    from sosw_airflow.jobs.expansion import Expansion
+    from sosw_airflow.jobs.identity import command_identity
+    from sosw_airflow.scheduling.requests import ScheduleRequest
+    from sosw_airflow.scheduling.scheduler import Outcome
+
+    request = parse_event(read_bytes(arguments.job))
+    sources = JobSources(schema=arguments.schema)
+    labourer_id = sources.labourer(request, arguments.labourer)
+    run_id = arguments.id or new_run_id()
+    settings = read_settings(arguments.conn_id)
+    identity = command_identity("schedule", run_id, labourer_id, namespace=settings.namespace)
+
+    def work(scheduler: JobScheduler) -> Scheduled:
+        print(f"Job {identity.job_id}, --id {run_id}", file=sys.stderr)
+        return scheduler.schedule(scheduled_job)
+
+    with open_deployment(arguments.conn_id, patient=True) as deployment:
+        today = arguments.date or _reference_date(deployment, identity)
+        job = resolve_job(request, sources, arguments, today)
+        expansion = Expansion(
+            job.request,
+            schema=job.schema,
+            reference_date=job.reference_date,
+            data_interval=job.data_interval,
+            max_tasks=arguments.max_tasks or settings.max_tasks,
+        )
+        for warning in expansion.warnings:
+            print(f"Warning: {warning}", file=sys.stderr)
+        scheduled_job = ScheduleRequest(
+            identity, expansion, job.reference_date, job.data_interval, "front" if arguments.front else "back"
+        )
+        scheduled = write(deployment, work, resume=command_line("schedule", arguments, arguments.job, id=run_id))
+    text = ""
+    if scheduled is not None:
+        tasks = f"{scheduled.header.tasks:,} tasks"
+        text = {
+            Outcome.SCHEDULED: f"{tasks} are in the queue of {labourer_id}.",
+            Outcome.RESUMED: f"{tasks} are in the queue of {labourer_id}: an earlier call was resumed.",
+            Outcome.FOUND: f"Nothing to do: an earlier call has put the {tasks} into the queue of {labourer_id}.",
+        }[scheduled.outcome]
+    return show_scheduled(scheduled, text, arguments.output)
+
+
+def _reference_date(deployment: Deployment, identity: JobIdentity) -> date:
+    """That of an earlier call with the same id, so that the job is the same on another day; otherwise today in UTC."""
+    from sosw_airflow.stores.job_record import JobRecords
+
+    former = JobRecords(deployment.dynamodb, deployment.tables.jobs_table).header(identity.job_id)
+    return date.fromisoformat(former.reference_date) if former else datetime.now(timezone.utc).date()
