@@ -6,6 +6,7 @@ ALL: dict[str, list[str]] = {
     "growth": [],
     "plan": [],
     "parse_time": [],
+    "start_up": [],
     "provider_scale": [],
     "orchestration": [],
     "writer": ["--parts", "sosw", "floor", "resume", "--sosw-tasks", "500", "--resume-tasks", "1000000"],
@@ -21,5 +22,6 @@ BENCHMARKS = {
     "orchestration": "benchmarks.orchestration",
     "parse_time": "benchmarks.parse_time",
     "provider_scale": "benchmarks.provider_scale",
+    "start_up": "benchmarks.start_up",
     "writer": "benchmarks.writer",
 }

@@ -24,7 +24,7 @@ from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.stores.queue_file import QueueFile
 from sosw_airflow.stores.tables import SOSW_NAMES, TableNames
 from sosw_airflow.stores.task_queue import Capacity
-from sosw_airflow.waiting.progress_log import Progress
+from sosw_airflow.waiting.progress_log import ProgressLog
 from tests.support.emulators.emulator import ACCESS_KEY, REGION, SECRET_KEY
 
 __all__ = [
@@ -93,7 +93,7 @@ def measure_pages(endpoint_url: str, tasks: int, latency: float) -> Figures:
     )
     lines = QueueFile(place.s3, header.queue_bucket, header.queue_key).lines(header.queue_bytes)
     pages = cut_pages(lines, PageLimits(header.page_rows, header.page_units))
-    return _timed(place, tasks, lambda: writer.write(pages, Progress("Pages", tasks)))
+    return _timed(place, tasks, lambda: writer.write(pages, ProgressLog("Pages", tasks)))
 
 
 def measure_bare(endpoint_url: str, tasks: int, latency: float) -> Figures:
