@@ -1,13 +1,15 @@
-"""`python -m demo run --date 2026-03-02` and `python -m demo stop`; see `make demo`."""
+"""`python -m demo run --date 2026-03-02`, `python -m demo up`, `python -m demo stop`: see `make demo`, `make up`."""
 
 from __future__ import annotations
 
 import argparse
 import fcntl
+import os
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +25,19 @@ DAG_ID = "sosw_hashtags"
 STATE = Path(__file__).parents[1] / ".demo"
 
 
+class Ended(BaseException):
+    """A signal asks this process to end."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(number)
+
+
 def main() -> int:
-    """Do what the command line says; return the exit code."""
+    """Run the command that the command line names; return the exit code."""
     arguments = _arguments()
     state: Path = arguments.state.resolve()
+    _end_on_signals()
     try:
         with _alone(state):
             if arguments.command == "stop":
@@ -43,11 +54,32 @@ def main() -> int:
     except (AirflowFailedError, embedded_aws.EmbeddedAwsError) as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        again = "make up" if arguments.command == "up" else "make demo"
-        print(f"\nStopped. `{again}` goes on from here.", file=sys.stderr)
-        return 130
+    except Ended as ended:
+        with suppress(OSError):  # the terminal may be closed
+            print(f"\nStopped. `make {'up' if arguments.command == 'up' else 'demo'}` resumes.", file=sys.stderr)
+        return 128 + ended.number
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     return 0
+
+
+def _end_on_signals() -> None:
+    """Let the first SIGINT, SIGTERM or SIGHUP raise `Ended`; later ones do not disturb the end.
+
+    Shells start background processes with SIGINT ignored, `nohup` ignores SIGHUP; only the latter is meant.
+    """
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+
+    def end(number: int, _: object) -> None:
+        for each in numbers:
+            signal.signal(each, lambda *_: None)
+        raise Ended(number)
+
+    for each in numbers:
+        signal.signal(each, end)
 
 
 def _arguments() -> argparse.Namespace:
@@ -92,7 +124,7 @@ def _run(state: Path, day: date) -> None:
 
     queue = Queue(aws.url)
     created = queue.create_what_is_missing()
-    print(f"sosw          {'created ' + ', '.join(created) if created else 'its tables and its bucket are there'}")
+    print(f"sosw          {'created ' + ', '.join(created) if created else 'has its tables and its bucket already'}")
 
     airflow = AirflowHome(state)
     print(f"Airflow       {state / 'airflow'}: connection sosw_default, variables {', '.join(variables())}")

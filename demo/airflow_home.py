@@ -6,21 +6,22 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from demo.process_tree import started
+
 DAGS = Path(__file__).parents[1] / "dags"
 
 
 class AirflowFailedError(RuntimeError):
-    """A command of Airflow failed. The message carries the end of the log and says where the whole is."""
+    """A command of Airflow failed. The message has the end of the log and the path of the whole."""
 
 
 class AirflowHome:
@@ -62,7 +63,10 @@ class AirflowHome:
 
     @contextmanager
     def standalone(self, port: int) -> Iterator[subprocess.Popen[bytes]]:
-        """All of Airflow's servers in one process, without a login, for this machine only; ended at the end."""
+        """All of Airflow's servers, without a login, for this machine only; ended at the end of the context.
+
+        :raises AirflowFailedError: they have ended by themselves.
+        """
         environment = {
             **self._environment,
             "AIRFLOW__API__HOST": "127.0.0.1",
@@ -71,22 +75,11 @@ class AirflowHome:
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         }
-        with self._log.open("a") as log:
-            server = subprocess.Popen(
-                [sys.executable, "-m", "airflow", "standalone"],
-                cwd=DAGS.parent,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches it through us, once
-            )
-        try:
+        command = [sys.executable, "-m", "airflow", "standalone"]
+        with self._log.open("a") as log, started(command, cwd=DAGS.parent, log=log, environment=environment) as server:
             yield server
-            if server.returncode:
+            if server.poll() is not None:
                 raise self._failure(f"Airflow ended with code {server.returncode}.")
-        finally:
-            _end(server)
 
     def run(self, day: date, *dag_ids: str) -> dict[str, Any]:
         """Run DAGs for this logical date.
@@ -117,31 +110,12 @@ class AirflowHome:
     def _execute(self, command: list[str]) -> None:
         with self._log.open("a") as log:
             print("$", *command, file=log, flush=True)
-            ended = subprocess.run(
-                command,
-                check=False,
-                cwd=DAGS.parent,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        if ended.returncode:
-            raise self._failure(f"`{' '.join(command[1:])}` failed with code {ended.returncode}.")
+            with started(command, cwd=DAGS.parent, log=log, environment=self._environment) as process:
+                code = process.wait()
+        if code:
+            raise self._failure(f"`{' '.join(command[1:])}` failed with code {code}.")
 
     def _failure(self, what: str) -> AirflowFailedError:
         lines = self._log.read_text(errors="replace").splitlines()
         end = "\n".join(lines[-60:])
         return AirflowFailedError(f"{end}\n\n{what} The end of its log is above, the whole is {self._log}.")
-
-
-def _end(server: subprocess.Popen[bytes]) -> None:
-    """End a server and all that it has started, which is in its process group."""
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, each)
-        with suppress(subprocess.TimeoutExpired):
-            server.wait(timeout=10)
-            break
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGKILL)

@@ -1,13 +1,11 @@
-"""moto's server in a process of its own, which lives on when the command that started it ends.
+"""moto's server in a process of its own, which may outlive the command that started it.
 
-Its state file says where it listens. Whether the file still tells the truth is asked from the server itself (`GET
-/_demo`), by a token that only this server knows: a process that got the dead server's id or port later is never taken
-for it, nor ended.
+Its state file has its port. Whether the file is still true, the server itself answers (`GET /_demo`) by a token that no
+other server knows: a process that got the dead server's id or port later is never mistaken for it, nor ended.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import secrets
@@ -18,10 +16,15 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from demo.process_tree import started
+
+ROOT = Path(__file__).parents[1]
 HOST = "127.0.0.1"
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -52,33 +55,61 @@ def find(state: Path) -> EmbeddedAws | None:
 
 
 def start(state: Path) -> EmbeddedAws:
-    """Start a server and wait until it answers.
+    """Start a server that outlives this process, and wait until it answers.
 
     It takes the former one's port if that is free, so that a Connection made for that one stays good.
     """
-    state.mkdir(parents=True, exist_ok=True)
-    former = _read(state)
     token = secrets.token_hex(16)
-    log_path = state / "aws.log"
-    command = [sys.executable, "-m", __name__, str(state), token, str(former.port if former else 0)]
-    with log_path.open("w") as log:
+    with _log(state).open("w") as log:
         process = subprocess.Popen(
-            command,
-            cwd=Path(__file__).parents[1],
+            _command(state, token),
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C in the terminal is not for it
         )
+    try:
+        return _answering(state, token, process)
+    except BaseException:
+        process.kill()
+        raise
+
+
+@contextmanager
+def running(state: Path) -> Iterator[EmbeddedAws]:
+    """The server that the state folder knows, or a new one, which ends with this process, however that ends."""
+    known = find(state)
+    if known:
+        yield known
+        return
+    token = secrets.token_hex(16)
+    with _log(state).open("w") as log, started(_command(state, token), cwd=ROOT, log=log) as process:
+        yield _answering(state, token, process)
+
+
+def _log(state: Path) -> Path:
+    state.mkdir(parents=True, exist_ok=True)
+    return state / "aws.log"
+
+
+def _command(state: Path, token: str) -> list[str]:
+    former = _read(state)
+    return [sys.executable, "-m", __name__, str(state), token, str(former.port if former else 0)]
+
+
+def _answering(state: Path, token: str, process: subprocess.Popen[bytes]) -> EmbeddedAws:
+    """The server of this token, once it answers.
+
+    :raises EmbeddedAwsError: it has ended, or does not answer in time.
+    """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         known = _read(state)
         if known and known.token == token and _answers(known):
             return known
         time.sleep(0.05)
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    message = f"The embedded AWS did not start. The end of {log_path}:\n{log_path.read_text()[-2000:]}"
+    message = f"The embedded AWS did not start. The end of {_log(state)}:\n{_log(state).read_text()[-2000:]}"
     raise EmbeddedAwsError(message)
 
 

@@ -19,24 +19,25 @@ _FAILURES = 0.05
 
 
 def up(state: Path, port: int) -> None:
-    """Start everything, and stay until Ctrl-C.
+    """Start everything, and stay until a signal ends this process; then everything that was started has ended.
 
-    :param port: of the UI; the next free one is taken where it is in use.
+    :param port: of the UI; if it is in use, the next free one is taken.
     """
-    aws = embedded_aws.find(state) or embedded_aws.start(state)
-    queue = Queue(aws.url)
-    queue.create_what_is_missing()
-    queue.create_function(ORCHESTRATED)
-    airflow = AirflowHome(state)
-    print(f"Embedded AWS  {aws.url}: sosw's tables, a bucket, and workers, of whose tasks one in twenty fails")
-    airflow.set_up(connections(aws.url), variables())
-    port = _free(port)
-    with airflow.standalone(port) as server, Workers(queue, failures=_FAILURES):
-        while server.poll() is None and not _answers(port):
-            time.sleep(0.5)
-        print(f"Airflow       http://127.0.0.1:{port} without a login. Switch a DAG on, or trigger it.")
-        print("              Ctrl-C ends Airflow; make demo-stop ends the embedded AWS as well.")
-        server.wait()
+    with embedded_aws.running(state) as aws:
+        queue = Queue(aws.url)
+        queue.create_what_is_missing()
+        queue.create_function(ORCHESTRATED)
+        airflow = AirflowHome(state)
+        print(f"Embedded AWS  {aws.url}: sosw's tables, a bucket, and workers, of whose tasks one in twenty fails")
+        airflow.set_up(connections(aws.url), variables())
+        port = _free(port)
+        with airflow.standalone(port) as server, Workers(queue, failures=_FAILURES):
+            while server.poll() is None and not _answers(port):
+                time.sleep(0.5)
+            if server.poll() is None:
+                print(f"Airflow       http://127.0.0.1:{port} without a login. Switch a DAG on, or trigger it.")
+                print("              Ctrl-C ends all of it.")
+                server.wait()
 
 
 def _free(port: int) -> int:

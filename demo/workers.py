@@ -1,4 +1,4 @@
-"""Hands that do what sosw's Orchestrator, the labourers and the Scavenger would do with the embedded AWS."""
+"""Demo workers: do what sosw's Orchestrator, the labourers and the Scavenger would do with the embedded AWS."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Workers:
     """Complete tasks, some a second, in a thread of their own; every so often one fails.
 
     :param labourer_id: whose tasks; None for all.
-    :param every: seconds between two looks.
-    :param at_once: tasks that are completed at each look.
-    :param failures: how many looks let a task fail, from 0 to 1.
+    :param every: seconds between two rounds.
+    :param at_once: tasks that are completed in a round.
+    :param failures: share of rounds that let a task fail, from 0 to 1.
     """
 
     def __init__(

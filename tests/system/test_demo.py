@@ -1,12 +1,18 @@
-"""`make demo`, from nothing to the second and the third run."""
+"""`make demo`, from nothing to the second and the third run; the end of `make up`, whatever ends it."""
 
 from __future__ import annotations
 
+import os
+import pty
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from demo import embedded_aws
@@ -55,7 +61,7 @@ def rows(output: str) -> list[str]:
 
 
 def test_server_is_found_again_and_ended(state: Path) -> None:
-    """The embedded AWS outlives the demo, is found by the next one, and ends when told to."""
+    """The embedded AWS outlives the demo, is found by the next one, and ends with `make demo-stop`."""
     started = embedded_aws.start(state)
     assert embedded_aws.find(state) == started
     assert "has ended" in demo(state, "stop")
@@ -72,7 +78,7 @@ def test_state_of_a_dead_server_is_no_server(state: Path) -> None:
 
 
 def test_server_of_another_is_left_alone(state: Path) -> None:
-    """A state file that leads to somebody else's process ends nothing."""
+    """A state file that leads to another demo's process ends nothing."""
     other = embedded_aws.start(state / "other")
     try:
         (state / "aws.json").write_text(f'{{"port": {other.port}, "token": "not its token", "pid": {other.pid}}}')
@@ -80,3 +86,120 @@ def test_server_of_another_is_left_alone(state: Path) -> None:
         assert embedded_aws.find(state / "other") == other
     finally:
         embedded_aws.stop(state / "other")
+
+
+#: Starts a command, which has a descendant of another session that ignores every signal that can be ignored.
+STARTER = """
+import sys, time
+from pathlib import Path
+from demo.__main__ import Ended, _end_on_signals
+from demo.process_tree import started
+_end_on_signals()
+with open(sys.argv[1], "w") as log:
+    try:
+        with started([sys.executable, "-c", sys.argv[2]], cwd=Path.cwd(), log=log):
+            time.sleep(100)
+    except Ended:
+        pass
+"""
+TREE = """
+import os, subprocess, sys, time
+orphan = "import signal, time; [signal.signal(each, signal.SIG_IGN) for each in (1, 2, 15)]; time.sleep(100)"
+orphan = [sys.executable, "-c", orphan]
+middle = f"import subprocess; print(subprocess.Popen({orphan}, start_new_session=True).pid, flush=True)"
+subprocess.run([sys.executable, "-c", middle])
+print(os.getpid(), flush=True)
+time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_processes_end_with_their_starter(number: signal.Signals, tmp_path: Path) -> None:
+    """Whatever signal ends the starter, even in the background; descendants in sessions of their own end as well."""
+    log = tmp_path / "log"
+    command = [sys.executable, "-c", STARTER, str(log), TREE]
+    starter = subprocess.Popen(
+        # As a shell starts a background process.
+        command,
+        cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # noqa: PLW1509
+    )
+    until(lambda: log.exists() and len(log.read_text().split()) == 2)
+    pids = [int(pid) for pid in log.read_text().split()]
+    assert all(psutil.pid_exists(pid) for pid in pids)
+    starter.send_signal(number)
+    until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
+    starter.wait(timeout=20)
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until it is true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def processes_of(state: Path) -> list[str]:
+    """The command lines of all processes that work with this folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            home = process.environ().get("AIRFLOW_HOME", "")
+            if str(state) in home or any(str(state) in word for word in process.cmdline()):
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:  # noqa: PERF203 - of another user, or gone
+            continue
+    return found
+
+
+def test_up_ends_with_make_and_with_its_terminal(state: Path) -> None:
+    """Neither SIGTERM to `make` nor a closed terminal leaves a process, or the port in use."""
+    port = free_port()
+    make = [
+        *("make", "--no-print-directory", "-f", "-", "up"),
+        f"PORT={port}",
+    ]
+    recipe = f"up:\n\t@exec {sys.executable} -u -m demo --state '{state}' up --port '$(PORT)'\n"
+
+    ended = subprocess.Popen(make, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert ended.stdin is not None
+    ended.stdin.write(recipe)
+    ended.stdin.close()
+    wait_for_airflow(port)
+    ended.terminate()
+    ended.wait(timeout=60)
+    until(lambda: processes_of(state) == [])
+    assert not answers(port)
+
+    pid, terminal = pty.fork()
+    if pid == 0:
+        command = [sys.executable, "-u", "-m", "demo", "--state", str(state), "up", "--port", str(port)]
+        os.chdir(ROOT)
+        os.execv(sys.executable, command)  # noqa: S606
+    wait_for_airflow(port)
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    until(lambda: processes_of(state) == [])
+    assert not answers(port)
+
+
+def free_port() -> int:
+    """A port that no process uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    """Whether a server listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_for_airflow(port: int) -> None:
+    """Wait until the UI answers."""
+    until(lambda: answers(port), seconds=240)
