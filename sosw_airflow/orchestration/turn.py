@@ -362,6 +362,7 @@ class LabourerOrchestration:
 
     def _pause(self, report: TurnReport, seconds: float, error: Exception | None) -> None:
         report.paused = str(error)
+        self.release()  # to an orchestrator without the fault; and this one notices when no row is left
         self._paused = (self.monotonic() + seconds, min(2 * seconds, _LONGEST_PAUSE), report.paused)
         log.warning(
             "The labourer %s pauses for %.0f s; others continue. %s", self.policy.labourer_id, seconds, report.paused

@@ -161,9 +161,12 @@ def explain(
         return AccessDenied(action=action, resource=resource, detail=str(error))
     if code in {"NoSuchBucket", "404"} and bucket:
         return MissingBucket(resource)
-    if code == "ResourceNotFoundException" or "does not have the specified index" in str(error):
+    missing = code == "ResourceNotFoundException"
+    if (missing and action.startswith("dynamodb:")) or "does not have the specified index" in str(error):
         return MissingTable(resource, setting=setting)
     origin = f" (The extra {setting!r} of the sosw Connection names it.)" if setting else ""
+    if missing and action.startswith("lambda:"):
+        origin = " Fix: deploy the function, or correct the labourer's setting 'arn' or region_name of the Connection."
     fault = AwsFault(f"{action} on {resource} failed: {error}{_reason_texts(error)}.{origin}")
     verdict = judge(error)
     if verdict is Verdict.CANCELLED and isinstance(error, ClientError):

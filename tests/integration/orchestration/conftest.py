@@ -33,16 +33,19 @@ class Lambda:
 
     :ivar events: that it was given.
     :ivar reply: what Lambda answers to an Invoke; it may raise what botocore raises.
+    :ivar timeout: the function's, None: there is no such function.
     """
 
     events: list[dict[str, Any]] = field(default_factory=list)
     reply: Callable[[dict[str, Any]], Reply] = lambda event: (202, "", b"")
-    timeout: int = 5
+    timeout: int | None = 5
 
     def answer(self, event_name: str, request: Any, **_: Any) -> AWSResponse:
         """Answer a request of boto3's Lambda client in the place of AWS."""
         operation = event_name.rsplit(".", 1)[-1]
-        if operation == "GetFunctionConfiguration":
+        if operation == "GetFunctionConfiguration" and self.timeout is None:
+            status, code, body = 404, "ResourceNotFoundException", b'{"Message": "Function not found"}'
+        elif operation == "GetFunctionConfiguration":
             status, code, body = 200, "", json.dumps({"Timeout": self.timeout}).encode()
         elif operation == "GetFunctionEventInvokeConfig":
             status, code, body = (

@@ -140,6 +140,38 @@ def test_a_labourer_with_a_fault_pauses(labourer: Labourer, status: int, code: s
     assert 1 == orchestration.turn().invoked
 
 
+@pytest.mark.parametrize("timeout", [None, 5])
+def test_a_missing_function_is_named_as_such(labourer: Labourer, timeout: int | None) -> None:
+    """Found when its settings are read, or when it is invoked; the reason has the fix, and speaks of no table."""
+    labourer.queue("a")
+    labourer.function.timeout = timeout
+    labourer.function.reply = lambda event: (404, "ResourceNotFoundException", b'{"Message": "Function not found"}')
+    paused = labourer.orchestration().turn().paused
+    assert "on worker failed" in paused
+    assert "Fix: deploy the function, or correct the labourer's setting 'arn'" in paused
+    assert "table" not in paused
+
+
+def test_a_labourer_with_a_fault_is_idle_once_its_rows_are_gone(labourer: Labourer) -> None:
+    """So `until="idle"` ends although the function is missing."""
+    labourer.queue("a")
+    labourer.function.timeout = None
+    orchestration = labourer.orchestration()
+    assert not orchestration.turn().idle
+    labourer.aws.dynamodb.delete_item(TableName="sosw_tasks", Key={"task_id": {"S": "a" * 32}})
+    labourer.pass_time(6)
+    assert orchestration.turn().idle
+
+
+def test_a_labourer_with_a_fault_leaves_the_lease_to_another_orchestrator(labourer: Labourer) -> None:
+    """For example to one that has the permission."""
+    labourer.queue("a")
+    labourer.function.timeout = None
+    labourer.orchestration().turn()
+    labourer.function.timeout = 5
+    assert 1 == labourer.orchestration("there").turn().invoked
+
+
 def test_a_faulty_row_at_the_head_is_closed_with_its_reason(labourer: Labourer) -> None:
     """The rows behind it continue (E20)."""
     labourer.queue("a", payload={"M": {}})
