@@ -44,6 +44,9 @@ __all__ = ["DrainExecution", "RepairExecution", "ScheduleExecution"]
 
 log = logging.getLogger(__name__)
 
+#: Called with the labourer and the job's id before the first row is written.
+Announce = Callable[["Labourer", str], None]
+
 _ON_CLEAR = ("reschedule", "failed", "resume")
 _DELIVERY = ("tasks", "queue_file")
 _WHY = " with delivery='queue_file': sosw's own Scheduler writes the tasks then, under ids of its own"
@@ -54,7 +57,6 @@ class ScheduleExecution:
     """One attempt at a job, with the operator's arguments after their rendering; see there for their meaning.
 
     :ivar argument_faults: of the operator's other arguments.
-    :ivar announce: called with the labourer and the job's id before anything is written.
     """
 
     job: Any
@@ -70,7 +72,7 @@ class ScheduleExecution:
     hook: SoswHook
     on_kill: CancelOnKill
     argument_faults: Sequence[Fault] = ()
-    announce: Callable[[Labourer, str], None] = lambda labourer, job_id: None  # noqa: ARG005
+    announce: Announce = lambda labourer, job_id: None  # noqa: ARG005
 
     def run(self, context: Context) -> Scheduled:
         """Check everything, then schedule."""
@@ -109,7 +111,7 @@ class ScheduleExecution:
         self, scheduled: Scheduled, own: JobIdentity, labourer: Labourer, scheduler: JobScheduler
     ) -> Scheduled:
         """The job may have been repaired since; with ``on_clear="failed"`` a new generation repairs it."""
-        guard = partial(self._watch, scheduler=scheduler)
+        guard = partial(self._announced, labourer=labourer, scheduler=scheduler)
         if self.on_clear == "failed" and scheduled.header.generation != own.generation:
             position: Any = self.queue_position
             scheduled = repair(
@@ -125,8 +127,11 @@ class ScheduleExecution:
             if not last.repairs:
                 return scheduled
             scheduled = resume(scheduler, last, guard)
-        self.announce(labourer, scheduled.header.job_id)
         return scheduled
+
+    def _announced(self, job_id: str, *, labourer: Labourer, scheduler: JobScheduler) -> AbstractContextManager[None]:
+        self.announce(labourer, job_id)
+        return self._watch(job_id, scheduler)
 
     def _deliver(self, request: ScheduleRequest, scheduler: JobScheduler) -> Scheduled:
         function = self.scheduler_function
@@ -199,6 +204,7 @@ class DrainExecution:
     queue_position: Any
     hook: SoswHook
     on_kill: CancelOnKill
+    announce: Announce
     argument_faults: Sequence[Fault] = ()
 
     def run(self, context: Context) -> Scheduled:
@@ -218,8 +224,8 @@ class DrainExecution:
         labourer_id = former.labourer_id if former else file.labourer_id()
         if labourer_id is None:
             raise MissingQueueFile(str(file))
-        self.hook.labourer(labourer_id)
         identity = replace(identity, labourer_id=labourer_id)
+        self.announce(self.hook.labourer(labourer_id), identity.job_id)
         request = DrainRequest(identity, file, day_of_run(context), self.queue_position)
         with self.on_kill.watch(deployment, identity.job_id):
             drained = drain(scheduler, request, take_locked=self.take_locked)
@@ -237,6 +243,7 @@ class RepairExecution:
     queue_position: Any
     hook: SoswHook
     on_kill: CancelOnKill
+    announce: Announce
     argument_faults: Sequence[Fault] = ()
 
     def run(self, context: Context) -> Scheduled:
@@ -251,13 +258,21 @@ class RepairExecution:
         if faults:
             raise InvalidConfiguration(faults)
         scheduler = JobScheduler(self.hook.deployment(), stop=self.on_kill.stop)
+        last = last_of_chain(scheduler.records, job_id)
+        labourer = self.hook.labourer(last.labourer_id)
+        self.announce(labourer, last.job_id)
+
+        def guard(job_id: str) -> AbstractContextManager[None]:
+            self.announce(labourer, job_id)
+            return self.on_kill.watch(scheduler.deployment, job_id)
+
         return repair(
             scheduler,
             job_id,
             asked_by=job_identity(context, "", namespace=self.hook.settings.namespace),
             queue_position=self.queue_position,
             unfinished=self.unfinished,
-            guard=lambda job_id: self.on_kill.watch(scheduler.deployment, job_id),
+            guard=guard,
         )
 
 
