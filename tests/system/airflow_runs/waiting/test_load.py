@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -19,13 +19,13 @@ from tests.support.faults.proxy import FaultProxy
 from tests.system.airflow_runs.conftest import BUCKET
 from tests.system.airflow_runs.waiting.dags import BY_HAND
 from tests.system.airflow_runs.waiting.deployment import AirflowThatWaits
+from tests.system.airflow_runs.waiting.stalls import IdleLoop, blocked_without_stall
 
 pytestmark = pytest.mark.slow
 
 TRIGGERS = 200
 POLL_SECONDS = 10.0
 _DAY = date(2026, 3, 2)
-_BLOCKED = re.compile(r"async thread was blocked for ([\d.]+) seconds")
 
 
 @pytest.fixture
@@ -40,28 +40,32 @@ def jobs(embedded_aws: Emulator) -> list[str]:
     return [scheduler.schedule(ScheduleRequest(each, expansion, _DAY)).header.job_id for each in identities]
 
 
-def test_two_hundred_deferred_airflow_tasks(airflow: AirflowThatWaits, jobs: list[str], counted: FaultProxy) -> None:
-    """The event loop is never blocked for more than 100 ms (Airflow's warning comes at 200, 100 of which it sleeps)."""
+def test_two_hundred_deferred_airflow_tasks(
+    airflow: AirflowThatWaits, jobs: list[str], counted: FaultProxy, tmp_path: Path
+) -> None:
+    """The event loop is never blocked for more than 100 ms (Airflow's warning comes at 200, 100 of which it sleeps).
+
+    A block counts unless an idle event loop was kept waiting at the same moment: then it was the machine.
+    """
     airflow.in_state("loaded", "deferred")
-    airflow.wait_until(lambda: "0 of 8 tasks" in airflow.task_log("loaded"), "the first trigger looks")
+    airflow.wait_until(lambda: "0 of 8 tasks" in airflow.task_log("loaded"), "the first trigger polls")
     airflow.multiply("loaded", [{"job_id": job, "poll_interval": POLL_SECONDS} for job in jobs])
 
-    def looks() -> int:
+    def polls() -> int:
         return sum(entry.operation == "GetItem" for entry in counted.journal.entries)
 
-    airflow.wait_until(lambda: looks() >= TRIGGERS, "each has looked once", looks)
-    # A trigger that blocks does so at each look; a machine that is busy with something else does not do so always.
-    windows = []
-    for _ in range(3):
-        before, log = looks(), len(airflow.triggerer_log())
-        begun, requests = time.monotonic(), len(counted.journal.entries)
-        airflow.wait_until(lambda: looks() >= before + 2 * TRIGGERS, "each has looked twice more", looks)  # noqa: B023
-        polls, requests = looks() - before, len(counted.journal.entries) - requests
-        windows.append([float(found) for found in _BLOCKED.findall(airflow.triggerer_log()[log:])])
-        seconds = time.monotonic() - begun
-        print(f"{polls} looks in {seconds:.0f} s, {requests / polls:.2f} requests each, blocked: {windows[-1]}")
-        if not windows[-1]:
-            break
+    airflow.wait_until(lambda: polls() >= TRIGGERS, "each has polled once", polls)
+    before, requests, log = polls(), len(counted.journal.entries), len(airflow.triggerer_log())
+    with IdleLoop(tmp_path / "idle.txt") as idle:
+        airflow.wait_until(lambda: polls() >= before + 4 * TRIGGERS, "each has polled four times more", polls)
+    made, requests = polls() - before, len(counted.journal.entries) - requests
+    blocked = blocked_without_stall(airflow.triggerer_log()[log:], idle)
     airflow.reduce("loaded")
-    assert [] == windows[-1], windows
-    assert 2.9 < requests / polls < 3.1
+    print(
+        f"{made} polls in {idle.ended - idle.begun:.0f} s, {requests / made:.2f} requests each; "
+        f"quiet {idle.quiet_share():.0%} of the time; blocked: {blocked}"
+    )
+    assert [] == blocked
+    assert 2.9 < requests / made < 3.1
+    if idle.quiet_share() < 0.5:
+        pytest.skip(f"The machine was quiet for {idle.quiet_share():.0%} of the time: nothing was measured.")
