@@ -19,6 +19,7 @@
 | `call_with_context`    | `airflow.utils.context`, `.operator_helpers` | `airflow.sdk`, below it       |
 | `pushed_xcom`          | `airflow.models.xcom`                | `airflow.sdk.execution_time.xcom`     |
 | `redact`               | `airflow.utils.log.secrets_masker`   | below `airflow.sdk`; 3.0: beside it   |
+| `stored_state`         | the metadata database                | the supervisor of the process         |
 
 All but `BaseOperator` are imported at their first use: the operators' modules need no more, and are imported with each
 DAG file.
@@ -67,10 +68,12 @@ __all__ = [
     "execution_proof",
     "find_connection",
     "get_variable",
+    "is_run_by_airflow",
     "load_dag_bag",
     "outside_of_tasks",
     "pushed_xcom",
     "redact",
+    "stored_state",
     "task_decorator_factory",
     "template_macros",
 ]
@@ -244,6 +247,50 @@ def redact(value: Any) -> Any:
 
 #: Deeper than any job; Airflow's masker stops after five levels otherwise.
 _DEEPEST = 200
+
+
+def is_run_by_airflow(ti: Any) -> bool:
+    """Whether Airflow runs this Airflow task instance, so that it can be asked about it."""
+    try:
+        from airflow.sdk.execution_time import task_runner
+    except ImportError:
+        from airflow.models.taskinstance import TaskInstance
+
+        return isinstance(ti, TaskInstance)
+    return isinstance(ti, task_runner.RuntimeTaskInstance) and hasattr(task_runner, "SUPERVISOR_COMMS")
+
+
+def stored_state(ti: Any) -> tuple[bool, str | None]:
+    """Whether an Airflow task instance still exists, and its state now: asked of Airflow.
+
+    :raises Exception: Airflow does not answer.
+    """
+    try:
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+    except ImportError:
+        return _state_in_database(ti)
+    states = RuntimeTaskInstance.get_task_states(
+        dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
+    )
+    found = list(states.get(ti.run_id, {}).values())
+    return bool(found), _state_text(found[0]) if found else None
+
+
+def _state_in_database(ti: Any) -> tuple[bool, str | None]:
+    from airflow import settings
+    from airflow.models.taskinstance import TaskInstance as Stored
+    from sqlalchemy import select
+    from sqlalchemy.orm import Session
+
+    # A session of its own: Airflow is in the middle of another one in this thread.
+    with Session(settings.engine) as session:
+        where = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
+        row = session.execute(select(Stored.state).filter_by(**where)).one_or_none()
+    return row is not None, _state_text(row[0]) if row is not None else None
+
+
+def _state_text(state: Any) -> str | None:
+    return None if state is None else str(getattr(state, "value", state))
 
 
 def get_variable(name: str) -> str | None:

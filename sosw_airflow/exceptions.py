@@ -43,6 +43,7 @@ __all__ = [
     "TaskTooLarge",
     "TasksLost",
     "TooManyTasks",
+    "TriggererCannotPoll",
     "UnknownJob",
     "UnknownJobSchema",
     "UnknownLabourer",
@@ -347,6 +348,21 @@ class TasksLost(SoswError):
             f"were deleted, or a time to live removed them before they were counted; {closed:,} of {total:,} tasks "
             f"are closed. Fix: check what the workers have done; then mark the Airflow task as successful, or clear "
             f"it with on_clear='reschedule' to schedule every task again. Keep closed tasks longer than jobs run."
+        )
+
+
+class TriggererCannotPoll(SoswError):
+    """The triggers of a deferred Airflow task could not poll its job, although its worker can."""
+
+    retryable = True  # the tasks stay, and a retry continues to wait
+
+    def __init__(self, job_id: str, *, hops: int, reason: str) -> None:
+        self.job_id, self.hops, self.reason = job_id, hops, reason
+        super().__init__(
+            f"The triggerer could not poll the job {job_id} {hops} times in a row, the worker could. The triggerer's "
+            f"reason: {reason}\nThe tasks of the job stay as they are, and a retry continues to wait for them. Fix: "
+            f"give the triggerer the Connections, secrets backend, network and packages of the workers; or set "
+            f"deferrable=False."
         )
 
 

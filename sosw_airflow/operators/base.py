@@ -1,4 +1,4 @@
-"""What the operators of this provider share: waiting for the workers, being killed, links, lineage."""
+"""What the operators of this provider share: the wait for the workers, the kill, links, lineage."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sosw_airflow.hooks.sosw import SoswHook
     from sosw_airflow.operators.arguments import AirflowArguments
     from sosw_airflow.operators.cancellation import CancelOnKill
+    from sosw_airflow.triggers.attempt import Attempt
     from sosw_airflow.waiting.poller import JobPoller
 
 __all__ = ["SoswBaseOperator", "fail_without_retry"]
@@ -27,7 +28,7 @@ __all__ = ["SoswBaseOperator", "fail_without_retry"]
 
 @contextmanager
 def fail_without_retry() -> Iterator[None]:
-    """Inside, an error that a retry cannot mend fails the Airflow task without spending its retries."""
+    """Inside, an error that a retry cannot fix fails the Airflow task without spending its retries."""
     from sosw_airflow.exceptions import SoswError
 
     failure = None
@@ -80,31 +81,38 @@ class SoswBaseOperator(BaseOperator):
         summary: dict[str, Any] | None = None,
         deadline: float | None = None,
     ) -> dict[str, Any]:
-        """Go on after the deferral. The arguments are a contract: deferrals in flight survive an upgrade.
+        """Resume after the deferral. The arguments are a contract: deferrals in flight survive an upgrade.
 
         :param event: of `sosw_airflow.triggers.sosw.SoswJobTrigger`.
         :raises SoswError: as when waiting without deferral.
         """
         from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.operators.waiting import conclude, poller_of, summary_of
+        from sosw_airflow.operators.waiting import conclude, hops_after, poller_of, summary_of
+        from sosw_airflow.triggers.sosw import CANNOT_POLL
         from sosw_airflow.waiting.poller import JobResult
 
         with fail_without_retry():
             deployment = SoswHook(self.sosw_conn_id).deployment()
             job_id = (event or summary or {})["job_id"]
-            # `dag.test()` loses what was deferred beside the trigger, so that the record has to tell.
+            # `dag.test()` loses what was deferred beside the trigger: the record has it.
             summary = summary or summary_of(deployment, job_id)
-            if not event or event.get("status") == "look":
-                # The trigger could not go on. Whatever it met is met here, and raised.
+            if not event or event.get("status") == CANNOT_POLL:
+                # The trigger could not poll. What stopped it may stop this poll too, and is raised then.
                 poller = poller_of(deployment, job_id, deadline)
                 result = poller.poll()
                 if result is None:
-                    self._defer(context, poller, summary)
+                    self._defer(context, poller, summary, hops=hops_after(event))
                     raise AssertionError  # _defer has raised
             else:
                 result = JobResult.of(event)
             self._lineage = summary
             return {**summary, **conclude(deployment, result, tolerated_failures=self.tolerated_failures)}
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Take the job over from the deferral, then resume (or fail, if the trigger has failed)."""
+        if self.cancel_on_kill:
+            self._begin_attempt(context)
+        return super().resume_execution(next_method, next_kwargs, context)  # type: ignore[arg-type]
 
     def on_kill(self) -> None:
         """Stop between two requests; what happens to the tasks in the queue is up to ``cancel_on_kill``."""
@@ -112,7 +120,7 @@ class SoswBaseOperator(BaseOperator):
             self._cancel_on_kill.kill()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
-        """Tell OpenLineage what was produced: the labourer's queue, with the job."""
+        """Report to OpenLineage what was produced: the labourer's queue, with the job."""
         from sosw_airflow.operators.lineage import facets_of
 
         return facets_of(self._lineage)
@@ -132,8 +140,7 @@ class SoswBaseOperator(BaseOperator):
         return faults
 
     def _finish(self, context: Context, hook: SoswHook, summary: dict[str, Any]) -> dict[str, Any]:
-        """Wait if that is wanted. Returns the summary for the XCom, or defers."""
-        from sosw_airflow.operators.cancellation import CancelOnKill
+        """Wait if you want that. Returns the summary for the XCom, or defers."""
         from sosw_airflow.operators.waiting import (
             conclude,
             deadline_after,
@@ -147,7 +154,7 @@ class SoswBaseOperator(BaseOperator):
             return summary
         deployment, job_id = hook.deployment(), summary["job_id"]
         poller = poller_of(deployment, job_id, deadline_after(self.timeout))
-        on_kill = self._cancel_on_kill = self._cancel_on_kill or CancelOnKill(self.cancel_on_kill)
+        on_kill = self._cancel_on_kill = self._cancel_on_kill or self._stop_on_kill(context)
         with on_kill.watch(deployment, job_id):
             result = poller.poll()
             if result is None and not self.deferrable:
@@ -157,10 +164,29 @@ class SoswBaseOperator(BaseOperator):
             raise AssertionError  # _defer has raised
         return {**summary, **conclude(deployment, result, tolerated_failures=self.tolerated_failures)}
 
-    def _defer(self, context: Context, poller: JobPoller, summary: dict[str, Any]) -> None:  # noqa: ARG002
+    def _stop_on_kill(self, context: Context) -> CancelOnKill:
+        """What a kill of this attempt does."""
+        from sosw_airflow.operators.cancellation import CancelOnKill
+
+        return CancelOnKill(self.cancel_on_kill, self._begin_attempt(context) if self.cancel_on_kill else None)
+
+    @property
+    def _clear_kills(self) -> bool:
+        """Whether a clear abandons the job: the next attempt schedules another one."""
+        return True
+
+    def _begin_attempt(self, context: Context) -> Attempt | None:
+        from sosw_airflow.run_context import generation
+        from sosw_airflow.triggers.attempt import Attempt
+
+        return Attempt.begin(context["ti"], generation(context["ti"]), clear_kills=self._clear_kills)
+
+    def _defer(self, context: Context, poller: JobPoller, summary: dict[str, Any], *, hops: int = 0) -> None:
         from sosw_airflow.operators.waiting import seconds
         from sosw_airflow.triggers.sosw import SoswJobTrigger
 
+        # The deferral holds the job from now on.
+        attempt = self._begin_attempt(context) if self.cancel_on_kill else None
         trigger = SoswJobTrigger(
             sosw_conn_id=self.sosw_conn_id,
             job_id=poller.reader.job_id,
@@ -168,6 +194,9 @@ class SoswBaseOperator(BaseOperator):
             deadline=poller.deadline,
             cancel_on_kill=self.cancel_on_kill,
             must_exist=True,
+            mark=attempt.mark.as_dict() if attempt is not None and attempt.mark is not None else None,
+            clear_kills=self._clear_kills,
+            hops=hops,
         )
         self.defer(
             trigger=trigger,

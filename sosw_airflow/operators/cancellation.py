@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,26 +12,32 @@ from typing import TYPE_CHECKING
 from sosw_airflow.exceptions import JobStopped
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.page_writer import Stopped
+from sosw_airflow.triggers.attempt import Verdict
 
 if TYPE_CHECKING:
     from sosw_airflow.stores.deployment import Deployment
+    from sosw_airflow.triggers.attempt import Attempt
 
 __all__ = ["CancelOnKill"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
 class CancelOnKill:
-    """Stops the work between two requests, and cancels the job if that is wanted.
+    """Stops the work between two requests, and cancels the job if you want that and Airflow confirms the kill.
 
     :ivar cancels: a killed job is cancelled.
+    :ivar attempt: asks Airflow; None outside of Airflow, where the call of `kill` is the only word there is.
     :ivar stop: is set once Airflow has asked to stop.
     """
 
     cancels: bool
+    attempt: Attempt | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
     def kill(self) -> None:
-        """Stop. May be called from a signal's handler: whoever is inside of `watch` does the rest."""
+        """Stop. May be called from a signal's handler: `watch` does the rest."""
         self.stop.set()
 
     @contextmanager
@@ -43,9 +50,21 @@ class CancelOnKill:
             yield
         except BaseException as reason:
             # Airflow 2 raises from its signal's handler, wherever that strikes; Airflow 3 only calls `on_kill`.
-            cancels = self.stop.is_set() and self.cancels
+            cancels = self.stop.is_set() and self.cancels and self._is_killed(job_id)
             if cancels:
                 cancel_job(deployment, job_id)
             if isinstance(reason, Stopped):
                 raise JobStopped(job_id, cancelled=cancels) from None
             raise
+
+    def _is_killed(self, job_id: str) -> bool:
+        if self.attempt is None:
+            return True
+        verdict = self.attempt.verdict()
+        if verdict is not Verdict.KILLED:
+            log.warning(
+                "The job %s is not cancelled, although cancel_on_kill is set: no person and no time-out has ended this "
+                "Airflow task. Its tasks stay in the queue.",
+                job_id,
+            )
+        return verdict is Verdict.KILLED

@@ -82,6 +82,10 @@ class SoswScheduleOperator(SoswBaseOperator):
         self.scheduler_function = scheduler_function
         self.max_tasks = max_tasks
 
+    @property
+    def _clear_kills(self) -> bool:
+        return self.on_clear == "reschedule"
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Check the job, plan it, write it; then wait, if that is wanted.
 
@@ -89,12 +93,11 @@ class SoswScheduleOperator(SoswBaseOperator):
             Airflow task at once.
         """
         from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.operators.cancellation import CancelOnKill
         from sosw_airflow.operators.execution import ScheduleExecution
 
         with fail_without_retry():
             hook = SoswHook(self.sosw_conn_id)
-            self._cancel_on_kill = CancelOnKill(self.cancel_on_kill)
+            self._cancel_on_kill = self._stop_on_kill(context)
             scheduling = ScheduleExecution(
                 job=self.job,
                 labourer=self.labourer,
@@ -138,29 +141,31 @@ class SoswRepairOperator(SoswBaseOperator):
         self.job_id = job_id
         self.unfinished = unfinished
 
+    @property
+    def _clear_kills(self) -> bool:
+        return False  # a job has one repair: the next attempt continues it
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Find what has failed, plan it, write it; then wait, if that is wanted.
 
         :raises SoswError: says what is wrong, where, and how to mend it.
         """
         from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.operators.cancellation import CancelOnKill
         from sosw_airflow.operators.execution import RepairExecution
 
         with fail_without_retry():
             hook = SoswHook(self.sosw_conn_id)
-            self._cancel_on_kill = CancelOnKill(self.cancel_on_kill)
+            self._cancel_on_kill = self._stop_on_kill(context)
             repairing = RepairExecution(
                 job_id=self.job_id,
                 unfinished=self.unfinished,
                 queue_position=self.queue_position,
                 hook=hook,
                 on_kill=self._cancel_on_kill,
+                announce=lambda labourer, job_id: self._push_links(context, hook, labourer, job_id),
                 argument_faults=self._argument_faults(),
             )
-            scheduled = repairing.run(context)
-            self._push_links(context, hook, hook.labourer(scheduled.header.labourer_id), scheduled.header.job_id)
-            return self._finish(context, hook, scheduled.summary())
+            return self._finish(context, hook, repairing.run(context).summary())
 
 
 class SoswDrainQueueOperator(SoswBaseOperator):
@@ -192,23 +197,21 @@ class SoswDrainQueueOperator(SoswBaseOperator):
         :raises SoswError: says what is wrong, where, and how to mend it.
         """
         from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.operators.cancellation import CancelOnKill
         from sosw_airflow.operators.execution import DrainExecution
 
         with fail_without_retry():
             hook = SoswHook(self.sosw_conn_id)
-            self._cancel_on_kill = CancelOnKill(self.cancel_on_kill)
+            self._cancel_on_kill = self._stop_on_kill(context)
             draining = DrainExecution(
                 queue_file=self.queue_file,
                 take_locked=self.take_locked,
                 queue_position=self.queue_position,
                 hook=hook,
                 on_kill=self._cancel_on_kill,
+                announce=lambda labourer, job_id: self._push_links(context, hook, labourer, job_id),
                 argument_faults=self._argument_faults(),
             )
-            scheduled = draining.run(context)
-            self._push_links(context, hook, hook.labourer(scheduled.header.labourer_id), scheduled.header.job_id)
-            return self._finish(context, hook, scheduled.summary())
+            return self._finish(context, hook, draining.run(context).summary())
 
 
 class SoswDoctorOperator(BaseOperator):

@@ -1,14 +1,14 @@
-"""Waiting until the workers are done with a job, and saying how that ended."""
+"""Waiting until the workers are done with a job, and the conclusion from how that ended."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sosw_airflow.exceptions import Fault, JobCancelled, JobFailed, JobTimedOut, TasksLost
+from sosw_airflow.exceptions import Fault, JobCancelled, JobFailed, JobTimedOut, TasksLost, TriggererCannotPoll
 from sosw_airflow.scheduling.page_writer import Stopped
 from sosw_airflow.scheduling.scheduler import Outcome, Scheduled
 from sosw_airflow.stores.closed_tasks import describe_failures
@@ -21,9 +21,21 @@ if TYPE_CHECKING:
     from sosw_airflow.operators.cancellation import CancelOnKill
     from sosw_airflow.stores.deployment import Deployment
 
-__all__ = ["conclude", "deadline_after", "poller_of", "seconds", "summary_of", "wait_until_over", "waiting_faults"]
+__all__ = [
+    "conclude",
+    "deadline_after",
+    "hops_after",
+    "poller_of",
+    "seconds",
+    "summary_of",
+    "wait_until_over",
+    "waiting_faults",
+]
 
 log = logging.getLogger(__name__)
+
+#: Triggers in a row that may fail to poll before the Airflow task fails with their reason.
+_MOST_HOPS = 5
 
 
 def seconds(duration: float | timedelta) -> float:
@@ -32,12 +44,12 @@ def seconds(duration: float | timedelta) -> float:
 
 
 def deadline_after(timeout: float | timedelta | None) -> float | None:
-    """When a waiting that begins now is too long, in seconds since 1970."""
+    """When a wait that begins now ends, in seconds since 1970."""
     return None if timeout is None else time.time() + seconds(timeout)
 
 
 def waiting_faults(*, poll_interval: Any, timeout: Any) -> Iterator[Fault]:
-    """What is wrong with the arguments of a waiting."""
+    """The faults of the arguments of a wait."""
     for name, value, optional in (("poll_interval", poll_interval, False), ("timeout", timeout, True)):
         if value is None and optional:
             continue
@@ -56,7 +68,7 @@ def poller_of(deployment: Deployment, job_id: str, deadline: float | None, *, mu
 
 
 def wait_until_over(poller: JobPoller, poll_interval: float, on_kill: CancelOnKill) -> JobResult:
-    """Look and wait, in turn.
+    """Poll and wait, in turn.
 
     :raises Stopped: Airflow has asked to stop.
     """
@@ -66,14 +78,36 @@ def wait_until_over(poller: JobPoller, poll_interval: float, on_kill: CancelOnKi
     return result
 
 
+def hops_after(event: Mapping[str, Any] | None) -> int:
+    """How many triggers in a row could not poll, after this event of the last one; logs its reason.
+
+    :raises TriggererCannotPoll: too many.
+    """
+    # An older version of this provider sent no number and no reason.
+    hops = int(event.get("hops", 1)) if event else 0
+    if not event or not hops:
+        return 0
+    job_id, reason = event["job_id"], event.get("reason", "it is in the triggerer's log")
+    if hops >= _MOST_HOPS:
+        raise TriggererCannotPoll(job_id, hops=hops, reason=reason)
+    log.warning(
+        "The triggerer could not poll the job %s, the worker can. The triggerer tries again (%d of %d). Its reason: %s",
+        job_id,
+        hops,
+        _MOST_HOPS,
+        reason,
+    )
+    return hops
+
+
 def summary_of(deployment: Deployment, job_id: str) -> dict[str, Any]:
-    """The summary of a job, from its record; nothing but its id where that is gone."""
+    """The summary of a job, from its record; only its id if the record is gone."""
     header = JobRecords(deployment.dynamodb, deployment.tables.jobs_table).header(job_id)
     return {"job_id": job_id} if header is None else dict(Scheduled(header, Outcome.FOUND).summary())
 
 
 def conclude(deployment: Deployment, result: JobResult, *, tolerated_failures: object) -> dict[str, Any]:
-    """What the end of a waiting adds to the summary for the XCom: ``completed``, ``failed``, ``state``.
+    """What the end of a wait adds to the summary for the XCom: ``completed``, ``failed``, ``state``.
 
     :raises JobFailed: more tasks failed than are tolerated.
     :raises JobCancelled, JobTimedOut, TasksLost: not every task is closed.

@@ -100,10 +100,11 @@ class SoswJobSensor(BaseSensorOperator):
         deadline: float | None = None,
     ) -> Any:
         """Conclude from the event of the trigger. The arguments are a contract: stored deferrals survive an upgrade."""
+        from sosw_airflow.triggers.sosw import CANNOT_POLL
         from sosw_airflow.waiting.poller import JobResult, Status
 
-        if not event or event.get("status") == "look":
-            return self._poll_in_place_of_the_trigger(deadline)
+        if not event or event.get("status") == CANNOT_POLL:
+            return self._poll_in_place_of_the_trigger(event, deadline)
         results = [JobResult.of(each) for each in event.get("jobs", [event])]
         late = [result for result in results if result.status is Status.TIMED_OUT]
         if late:
@@ -112,9 +113,10 @@ class SoswJobSensor(BaseSensorOperator):
         with fail_without_retry():
             return self._conclude()
 
-    def _poll_in_place_of_the_trigger(self, deadline: float | None) -> Any:
+    def _poll_in_place_of_the_trigger(self, event: dict[str, Any] | None, deadline: float | None) -> Any:
         """Poll here, so that the error which stopped the trigger is raised here; without one, defer again."""
         from sosw_airflow._compat import AirflowFailException
+        from sosw_airflow.operators.waiting import hops_after
 
         try:
             with fail_without_retry():
@@ -126,7 +128,8 @@ class SoswJobSensor(BaseSensorOperator):
             if not self.silent_fail:
                 raise
             log.exception("The poll failed; the sensor waits again, since silent_fail is set.")
-        self._defer(deadline)
+            self._defer(deadline, hops=1)
+        self._defer(deadline, hops=hops_after(event))
         raise AssertionError  # _defer has raised
 
     def _poll(self) -> bool:
@@ -182,7 +185,7 @@ class SoswJobSensor(BaseSensorOperator):
             self._jobs = parse_job_ids(self.job_id)
         return self._jobs
 
-    def _defer(self, deadline: float | None) -> None:
+    def _defer(self, deadline: float | None, *, hops: int = 0) -> None:
         from sosw_airflow.triggers.several_jobs import SoswJobsTrigger
         from sosw_airflow.triggers.sosw import SoswJobTrigger
 
@@ -191,6 +194,7 @@ class SoswJobSensor(BaseSensorOperator):
             "sosw_conn_id": self.sosw_conn_id,
             "poll_interval": float(self.poke_interval),
             "deadline": deadline,
+            "hops": hops,
         }
         trigger: Any = (
             SoswJobsTrigger(job_ids=job_ids, **arguments)

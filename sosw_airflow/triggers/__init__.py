@@ -1,1 +1,5 @@
-"""The trigger that waits for a job in Airflow's triggerer, and the polling that all triggers of a process share."""
+"""The trigger that waits for a job in Airflow's triggerer.
+
+Here: the polling that all triggers of a process share, and the question whether Airflow means a kill.
+Not here: reading the progress of a job, which is in `waiting`, and cancelling it, which is in `scheduling`.
+"""

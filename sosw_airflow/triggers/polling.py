@@ -1,8 +1,8 @@
-"""What the triggers of one triggerer share: a client and threads, so that a thousand of them cost little more than one.
+"""The clients and threads that all triggers of a triggerer share: a thousand triggers cost little more than one.
 
-boto3 blocks, so every look at a job happens in a thread. Imports and the making of a client happen there too: what they
-parse at once holds the interpreter for some hundredths of a second, which the event loop bears once, and no more. So
-there is one client for each Connection, and only when the Connection was edited (a triggerer lives for weeks) another.
+boto3 blocks, so every poll runs in a thread. Imports and the creation of a client run there too: what they parse holds
+the interpreter for some hundredths of a second, and the event loop bears that only once. So each Connection has one
+client, which is replaced only when the Connection was edited (a triggerer lives for weeks).
 """
 
 from __future__ import annotations
@@ -16,27 +16,35 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sosw_airflow.triggers.attempt import Verdict
+
 # Triggers are imported on the event loop. So this module imports nothing that takes long.
 if TYPE_CHECKING:
     from sosw_airflow.stores.tables import TableNames
+    from sosw_airflow.triggers.attempt import Attempt
     from sosw_airflow.waiting.poller import JobPoller, JobResult
 
-__all__ = ["AsyncJobPoller", "cancel"]
+__all__ = ["AsyncJobPoller", "cancel_if_killed"]
 
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-#: Looks at the same time. Each is a few requests; more would only contend for the interpreter.
+#: Polls at the same time. Each is a few requests; more would only contend for the interpreter.
 _THREADS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="sosw-trigger")
 
-#: Seconds after which a Connection is read anew.
+#: Seconds after which a Connection is read again.
 _FRESH = 300.0
+
+#: Seconds for which Airflow is asked whether a deferral was killed, and the pauses between two questions.
+_PATIENCE = 900.0
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 15.0
 
 
 @dataclass(frozen=True)
 class _Access:
-    """A way to the tables of one installation. ``connections`` tells whether the Connections were edited since."""
+    """A client and the names of the tables. ``connections`` differs once a Connection was edited."""
 
     dynamodb: Any
     tables: TableNames
@@ -47,9 +55,9 @@ _known: dict[str, tuple[float, asyncio.Future[_Access]]] = {}
 
 
 class AsyncJobPoller:
-    """Looks at one job, without blocking the event loop. Used by one trigger.
+    """Polls one job without blocking the event loop. Used by one trigger.
 
-    :param deadline: seconds since 1970 after which it is not waited any longer, None for no limit.
+    :param deadline: seconds since 1970 after which the waiting ends, None for no limit.
     """
 
     def __init__(self, sosw_conn_id: str, job_id: str, deadline: float | None, *, must_exist: bool = False) -> None:
@@ -64,8 +72,13 @@ class AsyncJobPoller:
         """A poll has found the record of the job."""
         return self._poller is not None and self._poller.reader.header is not None
 
+    @property
+    def has_polled(self) -> bool:
+        """A poll has succeeded."""
+        return self._poller is not None and self._poller.has_polled
+
     async def poll(self) -> JobResult | None:
-        """Look once. None: it is not over, so wait and look again.
+        """Poll once. None: it is not over, so wait and poll again.
 
         :raises SoswError: the Connection is faulty, or AWS refuses.
         """
@@ -83,24 +96,32 @@ class AsyncJobPoller:
         return self._poller.poll()
 
 
-async def cancel(sosw_conn_id: str, job_id: str) -> None:
-    """Cancel a job, without blocking the event loop. It goes on when the caller is cancelled.
+async def cancel_if_killed(sosw_conn_id: str, job_id: str, attempt: Attempt) -> None:
+    """Cancel a job if Airflow confirms that a person or a time-out ended the deferral.
 
-    Airflow 3.3 cancels a trigger again each second until it has ended, so also in the middle of its `on_kill`.
+    It continues when the caller is cancelled: Airflow 3.3 cancels a trigger again each second until it has ended, also
+    in the middle of its `on_kill`.
 
     :raises SoswError: the Connection is faulty, or AWS refuses.
     """
-    work = asyncio.ensure_future(_cancel(sosw_conn_id, job_id))
-    _cancelling.add(work)
-    work.add_done_callback(_cancelling.discard)
+    work = asyncio.ensure_future(_cancel_if_killed(sosw_conn_id, job_id, attempt))
+    _cancellations.add(work)
+    work.add_done_callback(_cancellations.discard)
     await asyncio.shield(work)
 
 
-#: The event loop itself keeps no hold of its tasks.
-_cancelling: set[asyncio.Future[None]] = set()
+#: The event loop itself keeps only weak references to its tasks.
+_cancellations: set[asyncio.Future[None]] = set()
 
 
-async def _cancel(sosw_conn_id: str, job_id: str) -> None:
+async def _cancel_if_killed(sosw_conn_id: str, job_id: str, attempt: Attempt) -> None:
+    if not await _is_killed(attempt):
+        log.warning(
+            "The job %s is not cancelled, although cancel_on_kill is set: no person and no time-out has ended this "
+            "deferral. Its tasks stay in the queue.",
+            job_id,
+        )
+        return
     try:
         deployment = await _with_connections(lambda: _hook(sosw_conn_id).deployment())
 
@@ -111,9 +132,20 @@ async def _cancel(sosw_conn_id: str, job_id: str) -> None:
 
         await _in_thread(work)
     except Exception as error:
-        # Said here: there may be nobody left who hears of it otherwise.
-        log.warning("The job %s could not be cancelled, its tasks are in the queue still: %s", job_id, error)
+        # Logged here: Airflow may not wait for the end of this.
+        log.warning("The job %s could not be cancelled, its tasks are still in the queue: %s", job_id, error)
         raise
+
+
+async def _is_killed(attempt: Attempt) -> bool:
+    """Ask until Airflow's answer decides. A cleared Airflow task shows its new generation only when it runs again."""
+    pause, end = _FIRST_PAUSE, time.monotonic() + _PATIENCE
+    while True:
+        verdict = await _with_connections(attempt.verdict)
+        if verdict is not Verdict.UNDECIDED or time.monotonic() > end:
+            return verdict is Verdict.KILLED
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 async def _in_thread(call: Callable[[], _T]) -> _T:
@@ -123,10 +155,10 @@ async def _in_thread(call: Callable[[], _T]) -> _T:
 
 
 async def _with_connections(call: Callable[[], Any]) -> Any:
-    """Run this in a thread that may ask for Connections.
+    """Run this in a thread that may ask Airflow.
 
-    In a triggerer of Airflow 3 one is asked for over the event loop's own channel to the supervisor; asgiref leads such
-    a call from its thread back to this loop.
+    A triggerer of Airflow 3 asks over the event loop's own channel to the supervisor; asgiref leads such a call from
+    its thread back to this loop.
     """
     from asgiref.sync import sync_to_async
 
@@ -134,7 +166,7 @@ async def _with_connections(call: Callable[[], Any]) -> Any:
 
 
 async def _access_of(sosw_conn_id: str) -> _Access:
-    """The way to the tables that a Connection describes.
+    """The access to the tables that a Connection describes.
 
     :raises SoswError: the Connection is faulty.
     """
@@ -148,7 +180,7 @@ async def _access_of(sosw_conn_id: str) -> _Access:
     ):
         future = asyncio.ensure_future(_with_connections(lambda: _access(sosw_conn_id, former)))
         _known[sosw_conn_id] = (now, future)
-    # One trigger that is cancelled must not take the client from the others.
+    # A trigger that is cancelled must not take the client from the others.
     return await asyncio.shield(future)
 
 
@@ -166,7 +198,7 @@ def _access(sosw_conn_id: str, former: _Access | None) -> _Access:
         if former is None:
             raise
         # A secrets backend that is away for a moment must not bring hundreds of Airflow tasks back.
-        log.warning("Going on with what was known of the Connection %s, which cannot be read: %s", sosw_conn_id, error)
+        log.warning("The Connection %s cannot be read; its former state is used. %s", sosw_conn_id, error)
         return former
     if former is not None and former.connections == connections:
         return former
@@ -174,7 +206,7 @@ def _access(sosw_conn_id: str, former: _Access | None) -> _Access:
 
 
 def _digest(aws_conn_id: str | None) -> str:
-    """What changes when this Connection is edited; it is no secret itself."""
+    """A digest that changes when this Connection is edited; it is no secret itself."""
     import hashlib
 
     from sosw_airflow._compat import find_connection

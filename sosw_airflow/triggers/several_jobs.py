@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 from sosw_airflow._compat import BaseTrigger, TriggerEvent
-from sosw_airflow.triggers.sosw import SoswJobTrigger
+from sosw_airflow.triggers.sosw import CANNOT_POLL, SoswJobTrigger
 
 __all__ = ["SoswJobsTrigger"]
 
@@ -25,6 +25,7 @@ class SoswJobsTrigger(BaseTrigger):
     :param job_ids: ids of the jobs.
     :param poll_interval: seconds between two polls of a job.
     :param deadline: seconds since 1970, None for no limit.
+    :param hops: how many triggers in a row could not poll before this one.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class SoswJobsTrigger(BaseTrigger):
         job_ids: list[str],
         poll_interval: float = 60.0,
         deadline: float | None = None,
+        hops: int = 0,
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -41,6 +43,7 @@ class SoswJobsTrigger(BaseTrigger):
         self.job_ids = job_ids
         self.poll_interval = poll_interval
         self.deadline = deadline
+        self.hops = hops
         self.unknown = unknown
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -50,6 +53,7 @@ class SoswJobsTrigger(BaseTrigger):
             "job_ids": self.job_ids,
             "poll_interval": self.poll_interval,
             "deadline": self.deadline,
+            "hops": self.hops,
         }
 
     async def run(self) -> AsyncIterator[Any]:
@@ -59,7 +63,7 @@ class SoswJobsTrigger(BaseTrigger):
         try:
             while pending:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                stopped = next((each.result() for each in done if each.result()["status"] == "look"), None)
+                stopped = next((each.result() for each in done if each.result()["status"] == CANNOT_POLL), None)
                 if stopped is not None:
                     yield TriggerEvent(stopped)  # type: ignore[no-untyped-call]
                     return
@@ -77,6 +81,7 @@ class SoswJobsTrigger(BaseTrigger):
             poll_interval=self.poll_interval,
             deadline=self.deadline,
             must_exist=False,
+            hops=self.hops,
         )
         async with aclosing(trigger.run()) as events:  # type: ignore[type-var]
             async for event in events:

@@ -1,4 +1,4 @@
-"""The trigger that waits for the workers in Airflow's triggerer."""
+"""The trigger that polls a job in Airflow's triggerer."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ from collections.abc import AsyncIterator
 from itertools import count
 from typing import Any
 
-from sosw_airflow._compat import BaseTrigger, TriggerEvent
-from sosw_airflow.triggers.polling import AsyncJobPoller, cancel
+from sosw_airflow._compat import BaseTrigger, TriggerEvent, redact
+from sosw_airflow.triggers.attempt import Attempt, Mark
+from sosw_airflow.triggers.polling import AsyncJobPoller, cancel_if_killed
 
-__all__ = ["SoswJobTrigger"]
+__all__ = ["CANNOT_POLL", "SoswJobTrigger"]
 
 log = logging.getLogger(__name__)
 
-#: Seconds over which the first looks of triggers that start at once are spread.
+#: Status of the event of a trigger that cannot poll. It is stored, so its spelling stays.
+CANNOT_POLL = "look"
+
+#: Seconds over which the first polls of triggers that start at once are spread.
 _SPREAD = 10.0
+
+#: Characters of an error that an event carries to the Airflow task.
+_LONGEST_REASON = 2000
 
 
 #: Polls without a record of the job after which the Airflow task decides, if the trigger does not know.
@@ -24,21 +31,24 @@ _POLLS_WITHOUT_RECORD = 10
 
 
 class SoswJobTrigger(BaseTrigger):
-    """Looks at a job until it is over, or until it is too late.
+    """Polls a job until it is over, or until the deadline.
 
     The event has ``status``: ``over`` or ``timed_out``, with ``job_id``, ``state``, ``total``, ``completed``,
-    ``failed`` and ``failed_tasks`` (ids, ten at the most); or ``look``, with ``job_id``: something is wrong that the
-    Airflow task itself shall meet and raise.
+    ``failed`` and ``failed_tasks`` (ten ids at most); or ``look``, with ``job_id``, ``reason`` and ``hops``: the
+    trigger cannot poll, so that the Airflow task polls and raises.
 
-    Triggers are kept serialized while Airflow tasks are deferred. So the path of this class and the names of its
-    arguments stay; an argument that is added has a default, one that goes is still accepted.
+    Triggers are stored serialized while Airflow tasks are deferred. So the path of this class and the names of its
+    arguments stay; a new argument has a default, an abandoned one is still accepted.
 
-    :param poll_interval: seconds between two looks.
+    :param poll_interval: seconds between two polls.
     :param deadline: seconds since 1970, None for no limit.
-    :param cancel_on_kill: cancel the job when the deferred Airflow task is cleared or marked as failed or successful
-        (Airflow 3.3 and later tell of it).
+    :param cancel_on_kill: cancel the job when you clear the deferred Airflow task, or mark it as failed or successful
+        (Airflow 3.3 and later report that to the trigger).
     :param must_exist: the job was scheduled, so that a record that does not exist was removed. False: wait for one.
-        None: the Airflow task was deferred before there was this argument.
+        None: the Airflow task was deferred before this argument was added.
+    :param mark: of this deferral, see `sosw_airflow.triggers.attempt.Mark`.
+    :param clear_kills: a clear abandons the job. False if the next attempt continues the same job.
+    :param hops: how many triggers in a row could not poll before this one.
     """
 
     def __init__(
@@ -50,6 +60,9 @@ class SoswJobTrigger(BaseTrigger):
         deadline: float | None = None,
         cancel_on_kill: bool = False,
         must_exist: bool | None = None,
+        mark: dict[str, Any] | None = None,
+        clear_kills: bool = True,
+        hops: int = 0,
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -61,6 +74,9 @@ class SoswJobTrigger(BaseTrigger):
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
         self.must_exist = must_exist
+        self.mark = mark
+        self.clear_kills = clear_kills
+        self.hops = hops
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class's path and its arguments."""
@@ -71,37 +87,49 @@ class SoswJobTrigger(BaseTrigger):
             "deadline": self.deadline,
             "cancel_on_kill": self.cancel_on_kill,
             **({} if self.must_exist is None else {"must_exist": self.must_exist}),
+            "mark": self.mark,
+            "clear_kills": self.clear_kills,
+            "hops": self.hops,
         }
 
     async def run(self) -> AsyncIterator[Any]:
-        """Look, sleep, look."""
-        # The Airflow task has looked a moment ago. Each job has its own place in the interval, so that a thousand
-        # triggers which start together do not look together.
-        spread = int(self.job_id[:4] or "0", 16) / 0xFFFF
-        await asyncio.sleep(min(self.poll_interval, _SPREAD) * spread)
+        """Poll and sleep, in turn."""
+        await asyncio.sleep(self._first_pause())
         poller = AsyncJobPoller(self.sosw_conn_id, self.job_id, self.deadline, must_exist=bool(self.must_exist))
         for number in count(1):
             try:
                 result = await poller.poll()
             except Exception as error:  # noqa: BLE001
-                # Raised here it would reach the user as "Trigger failure", and not as what it is.
-                log.warning("The job %s cannot be looked at any more: %s", self.job_id, error)
-                yield _event({"status": "look", "job_id": self.job_id})
+                # Raised here it would reach the user as "Trigger failure", without its reason.
+                log.warning("The job %s cannot be polled any more: %s", self.job_id, error)
+                yield _event(self._failure(error, has_polled=poller.has_polled))
                 return
             if result is not None:
                 yield _event(result.event())
                 return
             if self.must_exist is None and not poller.has_record and number >= _POLLS_WITHOUT_RECORD:
                 # Deferred by a version that did not say whether the job was scheduled; the Airflow task knows.
-                yield _event({"status": "look", "job_id": self.job_id})
+                yield _event({"status": CANNOT_POLL, "job_id": self.job_id, "hops": 0})
                 return
             await asyncio.sleep(self.poll_interval)
 
     async def on_kill(self) -> None:
-        """Cancel the job if that is wanted: somebody acted on the deferred Airflow task (Airflow 3.3 and later)."""
-        if not self.cancel_on_kill:
-            return
-        await cancel(self.sosw_conn_id, self.job_id)
+        """Cancel the job if you want that and Airflow confirms the kill (called by Airflow 3.3 and later)."""
+        if self.cancel_on_kill:
+            attempt = Attempt(self.task_instance, Mark.of(self.mark), self.clear_kills)
+            await cancel_if_killed(self.sosw_conn_id, self.job_id, attempt)
+
+    def _first_pause(self) -> float:
+        # The Airflow task has polled a moment ago. After a trigger that could not poll, a whole interval passes.
+        if self.hops:
+            return self.poll_interval
+        # Each job has its own place in the interval, so that a thousand triggers do not poll at once.
+        return min(self.poll_interval, _SPREAD) * int(self.job_id[:4] or "0", 16) / 0xFFFF
+
+    def _failure(self, error: Exception, *, has_polled: bool) -> dict[str, Any]:
+        reason = redact(f"{type(error).__name__}: {error}")[:_LONGEST_REASON]
+        hops = 1 if has_polled else self.hops + 1
+        return {"status": CANNOT_POLL, "job_id": self.job_id, "reason": reason, "hops": hops}
 
 
 def _event(payload: dict[str, Any]) -> TriggerEvent:

@@ -90,6 +90,11 @@ class JobPoller:
     _progress: ProgressLog | None = field(default=None, init=False)
     _latest: JobProgress | None = field(default=None, init=False)
 
+    @property
+    def has_polled(self) -> bool:
+        """Whether a poll has succeeded."""
+        return self._latest is not None
+
     def poll(self) -> JobResult | None:
         """Poll once. None: it is not over, so wait and poll again.
 

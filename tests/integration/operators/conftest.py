@@ -12,6 +12,10 @@ import pytest
 
 from sosw_airflow.operators.sosw import SoswScheduleOperator
 from tests.conftest import Aws
+from tests.support.airflow_answers import FakeAirflow
+from tests.support.deferrals import deferrals
+
+__all__ = ["FakeAirflow", "deferrals"]
 
 LABOURER = "sosw_tutorial_pull_tweeter_hashtags"
 SCHEMAS = {
@@ -84,6 +88,12 @@ def context() -> MakeContext:
         }
 
     return make
+
+
+@pytest.fixture
+def airflow(monkeypatch: pytest.MonkeyPatch) -> FakeAirflow:
+    """An Airflow that can be asked for the state of the Airflow task instance."""
+    return FakeAirflow(monkeypatch)
 
 
 @pytest.fixture

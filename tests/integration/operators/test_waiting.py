@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -17,85 +14,25 @@ from sosw_airflow.exceptions import (
     JobCancelled,
     JobFailed,
     JobRecordDamaged,
-    JobStopped,
     JobTimedOut,
     TasksLost,
 )
 from sosw_airflow.hooks.sosw import SoswHook
-from sosw_airflow.operators.sosw import SoswRepairOperator, SoswScheduleOperator
+from sosw_airflow.operators.sosw import SoswScheduleOperator
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.sensors.sosw import SoswJobSensor
 from sosw_airflow.triggers.sosw import SoswJobTrigger
 from tests.conftest import Aws
 from tests.integration.operators.conftest import MakeContext
 from tests.support.closing import close
+from tests.support.deferrals import Deferred, events, finish
+
+pytestmark = pytest.mark.usefixtures("deferrals")
 
 Schedule = Callable[..., SoswScheduleOperator]
 
-#: Seconds; what is waited for happens before the second look.
+#: Seconds; what is waited for happens before the second poll.
 SOON = 0.01
-
-
-class Deferred(Exception):
-    """What an operator hands to Airflow when it defers."""
-
-    def __init__(self, trigger: Any, method_name: str, kwargs: dict[str, Any]) -> None:
-        super().__init__(method_name)
-        # As Airflow stores it, and another process makes it again.
-        path, arguments = trigger.serialize()
-        assert path == "sosw_airflow.triggers.sosw.SoswJobTrigger"
-        self.trigger = SoswJobTrigger(**json.loads(json.dumps(arguments)))
-        self.method_name = method_name
-        self.kwargs = json.loads(json.dumps(kwargs))
-
-
-@pytest.fixture(autouse=True)
-def deferring(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Airflow's own way of deferring is an exception too, with another name in each version."""
-
-    def defer(self: Any, *, trigger: Any, method_name: str, kwargs: dict[str, Any]) -> None:
-        raise Deferred(trigger, method_name, kwargs)
-
-    monkeypatch.setattr(SoswScheduleOperator, "defer", defer)
-    monkeypatch.setattr(SoswRepairOperator, "defer", defer)
-    monkeypatch.setattr(SoswJobSensor, "defer", defer)
-
-
-def events(trigger: SoswJobTrigger) -> list[dict[str, Any]]:
-    """What a trigger fires until it ends."""
-
-    async def run() -> list[dict[str, Any]]:
-        return [event.payload async for event in trigger.run()]
-
-    return asyncio.run(run())
-
-
-def finish(operator: Any, context: Any, *, deferrable: bool, meanwhile: Callable[[str], None]) -> Any:
-    """Execute an operator that waits; `meanwhile` gets the job's id once it does."""
-    if not deferrable:
-        _at_the_first_wait(operator, meanwhile)
-        return operator.execute(context)
-    with pytest.raises(Deferred) as deferred:
-        operator.execute(context)
-    meanwhile(deferred.value.trigger.job_id)
-    (event,) = events(deferred.value.trigger)
-    resumed = getattr(operator, deferred.value.method_name)
-    return resumed(context, json.loads(json.dumps(event)), **deferred.value.kwargs)
-
-
-def _at_the_first_wait(operator: Any, meanwhile: Callable[[str], None]) -> None:
-    from sosw_airflow.waiting.poller import JobPoller
-
-    poll = JobPoller.poll
-    patch = pytest.MonkeyPatch()
-
-    def looking(self: JobPoller) -> Any:
-        ending = poll(self)
-        patch.undo()
-        meanwhile(self.reader.job_id)
-        return ending
-
-    patch.setattr(JobPoller, "poll", looking)
 
 
 def waiting(schedule: Schedule, job: Any, **arguments: Any) -> SoswScheduleOperator:
@@ -176,7 +113,7 @@ def test_failures_that_are_tolerated(
 def test_a_timeout(
     installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, deferrable: bool
 ) -> None:
-    """The tasks stay where they are; a retry of the Airflow task waits on."""
+    """The tasks stay where they are; a retry of the Airflow task continues to wait."""
     operator = waiting(schedule, tutorial_job, deferrable=deferrable, timeout=timedelta(seconds=0.2))
 
     with pytest.raises(JobTimedOut, match="0 of 8 tasks are closed") as failure:
@@ -186,10 +123,10 @@ def test_a_timeout(
 
 
 @BOTH_WAYS
-def test_a_job_that_somebody_cancels(
+def test_a_job_that_is_cancelled(
     installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, deferrable: bool
 ) -> None:
-    """Nobody waits for it any longer."""
+    """The wait ends."""
     with pytest.raises(JobCancelled):
         finish(
             waiting(schedule, tutorial_job, deferrable=deferrable),
@@ -229,56 +166,6 @@ def test_a_job_that_is_over_is_not_deferred(
     assert (result["job_id"], result["completed"]) == (job_id, 8)
 
 
-def test_the_trigger_could_not_go_on_and_now_all_is_well(
-    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any
-) -> None:
-    """The Airflow task defers again, until the same moment."""
-    operator = waiting(schedule, tutorial_job, deferrable=True, timeout=1000)
-    with pytest.raises(Deferred) as first:
-        operator.execute(context())
-
-    with pytest.raises(Deferred) as again:
-        operator.execute_complete(
-            context(), {"status": "look", "job_id": first.value.trigger.job_id}, **first.value.kwargs
-        )
-
-    assert again.value.trigger.serialize() == first.value.trigger.serialize()
-    assert abs(again.value.trigger.deadline - time.time() - 1000) < 60
-
-
-def test_a_kill_while_waiting(installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any) -> None:
-    """The tasks stay in the queue."""
-    operator = waiting(schedule, tutorial_job, deferrable=False)
-
-    with pytest.raises(JobStopped):
-        finish(operator, context(), deferrable=False, meanwhile=lambda _: operator.on_kill())
-    assert len(installation.rows()) == 8
-
-
-def test_a_kill_while_waiting_that_cancels(
-    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any
-) -> None:
-    """What no worker has got is taken out of the queue."""
-    operator = waiting(schedule, tutorial_job, deferrable=False, cancel_on_kill=True)
-
-    with pytest.raises(JobStopped, match="cancelled"):
-        finish(operator, context(), deferrable=False, meanwhile=lambda _: operator.on_kill())
-    assert installation.rows() == []
-
-
-@pytest.mark.parametrize(("cancels", "left"), [(True, 0), (False, 8)])
-def test_a_kill_while_deferred(
-    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, cancels: bool, left: int
-) -> None:
-    """Airflow 3.3 tells the trigger."""
-    with pytest.raises(Deferred) as deferred:
-        waiting(schedule, tutorial_job, deferrable=True, cancel_on_kill=cancels).execute(context())
-
-    asyncio.run(deferred.value.trigger.on_kill())
-
-    assert len(installation.rows()) == left
-
-
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [
@@ -308,7 +195,7 @@ def test_arguments_that_cannot_be(
 
 
 def sensor(job_id: Any, **arguments: Any) -> SoswJobSensor:
-    """A sensor that looks often."""
+    """A sensor that polls often."""
     return SoswJobSensor(**{"task_id": "wait", "job_id": job_id, "poke_interval": SOON, **arguments})
 
 
@@ -376,7 +263,7 @@ def test_the_sensor_times_out_as_sensors_do(
 
 @pytest.mark.parametrize("given", ["", "nonsense", None, {}, {"job_id": 7}])
 def test_what_names_no_job(installation: Aws, context: MakeContext, given: Any) -> None:
-    """Said at once, and not after the timeout."""
+    """Refused at once, not after the timeout."""
     with pytest.raises(InvalidConfiguration, match="job_id: must be the id of a job"):
         sensor(given).execute(context())
 
@@ -445,55 +332,3 @@ def test_a_job_whose_tasks_are_lost(
             deferrable=deferrable,
             meanwhile=delete,
         )
-
-
-# -- deferrals that survive an upgrade -----------------------------------------------------------------------------
-
-
-def test_a_trigger_of_the_first_version() -> None:
-    """Its path and its arguments are kept in databases: what was serialized then is made again now."""
-    trigger = SoswJobTrigger(
-        sosw_conn_id="sosw_default", job_id="0123456789abcdef0123", poll_interval=60.0, deadline=None
-    )
-
-    assert trigger.serialize() == (
-        "sosw_airflow.triggers.sosw.SoswJobTrigger",
-        {
-            "sosw_conn_id": "sosw_default",
-            "job_id": "0123456789abcdef0123",
-            "poll_interval": 60.0,
-            "deadline": None,
-            "cancel_on_kill": False,
-        },
-    )
-
-
-def test_a_trigger_of_another_version() -> None:
-    """An argument that went is ignored, one that came has a default."""
-    trigger = SoswJobTrigger(sosw_conn_id="sosw_default", job_id="0123456789abcdef0123", gone=1)
-
-    assert (trigger.job_id, trigger.poll_interval) == ("0123456789abcdef0123", 60.0)
-
-
-def test_a_resumption_without_what_was_deferred_beside_the_trigger(
-    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any
-) -> None:
-    """As in `dag.test()`, where Airflow loses it: the summary comes from the job's record."""
-    summary = schedule(tutorial_job).execute(context())
-    event = {"status": "over", "job_id": summary["job_id"], "state": "written", "total": 8, "completed": 8}
-
-    result = waiting(schedule, tutorial_job).execute_complete(context(), event)
-
-    assert result == {**summary, "completed": 8, "failed": 0, "state": "closed"}
-
-
-def test_an_event_of_another_version(
-    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any
-) -> None:
-    """It may have less in it."""
-    summary = schedule(tutorial_job).execute(context())
-    event = {"status": "over", "job_id": summary["job_id"], "state": "written", "total": 8, "completed": 8, "new": 1}
-
-    result = waiting(schedule, tutorial_job).execute_complete(context(), event, summary)
-
-    assert (result["completed"], result["failed"]) == (8, 0)

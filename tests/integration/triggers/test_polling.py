@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from sosw_airflow.triggers import polling as looking
+from sosw_airflow.triggers import polling
+from sosw_airflow.triggers.attempt import Verdict
 from sosw_airflow.triggers.sosw import SoswJobTrigger
 from tests.conftest import REGION, Aws
 
@@ -25,7 +26,7 @@ JOB = "0123456789abcdef0123"
 @pytest.fixture(autouse=True)
 def nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a triggerer that has just started."""
-    monkeypatch.setattr(looking, "_known", {})
+    monkeypatch.setattr(polling, "_known", {})
 
 
 @pytest.fixture
@@ -41,18 +42,18 @@ def connect(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return write
 
 
-def clients_of(looks: int, between: Callable[[], None] = lambda: None) -> list[Any]:
-    """The clients with which so many lookouts look, in turn."""
+def clients_of(polls: int, between: Callable[[], None] = lambda: None) -> list[Any]:
+    """The clients with which so many triggers poll, in turn."""
 
-    async def look() -> list[Any]:
+    async def poll() -> list[Any]:
         found = []
-        for number in range(looks):
+        for number in range(polls):
             if number:
                 between()
-            found.append((await looking._access_of("sosw_default")).dynamodb)
+            found.append((await polling._access_of("sosw_default")).dynamodb)
         return found
 
-    return asyncio.run(look())
+    return asyncio.run(poll())
 
 
 def test_triggers_share_a_client(connect: Callable[..., None]) -> None:
@@ -62,13 +63,13 @@ def test_triggers_share_a_client(connect: Callable[..., None]) -> None:
 
 def test_a_connection_that_was_not_edited(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     """It is read again, but the client stays: to make one holds up the event loop."""
-    monkeypatch.setattr(looking, "_FRESH", -1.0)
+    monkeypatch.setattr(polling, "_FRESH", -1.0)
     assert 1 == len({id(client) for client in clients_of(3)})
 
 
 def test_a_connection_that_was_edited(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     """A triggerer lives for weeks."""
-    monkeypatch.setattr(looking, "_FRESH", -1.0)
+    monkeypatch.setattr(polling, "_FRESH", -1.0)
     first, second = clients_of(2, lambda: connect(endpoint_url="http://127.0.0.1:9"))
     assert "http://127.0.0.1:9" not in first.meta.endpoint_url
     assert "http://127.0.0.1:9" == second.meta.endpoint_url
@@ -76,30 +77,30 @@ def test_a_connection_that_was_edited(connect: Callable[..., None], monkeypatch:
 
 def test_credentials_that_were_edited(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of the AWS Connection count, too."""
-    monkeypatch.setattr(looking, "_FRESH", -1.0)
+    monkeypatch.setattr(polling, "_FRESH", -1.0)
     other = json.dumps({"conn_type": "aws", "login": "other", "password": "not a secret"})
     first, second = clients_of(2, lambda: monkeypatch.setenv("AIRFLOW_CONN_AWS_OF_A_TEST", other))
     assert first is not second
 
 
-def test_a_faulty_connection_is_mended(connect: Callable[..., None]) -> None:
+def test_a_faulty_connection_is_fixed(connect: Callable[..., None]) -> None:
     """Its error is not kept."""
     connect(max_rows_per_second="many")
 
-    async def look_twice() -> Any:
+    async def poll_twice() -> Any:
         with pytest.raises(Exception, match="max_rows_per_second"):
-            await looking._access_of("sosw_default")
+            await polling._access_of("sosw_default")
         connect()
-        return await looking._access_of("sosw_default")
+        return await polling._access_of("sosw_default")
 
-    assert asyncio.run(look_twice()).dynamodb is not None
+    assert asyncio.run(poll_twice()).dynamodb is not None
 
 
 def test_a_connection_that_cannot_be_read_any_more(
     connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was known is gone on with: hundreds of Airflow tasks would come back for a backend that is away."""
-    monkeypatch.setattr(looking, "_FRESH", -1.0)
+    """Its former state is used: hundreds of Airflow tasks would come back for a backend that is away."""
+    monkeypatch.setattr(polling, "_FRESH", -1.0)
     first, second = clients_of(2, lambda: connect(max_rows_per_second="many"))
     assert first is second
 
@@ -107,18 +108,18 @@ def test_a_connection_that_cannot_be_read_any_more(
 def test_a_trigger_that_is_cancelled_leaves_the_client_to_the_others(connect: Callable[..., None]) -> None:
     """Also while it is being made."""
 
-    async def look() -> Any:
-        first = asyncio.create_task(looking._access_of("sosw_default"))
-        second = asyncio.create_task(looking._access_of("sosw_default"))
+    async def poll() -> Any:
+        first = asyncio.create_task(polling._access_of("sosw_default"))
+        second = asyncio.create_task(polling._access_of("sosw_default"))
         await asyncio.sleep(0)
         first.cancel()
         return await second
 
-    assert asyncio.run(look()).dynamodb is not None
+    assert asyncio.run(poll()).dynamodb is not None
 
 
 def test_nothing_that_takes_long_is_imported_on_the_event_loop(tmp_path: Path) -> None:
-    """What a trigger needs is imported by threads, from its first look on."""
+    """What a trigger needs is imported by threads, from its first poll on."""
     program = """
         import asyncio, sys, threading
         import airflow.triggers.base
@@ -159,7 +160,7 @@ def test_nothing_that_takes_long_is_imported_on_the_event_loop(tmp_path: Path) -
     assert (0, "[]") == (done.returncode, done.stdout.strip().splitlines()[-1]), done.stderr[-3000:]
 
 
-def test_each_look_happens_in_a_thread(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_poll_happens_in_a_thread(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     """The event loop's own thread never asks AWS."""
     import threading
 
@@ -175,31 +176,34 @@ def test_each_look_happens_in_a_thread(connect: Callable[..., None], monkeypatch
         return [event.payload async for event in SoswJobTrigger(sosw_conn_id="sosw_default", job_id=JOB).run()]
 
     monkeypatch.setattr("sosw_airflow.triggers.sosw._SPREAD", 0.0)
-    assert [{"status": "look", "job_id": JOB}] == asyncio.run(run())
+    event = {"status": "look", "job_id": JOB, "reason": "ValueError: this is enough", "hops": 1}
+    assert [event] == asyncio.run(run())
     assert threading.main_thread() not in threads
     assert 1 == len(threads)
 
 
-def test_a_cancelling_goes_on_when_its_trigger_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancellation_continues_when_its_trigger_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow 3.3 cancels a trigger each second until it has ended, also while its `on_kill` works."""
     done = []
 
     async def slow(call: Any) -> Any:
         await asyncio.sleep(0.05)
         done.append(call)
+        return Verdict.KILLED
 
-    monkeypatch.setattr(looking, "_with_connections", slow)
-    monkeypatch.setattr(looking, "_in_thread", slow)
+    monkeypatch.setattr(polling, "_with_connections", slow)
+    monkeypatch.setattr(polling, "_in_thread", slow)
     trigger = SoswJobTrigger(sosw_conn_id="sosw_default", job_id=JOB, cancel_on_kill=True)
 
     async def kill() -> None:
-        killing = asyncio.create_task(trigger.on_kill())
+        cancellation = asyncio.create_task(trigger.on_kill())
         await asyncio.sleep(0.01)
-        killing.cancel()
+        cancellation.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await killing
-        await asyncio.gather(*looking._cancelling)
+            await cancellation
+        await asyncio.gather(*polling._cancellations)
 
     asyncio.run(kill())
-    assert 2 == len(done)
-    assert set() == looking._cancelling
+    # The question, the Connection, the cancellation.
+    assert 3 == len(done)
+    assert set() == polling._cancellations

@@ -13,7 +13,7 @@ from tests.system.airflow_runs.conftest import BUCKET, connections, processes_of
 from tests.system.airflow_runs.queue import Queue
 from tests.system.airflow_runs.waiting.closing import Closer
 from tests.system.airflow_runs.waiting.dags import BY_HAND, DAGS
-from tests.system.airflow_runs.waiting.deployment import AirflowThatWaits
+from tests.system.airflow_runs.waiting.deployment import ONLY_WORKERS, AirflowThatWaits
 from tests.system.airflow_runs.waiting.running_sosw import WORKED_ON, running_sosw
 
 
@@ -33,7 +33,13 @@ def airflow(
     without_endpoint = {"conn_type": "sosw", "extra": {"queue_bucket": BUCKET, "region_name": REGION}}
     arn = f"arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:{BY_HAND}"
     environment = {
-        **connections({"default": embedded_aws.endpoint_url, "counted": counted.url}),
+        **connections(
+            {
+                "default": embedded_aws.endpoint_url,
+                "counted": counted.url,
+                ONLY_WORKERS.lower(): embedded_aws.endpoint_url,
+            }
+        ),
         # boto3 finds the emulator as the Connection says nothing of it: the links are those of the real AWS.
         "AIRFLOW_CONN_SOSW_WITHOUT_ENDPOINT": json.dumps(without_endpoint),
         "AWS_ENDPOINT_URL": embedded_aws.endpoint_url,
@@ -41,6 +47,9 @@ def airflow(
         "AIRFLOW__CORE__FERNET_KEY": "",  # so that the arguments of a trigger can be read and edited
         # Airflow 2 kills what it has not heard of for so long; 0 stands for `scheduler_zombie_task_threshold`.
         "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "0",
+        # A worker that stalls for so long is given up; Airflow 2 has another name for it.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
+        "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "40",
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
     }

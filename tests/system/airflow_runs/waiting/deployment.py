@@ -1,4 +1,4 @@
-"""An Airflow with a triggerer, and what the tests of waiting look at in it."""
+"""An Airflow with triggerers, and what the tests of waiting read in it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import psutil
 
 from sosw_airflow.jobs.identity import JobIdentity
 from tests.system.airflow_runs.deployment import Airflow, Run
+from tests.system.airflow_runs.versions import AIRFLOW_2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 TRIGGERER = "triggerer"
+#: In the names of the environment variables that a triggerer does not have.
+ONLY_WORKERS = "ONLY_WORKERS"
 _FINAL = frozenset({"success", "failed", "skipped", "upstream_failed"})
 
 
@@ -32,7 +35,7 @@ class Trigger:
 
 
 class AirflowThatWaits(Airflow):
-    """A deployment whose DAGs begin at once, with a triggerer that can be killed and started again."""
+    """A deployment whose DAGs begin at once, with triggerers that can stall, be killed and started again."""
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -46,22 +49,46 @@ class AirflowThatWaits(Airflow):
             raise
         return self
 
-    def start_triggerer(self) -> None:
-        """Start it; it is not waited for."""
-        self._start(TRIGGERER, ["triggerer", "--skip-serve-logs"])
+    def start_triggerer(self, name: str = TRIGGERER) -> None:
+        """Start it; it is not waited for. It lacks the Connections that only workers have."""
+        everything = self.environment
+        self.environment = {key: value for key, value in everything.items() if ONLY_WORKERS not in key}
+        try:
+            self._start(name, ["triggerer", "--skip-serve-logs"])
+        finally:
+            self.environment = everything
 
-    def kill_triggerer(self) -> None:
+    def kill_triggerer(self, name: str = TRIGGERER) -> None:
         """SIGKILL for all of its processes."""
-        process_tree = self._processes.pop(TRIGGERER)
-        processes = psutil.Process(process_tree.pid).children(recursive=True)
-        for process in processes:
+        process_tree = self._processes.pop(name)
+        for process in psutil.Process(process_tree.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         process_tree.wait(60)
 
-    def triggerer_log(self) -> str:
+    def suspend_triggerer(self, name: str = TRIGGERER) -> None:
+        """Let it stall: all of its processes stop."""
+        for process in psutil.Process(self._processes[name].pid).children(recursive=True):
+            process.suspend()
+
+    def wake_triggerer(self, name: str = TRIGGERER) -> None:
+        """Let it continue."""
+        for process in psutil.Process(self._processes[name].pid).children(recursive=True):
+            process.resume()
+
+    def triggerer_log(self, name: str = TRIGGERER) -> str:
         """What it has written, of all its lives."""
-        return self._log(TRIGGERER).read_text(errors="replace")
+        return self._log(name).read_text(errors="replace")
+
+    def worker_of(self, dag_id: str) -> list[psutil.Process]:
+        """The process of the running Airflow task and the one that supervises it."""
+        ((pid,),) = self._rows("task_instance", "pid", dag_id=dag_id, task_id="schedule")
+        process = psutil.Process(pid)
+        if AIRFLOW_2:  # that was the supervisor
+            return [process, *process.children(recursive=True)]
+        parent = process.parent()
+        assert parent is not None
+        return [parent, process]
 
     # -- what the database has -------------------------------------------------------------------------------------
 
@@ -105,6 +132,11 @@ class AirflowThatWaits(Airflow):
             Trigger(trigger_id, _without_types(json.loads(kwargs)))
             for trigger_id, kwargs in self._rows("trigger", "id", "kwargs")
         ]
+
+    def triggerer_of(self, dag_id: str) -> int | None:
+        """The id of the triggerer that runs the DAG's trigger."""
+        ((found,),) = self._rows("trigger", "triggerer_id", id=str(self.trigger_of(dag_id).trigger_id))
+        return None if found is None else int(found)
 
     def trigger_of(self, dag_id: str) -> Trigger:
         """The one for which the DAG's Airflow task is deferred."""

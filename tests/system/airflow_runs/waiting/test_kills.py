@@ -1,4 +1,4 @@
-"""What happens to a job, and to the counting of it, when somebody acts on the Airflow task that waits for it."""
+"""What happens to a job, and to its counts, when a person or a failure interrupts the Airflow task that waits."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def rows(queue: Queue, run: Run, generation: int = 0) -> int:
     return queue.tasks(job_id(run, BY_HAND, generation)).total()
 
 
-def state(queue: Queue, run: Run) -> JobState | None:
+def state(queue: Queue, run: Run, generation: int = 0) -> JobState | None:
     """Of the job's record."""
-    header = JobRecords(queue.dynamodb, "sosw_jobs").header(job_id(run, BY_HAND))
+    header = JobRecords(queue.dynamodb, "sosw_jobs").header(job_id(run, BY_HAND, generation))
     return header.state if header else None
 
 
@@ -38,7 +38,9 @@ def test_a_triggerer_that_is_killed(airflow: AirflowThatWaits, queue: Queue, clo
     closer.close(job_id(run, BY_HAND), failed=[7])
 
     def of_another_version(arguments: dict[str, Any]) -> None:
-        del arguments["cancel_on_kill"]
+        # The arguments of the first version, and one that this version does not know.
+        for added in ("cancel_on_kill", "mark", "clear_kills", "hops"):
+            del arguments[added]
         arguments["gone"] = 7
 
     airflow.edit(airflow.trigger_of(dag_id), of_another_version)
@@ -51,6 +53,73 @@ def test_a_triggerer_that_is_killed(airflow: AirflowThatWaits, queue: Queue, clo
     assert "Arguments of another version are ignored: gone." in airflow.task_log(dag_id) + airflow.triggerer_log()
 
 
+def test_a_triggerer_that_stalls(airflow: AirflowThatWaits, queue: Queue, closer: Closer) -> None:
+    """Another one takes its triggers over. The first one, awake again, is asked to kill them: no task is removed."""
+    dag_id = "stalled"
+    run = airflow.in_state(dag_id, "deferred")
+    airflow.wait_until(lambda: "0 of 8 tasks" in airflow.task_log(dag_id), "the first triggerer polls")
+    first = airflow.triggerer_of(dag_id)
+    airflow.suspend_triggerer()
+    try:
+        airflow.start_triggerer("second_triggerer")
+        airflow.wait_until(lambda: airflow.triggerer_of(dag_id) not in (None, first), "the second triggerer has it")
+    finally:
+        airflow.wake_triggerer()
+
+    def confirmed() -> bool:
+        # Airflow 2 calls no `on_kill` of a trigger.
+        return AIRFLOW_2 or "is not cancelled, although cancel_on_kill is set" in _all_logs(airflow, dag_id)
+
+    airflow.wait_until(confirmed, "the first triggerer has asked Airflow", lambda: _all_logs(airflow, dag_id)[-3000:])
+    assert (8, JobState.WRITTEN) == (rows(queue, run), state(queue, run))
+    airflow.kill_triggerer()
+    closer.close(job_id(run, BY_HAND))
+    airflow.in_state(dag_id, "success")
+    airflow.kill_triggerer("second_triggerer")
+    airflow.start_triggerer()
+
+
+def _all_logs(airflow: AirflowThatWaits, dag_id: str) -> str:
+    return airflow.task_log(dag_id) + airflow.triggerer_log()
+
+
+def test_a_worker_that_stalls(airflow: AirflowThatWaits, queue: Queue, closer: Closer) -> None:
+    """Its heartbeats time out and a retry begins. The first worker, awake again, is killed: no task is removed."""
+    dag_id = "stalled_worker"
+    run = airflow.in_state(dag_id, "running")
+    airflow.wait_until(lambda: "0 of 8 tasks" in airflow.task_log(dag_id), "it waits")
+    processes = airflow.worker_of(dag_id)
+    for each in processes:
+        each.suspend()
+    try:
+        airflow.in_state(dag_id, "running", attempt=2)
+        airflow.wait_until(lambda: airflow.task_log(dag_id).count("0 of 8 tasks") > 1, "the retry waits")
+    finally:
+        for each in reversed(processes):
+            each.resume()
+    airflow.wait_until(
+        lambda: "is not cancelled, although cancel_on_kill is set" in airflow.task_log(dag_id),
+        "the first worker has asked Airflow",
+        lambda: airflow.task_log(dag_id)[-3000:],
+    )
+    # With one retry the first generation has the number 1.
+    assert (8, JobState.WRITTEN) == (rows(queue, run, 1), state(queue, run, 1))
+    closer.close(job_id(run, BY_HAND, 1))
+    airflow.in_state(dag_id, "success", attempt=2)
+
+
+def test_a_triggerer_that_lacks_the_connection(airflow: AirflowThatWaits, queue: Queue) -> None:
+    """The log of the Airflow task has the reason at each hop; the fifth fails it. The tasks stay."""
+    dag_id = "hopping"
+    run = airflow.in_state(dag_id, "failed")
+    log = airflow.task_log(dag_id)
+    for hop in (1, 2, 3, 4):
+        assert f"The triggerer tries again ({hop} of 5). Its reason: " in log
+    assert "5 times in a row, the worker could" in log
+    assert log.count("sosw_only_workers") >= 5
+    assert (8, JobState.WRITTEN) == (rows(queue, run), state(queue, run))
+
+
 @pytest.mark.parametrize("dag_id", ["late", "late_waiting"])
 def test_a_timeout(dag_id: str, airflow: AirflowThatWaits, queue: Queue) -> None:
     """The Airflow task fails; the tasks stay where they are."""
@@ -60,7 +129,7 @@ def test_a_timeout(dag_id: str, airflow: AirflowThatWaits, queue: Queue) -> None
 
 
 def test_marked_as_failed_while_deferred(airflow: AirflowThatWaits, queue: Queue) -> None:
-    """With `cancel_on_kill`, Airflow 3.3 has the trigger cancel the job. Airflow 2 tells nobody: the tasks stay."""
+    """With `cancel_on_kill`, Airflow 3.3 has the trigger cancel the job. Airflow 2 has no such call: the tasks stay."""
     run = airflow.in_state("marked_deferred", "deferred")
     trigger = airflow.trigger_of("marked_deferred")
     airflow.user.mark(run.dag_id, run.run_id, "schedule", "failed")
@@ -90,6 +159,23 @@ def test_marked_as_failed_while_it_waits(airflow: AirflowThatWaits, queue: Queue
     airflow.user.mark(run.dag_id, run.run_id, "schedule", "failed")
     airflow.wait_until(lambda: rows(queue, run) == 0, "the tasks are taken out of the queue")
     assert JobState.CANCELLED is state(queue, run)
+
+
+def test_cleared_while_deferred_with_cancel_on_kill(airflow: AirflowThatWaits, queue: Queue, closer: Closer) -> None:
+    """Airflow 3.3: the former generation's tasks are removed, however fast the next attempt was."""
+    dag_id = "cleared_cancelled"
+    run = airflow.in_state(dag_id, "deferred")
+    airflow.wait_until(lambda: "0 of 8 tasks" in airflow.task_log(dag_id), "the trigger polls")
+    airflow.user.clear(run.dag_id, run.run_id, "schedule")
+    airflow.in_state(dag_id, "deferred", attempt=2)
+    if AIRFLOW_2:
+        assert 8 == rows(queue, run)
+    else:
+        airflow.wait_until(lambda: rows(queue, run) == 0, "the former tasks are removed")
+        assert JobState.CANCELLED is state(queue, run)
+    assert 8 == rows(queue, run, 1)
+    closer.close(job_id(run, BY_HAND, 1))
+    airflow.in_state(dag_id, "success", attempt=2)
 
 
 @pytest.mark.parametrize(("choice", "again"), [("reschedule", 8), ("failed", 0), ("resume", 0)])
