@@ -69,14 +69,16 @@ def polls(monkeypatch: pytest.MonkeyPatch) -> Polls:
     class AsyncPoller:
         """In place of the trigger's own."""
 
-        def __init__(self, sosw_conn_id: str, job_id: str, deadline: float | None) -> None:
+        has_polled = True
+
+        def __init__(self, sosw_conn_id: str, job_id: str, deadline: float | None, *, must_exist: bool) -> None:
             self._poller = pollers[job_id]
 
         async def poll(self) -> Any:
             """As `_Poller`."""
             return self._poller.poll()
 
-    monkeypatch.setattr("sosw_airflow.operators.waiting.poller_of", lambda _, job_id, __: pollers[job_id])
+    monkeypatch.setattr("sosw_airflow.operators.waiting.poller_of", lambda _, job_id, __, must_exist: pollers[job_id])
     monkeypatch.setattr("sosw_airflow.triggers.sosw.AsyncJobPoller", AsyncPoller)
     monkeypatch.setattr("sosw_airflow.triggers.sosw._SPREAD", 0.0)
     monkeypatch.setattr(
