@@ -29,7 +29,9 @@ WORDS = {
 }
 
 #: File name -> {text that is allowed there: reason}.
-ALLOWED: dict[str, dict[str, str]] = {}
+ALLOWED: dict[str, dict[str, str]] = {
+    "sosw_airflow/triggers/sosw.py": {'CANNOT_POLL = "look"': "a status in stored events: its spelling stays"},
+}
 
 FOLDERS = ("sosw_airflow", "dags", "docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "Makefile")
 ENDINGS = (".py", ".md", ".html", ".css", ".js", ".yml", ".yaml", "Makefile")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sosw_airflow._compat import AirflowFailException, BaseOperator, default_deferrable
 from sosw_airflow.links.sosw import LINKS
 
-# Airflow imports this module whenever it parses a DAG file: whatever only `execute` needs is imported there.
+# Airflow imports this module whenever it parses a DAG file: what only `execute` needs is imported there.
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
@@ -28,7 +28,7 @@ __all__ = ["SoswBaseOperator", "fail_without_retry"]
 
 @contextmanager
 def fail_without_retry() -> Iterator[None]:
-    """Inside, an error that a retry cannot fix fails the Airflow task without spending its retries."""
+    """Fail the Airflow task without spending its retries on an error that a retry cannot fix."""
     from sosw_airflow.exceptions import SoswError
 
     failure = None
@@ -43,7 +43,7 @@ def fail_without_retry() -> Iterator[None]:
 
 
 class SoswBaseOperator(BaseOperator):
-    """Works on a job, and waits for its end if that is wanted. `SoswArguments` describes the arguments."""
+    """Base of the operators that work on a job and can wait for its end. `SoswArguments` describes the arguments."""
 
     ui_color = "#e8f3ec"
     operator_extra_links = LINKS
@@ -94,10 +94,10 @@ class SoswBaseOperator(BaseOperator):
         with fail_without_retry():
             deployment = SoswHook(self.sosw_conn_id).deployment()
             job_id = (event or summary or {})["job_id"]
-            # `dag.test()` loses what was deferred beside the trigger: the record has it.
+            # `dag.test()` loses the arguments that were deferred beside the trigger: the record has them.
             summary = summary or summary_of(deployment, job_id)
             if not event or event.get("status") == CANNOT_POLL:
-                # The trigger could not poll. What stopped it may stop this poll too, and is raised then.
+                # The trigger could not poll. If the same fault stops this poll, it is raised here.
                 poller = poller_of(deployment, job_id, deadline)
                 result = poller.poll()
                 if result is None:
@@ -115,12 +115,12 @@ class SoswBaseOperator(BaseOperator):
         return super().resume_execution(next_method, next_kwargs, context)  # type: ignore[arg-type]
 
     def on_kill(self) -> None:
-        """Stop between two requests; what happens to the tasks in the queue is up to ``cancel_on_kill``."""
+        """Stop between two requests; ``cancel_on_kill`` decides what happens to the tasks in the queue."""
         if self._cancel_on_kill is not None:
             self._cancel_on_kill.kill()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
-        """Report to OpenLineage what was produced: the labourer's queue, with the job."""
+        """Report the labourer's queue to OpenLineage as the output."""
         from sosw_airflow.operators.lineage import facets_of
 
         return facets_of(self._lineage)
@@ -140,7 +140,7 @@ class SoswBaseOperator(BaseOperator):
         return faults
 
     def _finish(self, context: Context, hook: SoswHook, summary: dict[str, Any]) -> dict[str, Any]:
-        """Wait if you want that. Returns the summary for the XCom, or defers."""
+        """Wait if `wait_for_completion` is set. Returns the summary for the XCom, or defers."""
         from sosw_airflow.operators.waiting import (
             conclude,
             deadline_after,
@@ -165,7 +165,7 @@ class SoswBaseOperator(BaseOperator):
         return {**summary, **conclude(deployment, result, tolerated_failures=self.tolerated_failures)}
 
     def _stop_on_kill(self, context: Context) -> CancelOnKill:
-        """What a kill of this attempt does."""
+        """The stop, and the cancellation, of a kill of this attempt."""
         from sosw_airflow.operators.cancellation import CancelOnKill
 
         return CancelOnKill(self.cancel_on_kill, self._begin_attempt(context) if self.cancel_on_kill else None)

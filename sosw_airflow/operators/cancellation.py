@@ -1,4 +1,4 @@
-"""What happens to a job when Airflow kills the Airflow task that works on it."""
+"""Stops the work on a job when Airflow kills its Airflow task, and cancels the job if Airflow confirms the kill."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class CancelOnKill:
-    """Stops the work between two requests, and cancels the job if you want that and Airflow confirms the kill.
+    """Stops the work between two requests. Cancels the job if `cancels` is set and Airflow confirms the kill.
 
     :ivar cancels: a killed job is cancelled.
-    :ivar attempt: asks Airflow; None outside of Airflow, where the call of `kill` is the only word there is.
+    :ivar attempt: asks Airflow. None outside of Airflow: the call of `kill` alone counts as a kill then.
     :ivar stop: is set once Airflow has asked to stop.
     """
 
@@ -42,7 +42,7 @@ class CancelOnKill:
 
     @contextmanager
     def watch(self, deployment: Deployment, job_id: str) -> Iterator[None]:
-        """Inside, the work on this job is done.
+        """Guard the work on this job, which is done inside.
 
         :raises JobStopped: it was killed.
         """

@@ -1,6 +1,6 @@
-"""What OpenLineage learns: the labourer's queue as what was produced, with the job in it.
+"""The dataset that OpenLineage records for a job: the labourer's queue, as an output.
 
-Imported only where OpenLineage asks, that is, where its provider is installed.
+Imported only if OpenLineage's provider is installed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ NAMESPACE = "sosw"
 
 
 def facets_of(summary: Mapping[str, Any] | None) -> Any:
-    """The facets of a job's summary; no datasets of None, when nothing was scheduled."""
+    """The facets of a job's summary; without datasets if nothing was scheduled (None)."""
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     if not summary:

@@ -1,4 +1,4 @@
-"""Waiting until the workers are done with a job, and the conclusion from how that ended."""
+"""The wait for the end of a job, and the summary or the error that it ends in."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def hops_after(event: Mapping[str, Any] | None) -> int:
 
 
 def summary_of(deployment: Deployment, job_id: str) -> dict[str, Any]:
-    """The summary of a job, from its record; only its id if the record is gone."""
+    """The summary of a job, from its record; only its id if the record does not exist."""
     header = JobRecords(deployment.dynamodb, deployment.tables.jobs_table).header(job_id)
     return {"job_id": job_id} if header is None else dict(Scheduled(header, Outcome.FOUND).summary())
 

@@ -17,7 +17,7 @@ class SoswJobsTrigger(BaseTrigger):
     """Polls several jobs until all of them are over, or until the deadline.
 
     The event has ``status`` (``over``, or ``timed_out`` if one job is) and ``jobs``, the events of `SoswJobTrigger` in
-    the order of ``job_ids``. Or its status is ``look``, as there, with the ``job_id`` that cannot be polled.
+    the order of ``job_ids``. Or it is that of the job that cannot be polled: ``status`` is `CANNOT_POLL`.
 
     Airflow stores triggers while Airflow tasks are deferred. So the path of this class and the names of its arguments
     stay; an argument that is added has a default.

@@ -34,8 +34,8 @@ class SoswJobTrigger(BaseTrigger):
     """Polls a job until it is over, or until the deadline.
 
     The event has ``status``: ``over`` or ``timed_out``, with ``job_id``, ``state``, ``total``, ``completed``,
-    ``failed`` and ``failed_tasks`` (ten ids at most); or ``look``, with ``job_id``, ``reason`` and ``hops``: the
-    trigger cannot poll, so that the Airflow task polls and raises.
+    ``failed`` and ``failed_tasks`` (ten ids at most). If the trigger cannot poll, ``status`` is `CANNOT_POLL`, with
+    ``job_id``, ``reason`` and ``hops``: the Airflow task polls then, and raises.
 
     Triggers are stored serialized while Airflow tasks are deferred. So the path of this class and the names of its
     arguments stay; a new argument has a default, an abandoned one is still accepted.
