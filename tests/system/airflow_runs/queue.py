@@ -15,9 +15,12 @@ from tests.system.airflow_runs.dag_files import LABOURER, SCHEMA
 from tests.system.airflow_runs.deployment import Run
 
 
-def job_id(run: Run, generation: int, *, map_index: int = -1) -> str:
-    """The id of the job that an Airflow task `schedule` of this run and generation makes."""
-    return JobIdentity(run.dag_id, run.run_id, "schedule", map_index, generation, LABOURER).job_id
+def job_id(run: Run, generation: int, *, map_index: int = -1, rerun: int = 0) -> str:
+    """The id of the job that an Airflow task `schedule` of this run and generation makes.
+
+    rerun: how many runs of this id were deleted before.
+    """
+    return JobIdentity(run.dag_id, run.run_id, "schedule", map_index, generation, LABOURER, rerun=rerun).job_id
 
 
 def upstream_payloads(job: Mapping[str, Any], run: Run) -> list[dict[str, Any]]:

@@ -111,7 +111,7 @@ def test_a_cancelled_job_is_cleared(choice: str, airflow: Airflow, queue: Queue,
 
 
 def test_a_deleted_run_is_made_again(airflow: Airflow, queue: Queue) -> None:
-    """Under the same run id nothing is put in again until it is cleared; under another it is another run."""
+    """Under the same run id as under another it is another run: all of its tasks are put in again, once."""
 
     def make(run_id: str) -> Run:
         airflow.user.trigger("deleted", run_id, FIRST)
@@ -119,13 +119,13 @@ def test_a_deleted_run_is_made_again(airflow: Airflow, queue: Queue) -> None:
 
     airflow.unpause("deleted")
     first = make("by_hand")
-    before = queue.rows()
     airflow.delete_run(first)
     again = make("by_hand")
-    assert before == queue.rows()
-    assert upstream_payloads(job(), replace(again, due=FIRST)) == queue.payloads(job_id(again, 0))
+    expected = upstream_payloads(job(), replace(again, due=FIRST))
+    assert [expected, expected] == queue.payloads_of([job_id(again, 0), job_id(again, 0, rerun=1)])
     clear_and_wait(airflow, again, "success")
     assert {0: 8, 1: 8} == generations(queue, again)
+    assert 0 == queue.tasks(job_id(again, 1, rerun=1)).total()
 
     airflow.delete_run(again)
     assert {0: 8} == generations(queue, make("by_another_hand"))

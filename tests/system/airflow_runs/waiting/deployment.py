@@ -120,6 +120,15 @@ class AirflowThatWaits(Airflow):
             value = json.loads(value)
         return dict(value)
 
+    def values(self, dag_id: str, task_id: str) -> list[Any]:
+        """What each instance of a mapped Airflow task has returned, in order, as the database has it."""
+        found = self._rows("xcom", "map_index", "value", dag_id=dag_id, task_id=task_id, key="return_value")
+        return [value for _, value in sorted(found)]
+
+    def partitions(self, dag_id: str) -> list[tuple[str, str]]:
+        """The id and the partition key of each run."""
+        return [(run_id, key) for run_id, key in self._rows("dag_run", "run_id", "partition_key", dag_id=dag_id)]
+
     def task_log(self, dag_id: str, task_id: str = "schedule") -> str:
         """What all attempts have logged."""
         folder = self.home / "logs" / f"dag_id={dag_id}"

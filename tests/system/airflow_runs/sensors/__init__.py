@@ -1,0 +1,1 @@
+"""Sensors, lists of mapped Airflow tasks and partitioned runs in a running Airflow."""
