@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -19,11 +18,10 @@ DAY = date(2026, 2, 28)
 
 
 @pytest.fixture(scope="module")
-def backfilled(airflow: AirflowThatWaits) -> Iterator[None]:
+def backfilled(airflow: AirflowThatWaits) -> None:
     """A backfill of the partition, beside the scheduled run and the run that its asset starts."""
     with airflow.quiet():
         airflow.command(*backfill("part_backfill", DAY, DAY))
-    yield
 
 
 @pytest.mark.parametrize("task_id", ["today", "interval"])
