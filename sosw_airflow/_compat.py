@@ -21,11 +21,10 @@
 | `redact`               | `airflow.utils.log.secrets_masker`   | below `airflow.sdk`; 3.0: beside it   |
 | `stored_state`         | the metadata database                | the supervisor of the process         |
 
-All but `BaseOperator` are imported at their first use: the operators' modules need no more, and are imported with each
+All but `BaseOperator` are imported at their first use. The modules of the operators need no more when Airflow parses a
 DAG file.
 
-`airflow.providers.common.compat` has the same idea, but the provider sets that 2.10, 2.11 and 3.0 deployments pin lack
-what is needed here.
+`airflow.providers.common.compat` has the same idea. But its releases for 2.10, 2.11 and 3.0 lack most of these symbols.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import at its first use what the operators do not need before they execute."""
+    """Import a symbol at its first use."""
     if name not in _AT_FIRST_USE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return globals().setdefault(name, _AT_FIRST_USE[name]())
@@ -186,7 +185,7 @@ _AT_FIRST_USE = {
 
 
 def default_deferrable() -> bool:
-    """What ``[operators] default_deferrable`` says, the default of each operator that can be deferred."""
+    """The value of ``[operators] default_deferrable``, the default of every operator that can be deferred."""
     from airflow.configuration import conf
 
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
@@ -294,7 +293,7 @@ def _state_text(state: Any) -> str | None:
 
 
 def get_variable(name: str) -> str | None:
-    """The text of a Variable, or None where there is none."""
+    """The text of a Variable, or None if it does not exist."""
     try:
         from airflow.sdk import Variable
     except ImportError:
@@ -304,14 +303,14 @@ def get_variable(name: str) -> str | None:
     try:
         return Variable.get(name, default=None)  # type: ignore[no-any-return]
     except ImportError:
-        # Airflow 3.0 looks for the connection to its API server, which only Airflow tasks have: this is a command.
+        # Airflow 3.0 needs the connection to its API server, which only Airflow tasks have: this is a command.
         from airflow.models.variable import Variable as StoredVariable
 
         return StoredVariable.get_variable_from_secrets(name)
 
 
 def find_connection(conn_id: str) -> Any | None:
-    """The Connection, or None where there is none.
+    """The Connection, or None if it does not exist.
 
     :raises InvalidConfiguration: it is in the environment, and Airflow cannot read it.
     """
@@ -320,7 +319,7 @@ def find_connection(conn_id: str) -> Any | None:
     try:
         return _base_hook().get_connection(conn_id)
     except AirflowNotFoundException:
-        # Airflow 3 passes over what it cannot read, then says that it is not defined. Its reason may quote a secret.
+        # Airflow 3 skips what it cannot read, then reports that it is not defined. Its reason may quote a secret.
         variable = f"AIRFLOW_CONN_{conn_id.upper()}"
         if not os.environ.get(variable):
             return None
@@ -334,8 +333,8 @@ def find_connection(conn_id: str) -> Any | None:
 def outside_of_tasks() -> None:
     """Let this process read the metadata database's Connections and Variables, as `airflow connections get` does.
 
-    Airflow 3 shows them to its tasks through its API server; a process that Airflow did not start has to say that it
-    is none. Airflow 2 asks nobody.
+    Airflow 3 shows them to its tasks through its API server. A process that Airflow did not start declares here that it
+    is not a task. Airflow 2 needs no declaration.
     """
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
 

@@ -1,7 +1,7 @@
 """Assets of the scheme ``sosw``: ``sosw://<labourer>`` is the queue of a labourer.
 
-An operator that names one as an outlet lets Airflow start other DAGs whenever a job was put there, or, where it waits,
-was done.
+An operator that names one as an outlet lets Airflow start other DAGs when a job was scheduled, or, if the operator
+waits, when the job is over.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ __all__ = ["create_asset", "sanitize_uri", "to_openlineage"]
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
-    """Check and normalise ``sosw://<labourer>``. Airflow calls this for each asset of the scheme.
+    """Check and normalise ``sosw://<labourer>``. Airflow calls this for every asset of the scheme.
 
-    :raises ValueError: the URI has no labourer, or something behind it.
+    :raises ValueError: the URI has no labourer, or more than a labourer.
     """
     if not uri.netloc or uri.path.strip("/") or uri.query:
         raise ValueError(f"An asset of sosw is sosw://<labourer>, not {uri.geturl()}")
@@ -30,7 +30,7 @@ def create_asset(*, labourer: str, extra: dict[str, Any] | None = None) -> Any:
 
 
 def to_openlineage(asset: Any, lineage_context: Any) -> Any:  # noqa: ARG001 - Airflow's signature
-    """The dataset that OpenLineage is told of; the same that the operators report."""
+    """The dataset for OpenLineage, the same that the operators report."""
     from urllib.parse import urlsplit
 
     from sosw_airflow.operators.lineage import dataset_of

@@ -101,7 +101,7 @@ def generation(ti: Any) -> int:
 
 
 def attempt_of(context: Context) -> Attempt:
-    """What this attempt knows of its DAG run, to tell apart two runs of one id."""
+    """The start of this attempt's DAG run, which distinguishes two runs of one id, and which attempt it is."""
     ti, run = context["ti"], _value(context, "dag_run")
     started: datetime | None = getattr(run, "start_date", None) or getattr(run, "queued_at", None)
     number, most = int(ti.try_number), int(ti.max_tries or 0)

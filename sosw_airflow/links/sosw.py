@@ -1,7 +1,7 @@
-"""Links from an Airflow task to what it works on in the AWS console.
+"""Links from an Airflow task to its queue file, tasks and Lambda function in the AWS console.
 
-Their addresses are XComs. They are pushed before the work begins, so that the links are there while it goes on; the
-names of the XComs are those under which Airflow 3 looks for them.
+Their addresses are XComs, pushed before the work begins, so that the links work while it runs. Airflow 3 reads them
+under these names.
 """
 
 from __future__ import annotations
@@ -74,14 +74,14 @@ class _PushedLink(BaseOperatorLink):
         return f"_link_{type(self).__name__}"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
-        """The address, empty where there is none."""
+        """The address, or an empty text."""
         from sosw_airflow._compat import pushed_xcom
 
         return pushed_xcom(ti_key, self.xcom_key) or ""
 
 
 class QueueFileLink(_PushedLink):
-    """The queue file, which is there while the job is written."""
+    """The queue file, which exists while the job is written."""
 
     name = "sosw queue file"
 

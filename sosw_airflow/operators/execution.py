@@ -54,7 +54,7 @@ _WHY = " with delivery='queue_file': sosw's own Scheduler writes the tasks then,
 
 @dataclass
 class ScheduleExecution:
-    """One attempt at a job, with the operator's arguments after their rendering; see there for their meaning.
+    """One attempt at a job, with the rendered arguments of `SoswScheduleOperator`.
 
     :ivar argument_faults: of the operator's other arguments.
     """
@@ -197,7 +197,7 @@ class ScheduleExecution:
 
 @dataclass
 class DrainExecution:
-    """One attempt at a queue file, with the operator's arguments after their rendering; see there for their meaning."""
+    """One attempt at a queue file, with the rendered arguments of `SoswDrainQueueOperator`."""
 
     queue_file: Any
     take_locked: bool
@@ -236,7 +236,7 @@ class DrainExecution:
 
 @dataclass
 class RepairExecution:
-    """One attempt at a repair, with the operator's arguments after their rendering; see there for their meaning."""
+    """One attempt at a repair, with the rendered arguments of `SoswRepairOperator`."""
 
     job_id: Any
     unfinished: str

@@ -1,4 +1,4 @@
-"""The operators that put a job into sosw's queue, that put its failed tasks there again, that examine a deployment."""
+"""The operators that schedule a job, repair it, drain a queue file, and examine a deployment."""
 
 from __future__ import annotations
 
@@ -20,28 +20,30 @@ __all__ = ["SoswDoctorOperator", "SoswDrainQueueOperator", "SoswRepairOperator",
 
 
 class SoswScheduleOperator(SoswBaseOperator):
-    """Expand a job into tasks and put each of them into sosw's queue, exactly once.
+    """Expand a job into tasks and put every task into sosw's queue, exactly once.
 
-    An automatic retry goes on from where the former attempt stopped; clearing the Airflow task schedules the job anew.
+    An automatic retry resumes where the former attempt stopped. A clear of the Airflow task schedules the job again.
     Dates follow the DAG run, never the wall clock. `SoswArguments` has the parameters that all operators share.
 
     :param job: the job: a mapping, its JSON text, an event of sosw's Scheduler (``{"job": ...}``), an XComArg, or
-        ``s3://bucket/key`` of a JSON document. (templated)
+        ``s3://bucket/key`` of a JSON document. The output of a mapped Airflow task can be the values of an attribute,
+        ``{"words": mapped.output}``. (templated)
     :param labourer: id (name or ARN) of the Lambda function that works on the tasks, unless the job has it as
-        ``lambda_name``; where both are given they must agree. (templated)
-    :param job_schema: name of a variant in the Variable ``sosw_job_schemas``, or the schema itself. A
+        ``lambda_name``. If both are given they must agree. (templated)
+    :param job_schema: name of a variant in the Variable ``sosw_job_schemas``, or the schema itself, or its JSON text. A
         ``job_schema_name`` in the job comes first. (templated)
-    :param reference_date: the day that periods such as ``last_2_days`` are seen from, as a date or its text; by default
-        the day on which sosw's Scheduler would have run for this DAG run. (templated)
-    :param on_clear: what happens when the Airflow task is cleared, or its run is backfilled again: ``"reschedule"``
-        schedules all of its tasks again, as a clear promises; ``"failed"`` schedules only those that failed, once the
-        job is over, and goes on with it before; ``"resume"`` goes on with the same job, so that nothing is scheduled
-        again where it was written. (Automatic retries always resume.)
-    :param delivery: ``"tasks"`` writes the tasks; ``"queue_file"`` only puts the job's queue file where sosw's own
-        Scheduler takes it, for deployments that keep that as the writer. What it writes cannot be waited for.
+    :param reference_date: the day to which periods such as ``last_2_days`` refer, as a date or its text. By default the
+        day on which sosw's Scheduler would have run for this DAG run; of a run for a partition, the partition's day.
+        (templated)
+    :param on_clear: what a clear of the Airflow task does, or another backfill of its run: ``"reschedule"`` schedules
+        all of its tasks again, as a clear promises. ``"failed"`` schedules only those that failed, once the job is
+        over, and resumes the job before that. ``"resume"`` resumes the same job, so that no written task is scheduled
+        again. (Automatic retries always resume.)
+    :param delivery: ``"tasks"`` writes the tasks. ``"queue_file"`` only puts the job's queue file into the place from
+        which sosw's own Scheduler takes it, for deployments that keep that writer. You cannot wait for such a job.
     :param max_tasks: a job of more tasks is refused before anything is written. None: the option ``max_tasks`` in the
         section ``[sosw]`` of Airflow's configuration, 1,000,000 by default.
-    :param scheduler_function: name or ARN of sosw's Scheduler, to be invoked with the queue file; None where something
+    :param scheduler_function: name or ARN of sosw's Scheduler, to be invoked with the queue file; None if something
         else does that. (templated)
 
     Returns (as XCom) ``job_id``, ``labourer``, ``tasks``, ``pages``, ``queue_key``, ``reference_date``,
@@ -89,8 +91,8 @@ class SoswScheduleOperator(SoswBaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Check the job, plan it, write it; then wait, if that is wanted.
 
-        :raises SoswError: says what is wrong, where, and how to mend it. An error that a retry cannot mend fails the
-            Airflow task at once.
+        :raises SoswError: with the fault, its place and the fix. An error that a retry cannot fix fails the Airflow
+            task at once.
         """
         from sosw_airflow.hooks.sosw import SoswHook
         from sosw_airflow.operators.execution import ScheduleExecution
@@ -120,17 +122,16 @@ class SoswScheduleOperator(SoswBaseOperator):
 class SoswRepairOperator(SoswBaseOperator):
     """Put the failed tasks of a job into sosw's queue again, with the payloads that they had, exactly once.
 
-    They become a job of their own, which says whose repair it is. A job is repaired once, whoever asks; what fails
-    again is put there by the repair of the repair, so that repairing the first job over and over does what one expects.
-    `SoswArguments` has the parameters that all operators share.
+    They become a job of their own, whose record names the repaired job. A job has one repair, whichever Airflow task
+    asks for it. Tasks that fail again are repaired by the repair of the repair, so you can repair the first job as
+    often as you like. `SoswArguments` has the parameters that all operators share.
 
     :param job_id: of the job, or its summary (the XCom of the Airflow task that scheduled it). (templated)
     :param unfinished: what happens while some tasks of the job are still queued or running: ``"refuse"`` fails this
-        attempt, ``"leave"`` schedules what has failed so far and leaves them alone (should they fail later, they are
-        not repaired by this any more).
+        attempt. ``"leave"`` schedules the tasks that have failed so far; this repair never includes the others.
 
-    Returns (as XCom) the summary of the repair, with ``repairs``, the id of the job whose tasks they were; where
-    nothing has failed, the summary of the job itself.
+    Returns (as XCom) the summary of the repair, with ``repairs``, the id of the repaired job. If no task has failed, it
+    is the summary of the job itself.
     """
 
     template_fields: Sequence[str] = ("job_id", "sosw_conn_id", "queue_position")
@@ -148,7 +149,7 @@ class SoswRepairOperator(SoswBaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Find what has failed, plan it, write it; then wait, if that is wanted.
 
-        :raises SoswError: says what is wrong, where, and how to mend it.
+        :raises SoswError: with the fault, its place and the fix.
         """
         from sosw_airflow.hooks.sosw import SoswHook
         from sosw_airflow.operators.execution import RepairExecution
@@ -171,14 +172,13 @@ class SoswRepairOperator(SoswBaseOperator):
 class SoswDrainQueueOperator(SoswBaseOperator):
     """Take over a queue file that a Scheduler of sosw has left in S3, and put its tasks into sosw's queue, once.
 
-    The file is renamed as sosw's Scheduler does it (``locked_...``), so that no other takes it, and removed when all of
-    its tasks are in the queue. `SoswArguments` has the parameters that all operators share.
+    The operator renames the file as sosw's Scheduler does (``locked_...``), so that no other takes it. It removes the
+    file when all of its tasks are in the queue. `SoswArguments` has the parameters that all operators share.
 
     :param queue_file: the bare name, under the Connection's ``s3_prefix``; or a key; or ``s3://bucket/key``.
         (templated)
-    :param take_locked: also take a file that somebody has locked, which is what a Scheduler leaves that crashed. From
-        the file it cannot be known which of its tasks were written before: each of them is written now, so that some
-        may be done twice.
+    :param take_locked: also take a locked file, which a Scheduler leaves when it crashes. The file does not show which
+        of its tasks were written before. All of them are written now, so some may be done twice.
 
     Returns what `SoswScheduleOperator` returns.
     """
@@ -194,7 +194,7 @@ class SoswDrainQueueOperator(SoswBaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Claim the file, plan it, write it; then wait, if that is wanted.
 
-        :raises SoswError: says what is wrong, where, and how to mend it.
+        :raises SoswError: with the fault, its place and the fix.
         """
         from sosw_airflow.hooks.sosw import SoswHook
         from sosw_airflow.operators.execution import DrainExecution
@@ -215,12 +215,12 @@ class SoswDrainQueueOperator(SoswBaseOperator):
 
 
 class SoswDoctorOperator(BaseOperator):
-    """Examine the deployment as ``sosw-airflow doctor`` does, and fail where it is broken. Changes nothing.
+    """Examine the deployment as ``sosw-airflow doctor`` does, and fail if it is broken. Changes nothing.
 
     :param sosw_conn_id: the Connection of type ``sosw``. (templated)
-    :param strict: fail also where something only has to be looked after, such as a queue that nobody works off.
+    :param strict: also fail on a warning, such as a queue that no Orchestrator drains.
 
-    Returns (as XCom, also where it fails) the findings: a list of ``level`` (``ok``, ``warning``, ``error``),
+    Returns (as XCom, also if it fails) the findings: a list of ``level`` (``ok``, ``warning``, ``error``),
     ``check``, ``subject``, ``text`` and ``fix``.
     """
 
@@ -235,9 +235,9 @@ class SoswDoctorOperator(BaseOperator):
         self.strict = strict
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Look at everything that can be looked at.
+        """Run all checks.
 
-        :raises DeploymentBroken: names each thing that has to be mended, and how. Is retried as the Airflow task is.
+        :raises DeploymentBroken: names each fault and its fix. Airflow retries it as any other error.
         """
         from sosw_airflow.doctor.findings import Level
         from sosw_airflow.exceptions import DeploymentBroken
@@ -247,10 +247,10 @@ class SoswDoctorOperator(BaseOperator):
         findings = list(examine_deployment(SoswHook(self.sosw_conn_id)))
         for each in findings:
             self.log.info("%s: %s", each.level.value, each)
-        told = [each.as_dict() for each in findings]
+        reported = [each.as_dict() for each in findings]
         fatal = {Level.ERROR, Level.WARNING} if self.strict else {Level.ERROR}
         broken = [str(each) for each in findings if each.level in fatal]
         if broken:
-            context["ti"].xcom_push(key="return_value", value=told)
+            context["ti"].xcom_push(key="return_value", value=reported)
             raise DeploymentBroken(broken)
-        return told
+        return reported

@@ -1,4 +1,4 @@
-"""Tells apart the DAG runs of one run id: a run that was deleted and created again schedules its job again.
+"""Distinguishes the DAG runs of one run id: a run that was deleted and created again schedules its job again.
 
 The identity of a job has no time in it, so that every retry finds the job. The header keeps when Airflow started the
 DAG run. The first attempt of a generation that finds a header of another start is in another DAG run: it takes the next
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Attempt:
-    """What an attempt knows of its DAG run.
+    """One attempt of an Airflow task, in its DAG run.
 
     :ivar run_started: when Airflow started the DAG run, as text; empty if Airflow does not say.
     :ivar first: no attempt of this generation came before.

@@ -14,7 +14,7 @@ __all__ = ["Sosw", "sosw_in_memory"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import moto and pytest only where they are used."""
+    """Import moto and pytest at their first use."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from sosw_airflow.testing import kit

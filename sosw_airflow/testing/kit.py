@@ -1,4 +1,4 @@
-"""An installation of sosw in memory, and hands that do what its Orchestrator, workers and Scavenger would do."""
+"""An installation of sosw in memory, with methods that act as its Orchestrator, workers and Scavenger."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def sosw_in_memory(*, conn_id: str = "sosw_default", queue_bucket: str = "sosw-q
 class Sosw:
     """An installation of sosw in memory.
 
-    :ivar dynamodb: and ``s3``: boto3 clients, to look at anything yourself.
+    :ivar dynamodb: and ``s3``: boto3 clients, for your own checks.
     :ivar tables: names of the tables.
     """
 
@@ -88,7 +88,7 @@ class Sosw:
     def run(self, operator: Any, day: date | datetime, *, try_number: int = 1, max_tries: int = 0) -> Any:
         """Render and execute an operator as in the scheduled run that ends on this day; gives what it returns.
 
-        Where the operator waits for the workers, it gives a `Deferred`: finish or fail the tasks, then call its
+        An operator or sensor that waits for the workers gives a `Deferred`: finish or fail the tasks, then call its
         ``resume()``. Needs no metadata database. Arguments that are results of other Airflow tasks need
         ``dag.test()`` instead.
 

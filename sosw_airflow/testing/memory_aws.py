@@ -13,7 +13,7 @@ __all__ = ["REGION", "memory_aws", "one_at_a_time"]
 
 REGION = "us-east-1"
 
-#: What may lead boto3 to somebody's real account, and what stands there instead.
+#: The variables that may lead boto3 to a real account, with values that do not.
 _CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -29,7 +29,7 @@ _CREDENTIALS = {
 def memory_aws() -> Iterator[None]:
     """Inside, every boto3 client of this process reaches an empty AWS in memory, and no real one.
 
-    Where moto's mock is active already, that one is used, with what is in it.
+    If moto's mock is active already, that one is used, with its content.
     """
     from moto import mock_aws
 
