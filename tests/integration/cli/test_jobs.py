@@ -90,3 +90,14 @@ def test_no_table(mocked_aws: None, configure: Configure, capsys: pytest.Capture
     """The error says how to fix it."""
     assert main(["jobs"]) == 1
     assert "There is no DynamoDB table 'sosw_jobs'" in capsys.readouterr().err
+
+
+def test_the_namespace_of_a_job(aws: Aws, jobs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Stands before the origin of a job that has one, and among the attributes of its record."""
+    key = {"job_id": {"S": jobs[2]}, "record": {"S": "header"}}
+    item = aws.dynamodb.get_item(TableName="sosw_jobs", Key=key)["Item"]
+    aws.dynamodb.put_item(TableName="sosw_jobs", Item={**item, "namespace": {"S": "blue"}})
+    assert main(["jobs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].endswith("  blue: dag.schedule[3] scheduled__2026-03-02")
+    assert [each["namespace"] for each in listed(capsys)] == ["blue", "", ""]
