@@ -146,11 +146,11 @@ def test_the_next_clear_repairs_what_failed_again(
     installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, failed_job: dict[str, Any]
 ) -> None:
     """The failed ones of the failed ones."""
-    first = clear(schedule, tutorial_job).execute(context(max_tries=1))
+    first = clear(schedule, tutorial_job).execute(context(try_number=2, max_tries=1))
     close(installation, first["job_id"], [0])
     close(installation, first["job_id"], [1], completed=False)
 
-    clear(schedule, tutorial_job).execute(context(max_tries=2))
+    clear(schedule, tutorial_job).execute(context(try_number=3, max_tries=2))
 
     assert words(installation) == ["pizza"]
 
@@ -162,7 +162,10 @@ def test_a_clear_without_failures_schedules_nothing(
     first = clear(schedule, tutorial_job).execute(context())
     close(installation, first["job_id"], range(8))
 
-    assert (clear(schedule, tutorial_job).execute(context(max_tries=1)), installation.rows()) == (first, [])
+    assert (clear(schedule, tutorial_job).execute(context(try_number=2, max_tries=1)), installation.rows()) == (
+        first,
+        [],
+    )
 
 
 def test_a_clear_of_a_job_that_is_not_over_goes_on_with_it(
@@ -172,7 +175,7 @@ def test_a_clear_of_a_job_that_is_not_over_goes_on_with_it(
     first = clear(schedule, tutorial_job).execute(context())
     close(installation, first["job_id"], [0], completed=False)
 
-    again = clear(schedule, tutorial_job).execute(context(max_tries=1))
+    again = clear(schedule, tutorial_job).execute(context(try_number=2, max_tries=1))
 
     assert (again, len(installation.rows())) == (first, 7)
 
@@ -198,7 +201,7 @@ def test_a_clear_after_a_cancel_schedules_all(
     with pytest.raises(JobCancelled):
         clear(schedule, tutorial_job).execute(context())
 
-    clear(schedule, tutorial_job).execute(context(max_tries=1))
+    clear(schedule, tutorial_job).execute(context(try_number=2, max_tries=1))
 
     assert len(installation.rows()) == 8
 
@@ -208,7 +211,7 @@ def test_a_clear_of_an_edited_job(
 ) -> None:
     """Whoever wants the failed tasks of another job has to say which: the edit is refused."""
     with pytest.raises(JobConflict):
-        clear(schedule, {**tutorial_job, "edited": 1}).execute(context(max_tries=1))
+        clear(schedule, {**tutorial_job, "edited": 1}).execute(context(try_number=2, max_tries=1))
     assert installation.rows() == []
 
 
@@ -219,7 +222,9 @@ def test_resume_goes_on_with_the_repair(
     repaired = repairing(failed_job).execute(context())
     close(installation, repaired["job_id"], range(2))
 
-    result = schedule(tutorial_job, on_clear="resume", wait_for_completion=True).execute(context(max_tries=1))
+    result = schedule(tutorial_job, on_clear="resume", wait_for_completion=True).execute(
+        context(try_number=2, max_tries=1)
+    )
 
     assert (result["job_id"], result["completed"], installation.rows()) == (repaired["job_id"], 2, [])
 
