@@ -110,9 +110,9 @@ def _errors() -> str:
     from sosw_airflow import exceptions
 
     rows = []
-    for name in exceptions.__all__:
-        error = getattr(exceptions, name)
-        if isinstance(error, type) and issubclass(error, exceptions.SoswError) and error is not exceptions.SoswError:
+    for name, error in vars(exceptions).items():
+        public = isinstance(error, type) and issubclass(error, exceptions.SoswError) and not name.startswith("_")
+        if public and error is not exceptions.SoswError:
             summary = " ".join((error.__doc__ or "").split("\n\n")[0].split())
             link = f"[`{name}`](../guides/troubleshooting.md#{name.lower()})"
             rows.append([link, summary, "yes" if error.retryable else ""])

@@ -1,53 +1,14 @@
-"""Every error of this provider.
+"""Every error of this provider, in the order in which you meet them.
 
-One base class, one class for each thing that a user can do something about. A message names the value, the place, the
-rule and the mend. This module is pure: it imports neither Airflow nor boto3, so the core, the stores and the shell
-share it.
-
-``retryable`` says whether a later attempt with the same inputs may succeed. The operators fail an Airflow task at once,
-without spending its retries, on an error that is not retryable.
+One class for everything that you can fix. A message names the value, the place and the rule, and says after ``Fix:``
+what you do. This module imports neither Airflow nor boto3, since every room uses it.
+``retryable``: a later attempt with the same inputs may succeed. On other errors the operators fail at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-__all__ = [
-    "AccessDenied",
-    "AwsFault",
-    "ConflictingLabourers",
-    "DeliveryUncertain",
-    "DeploymentBroken",
-    "Fault",
-    "InvalidConfiguration",
-    "InvalidJob",
-    "InvalidJobSchema",
-    "InvalidQueueFile",
-    "JobCancelled",
-    "JobConflict",
-    "JobDelivered",
-    "JobFailed",
-    "JobRecordDamaged",
-    "JobStopped",
-    "JobTimedOut",
-    "JobUnfinished",
-    "JobsFailed",
-    "MissingBucket",
-    "MissingQueueFile",
-    "MissingTable",
-    "NoProgress",
-    "QueueFileLocked",
-    "QueueFull",
-    "SoswError",
-    "TaskTooLarge",
-    "TasksLost",
-    "TooManyTasks",
-    "TriggererCannotPoll",
-    "UnknownJob",
-    "UnknownJobSchema",
-    "UnknownLabourer",
-]
 
 #: How many faults or examples a message spells out before it only counts the rest.
 SHOWN = 20
@@ -56,20 +17,23 @@ SHOWN = 20
 class SoswError(Exception):
     """Base of all errors that this provider raises on purpose."""
 
-    retryable: bool = False
+    retryable = False
+
+    def __init_subclass__(cls, *, retryable: bool | None = None) -> None:
+        cls.retryable = cls.retryable if retryable is None else retryable
 
     def __init__(self, message: str = "") -> None:
         # A log and a terminal can write it, whatever names from outside are in it.
         super().__init__(message.encode("utf-8", "backslashreplace").decode())
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # A copy keeps the message; its parts are attributes, not arguments of `__init__`.
+        return SoswError.__new__, (type(self), *self.args), self.__dict__
+
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong with a document.
-
-    :ivar path: where, as a dotted path in the document (``sections.section_a.stores``); empty for the document itself.
-    :ivar problem: what is wrong with the value there, and how to mend it.
-    """
+    """One wrong thing at a path in a document (``sections.section_a.stores``; empty: the document), and the rule."""
 
     path: str
     problem: str
@@ -81,93 +45,31 @@ class Fault:
 class _FaultyDocument(SoswError):
     """A document with one or more faults, all of them reported together."""
 
-    what = "The document"
+    what = fix = ""
 
     def __init__(self, faults: Iterable[Fault], *, total: int | None = None) -> None:
         self.faults: tuple[Fault, ...] = tuple(faults)
-        self.total = len(self.faults) if total is None else total
-        lines = [f"  - {fault}" for fault in self.faults[:SHOWN]]
-        if self.total > len(lines):
-            lines.append(f"  - and {self.total - len(lines)} more")
-        super().__init__("\n".join([f"{self.what} is refused, nothing was written:", *lines]))
-
-
-class InvalidJob(_FaultyDocument):
-    """The job cannot be scheduled as it is. ``faults`` has each fault with its path in the job."""
-
-    what = "The job"
-
-
-class InvalidJobSchema(_FaultyDocument):
-    """The job schema cannot be used. ``faults`` has each fault with its path in the schema."""
-
-    what = "The job schema"
+        self.total = total or len(self.faults)
+        lines = _lines(self.faults, self.total)
+        super().__init__(f"{self.what} is refused, nothing was written:{lines}\nFix: {self.fix}")
 
 
 class InvalidConfiguration(_FaultyDocument):
     """A Connection, a Variable or an operator's argument cannot be used."""
 
     what = "The configuration"
-
-
-class InvalidQueueFile(_FaultyDocument):
-    """A queue file that somebody else has left cannot be written. ``faults`` has each fault with its line."""
-
-    def __init__(self, name: str, faults: Iterable[Fault]) -> None:
-        self.name = name
-        self.what = f"The queue file {name}"
-        super().__init__(faults)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.name, self.faults)
-
-
-class MissingQueueFile(SoswError):
-    """There is no queue file of this name, locked or not."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        super().__init__(
-            f"There is no queue file {name}, and no locked one either. Was it drained already? Correct queue_file, or "
-            f"queue_bucket and s3_prefix in the extras of the sosw Connection."
-        )
-
-
-class QueueFileLocked(SoswError):
-    """Somebody works on this queue file, or did until it crashed."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        super().__init__(
-            f"The queue file {name} is locked by another Scheduler. If a Scheduler of sosw still works on it, let it "
-            f"finish. Fix: if that one has crashed, take the file with take_locked=True (--take-locked on the command "
-            f"line). The file does not show which of its tasks were written before, so some may then be done twice."
-        )
-
-
-class UnknownJobSchema(SoswError):
-    """The job or the operator asks for a variant of the job schema that is not configured."""
-
-    def __init__(self, name: str, known: Iterable[str], *, where: str = "the Variable sosw_job_schemas") -> None:
-        self.name = name
-        self.known = tuple(sorted(known))
-        super().__init__(
-            f"The job schema {name!r} is not known. {_known('Variants', self.known, where)} "
-            f"Add it to {where}, or correct the name (the operator's job_schema, or job_schema_name in the job)."
-        )
+    fix = "correct what each line names: the Connection, the Variable or the operator's argument."
 
 
 class UnknownLabourer(SoswError):
     """The labourer is not registered, so no Orchestrator would ever invoke its tasks."""
 
     def __init__(self, labourer_id: str, known: Iterable[str]) -> None:
-        self.labourer_id = labourer_id
-        self.known = tuple(sorted(known))
+        self.labourer_id, self.known = labourer_id, tuple(sorted(known))
         super().__init__(
             f"The labourer {labourer_id!r} is not registered. "
-            f"{_known('Labourers', self.known, 'the Variable sosw_labourers')} "
-            f"Add {labourer_id!r} to the Variable sosw_labourers, or create a Connection of type sosw_labourer "
-            f"with this id."
+            f"{_known('Labourers', self.known, 'the Variable sosw_labourers')} Fix: add it to this Variable, or create "
+            f"a Connection of type sosw_labourer with this id."
         )
 
 
@@ -175,24 +77,42 @@ class ConflictingLabourers(SoswError):
     """The operator's ``labourer`` and the job's ``lambda_name`` name different labourers."""
 
     def __init__(self, labourer: str, lambda_name: str) -> None:
-        self.labourer = labourer
-        self.lambda_name = lambda_name
+        self.labourer, self.lambda_name = labourer, lambda_name
+        names = f"The operator's labourer is {labourer!r}, but lambda_name in the job is {lambda_name!r}."
+        super().__init__(f"{names} Fix: give only one, or make both name the same Lambda function.")
+
+
+class UnknownJobSchema(SoswError):
+    """The job or the operator asks for a variant of the job schema that is not configured."""
+
+    def __init__(self, name: str, known: Iterable[str], *, where: str = "the Variable sosw_job_schemas") -> None:
+        self.name, self.known = name, tuple(sorted(known))
         super().__init__(
-            f"The operator's labourer is {labourer!r}, but lambda_name in the job is {lambda_name!r}. "
-            f"Give one of them, or make both name the same Lambda function."
+            f"The job schema {name!r} is not known. {_known('Variants', self.known, where)} Fix: add it to {where}, or "
+            f"correct the name (the operator's job_schema, or job_schema_name in the job)."
         )
 
 
-class TaskTooLarge(SoswError):
-    """A task of the job does not fit into a DynamoDB item or into the payload of a Lambda invocation."""
+class InvalidJobSchema(_FaultyDocument):
+    """The job schema cannot be used. ``faults`` has each fault with its path in the schema."""
 
-    def __init__(self, *, index: int, size: int, limit: int, limit_name: str, largest: str, excerpt: str) -> None:
-        self.index, self.size, self.limit = index, size, limit
-        super().__init__(
-            f"Task number {index + 1} of the job has {size:,} bytes; {limit_name} is {limit:,} bytes. Nothing was "
-            f"written. Its largest attribute is {largest!r}: isolate it, or lower its max_..._per_batch. "
-            f"The task begins: {excerpt}"
-        )
+    what = "The job schema"
+    fix = "correct the Variable sosw_job_schemas, or the operator's job_schema."
+
+
+class DeploymentBroken(SoswError, retryable=True):
+    """An examination has found what stops jobs from being scheduled or processed. Another may find it fixed."""
+
+    def __init__(self, findings: Iterable[str]) -> None:
+        self.findings = tuple(findings)
+        super().__init__(f"The deployment of sosw is broken:{_lines(self.findings)}\nFix: do what each line says.")
+
+
+class InvalidJob(_FaultyDocument):
+    """The job cannot be scheduled as it is. ``faults`` has each fault with its path in the job."""
+
+    what = "The job"
+    fix = "correct every line above; sosw-airflow plan finds the same faults without a DAG run."
 
 
 class TooManyTasks(SoswError):
@@ -207,17 +127,75 @@ class TooManyTasks(SoswError):
         )
 
 
-class QueueFull(SoswError):
-    """The job has more tasks than places between the end of the labourer's queue and the present."""
+class TaskTooLarge(SoswError):
+    """A task of the job does not fit into a DynamoDB item or into the payload of a Lambda invocation."""
 
-    retryable = True  # the Orchestrator empties the queue
+    def __init__(self, *, index: int, size: int, limit: int, limit_name: str, largest: str, excerpt: str) -> None:
+        self.index, self.size, self.limit = index, size, limit
+        super().__init__(
+            f"Task number {index + 1} of the job has {size:,} bytes; {limit_name} is {limit:,} bytes. Nothing was "
+            f"written. Fix: isolate its largest attribute, {largest!r}, or lower its max_..._per_batch. The task "
+            f"begins: {excerpt}"
+        )
+
+
+class QueueFull(SoswError, retryable=True):  # the Orchestrator empties the queue
+    """The job has more tasks than places between the end of the labourer's queue and the present."""
 
     def __init__(self, *, labourer_id: str, tasks: int, room: int, base: int, now: int) -> None:
         self.labourer_id, self.tasks, self.room, self.base, self.now = labourer_id, tasks, room, base, now
         super().__init__(
             f"The queue of the labourer {labourer_id!r} has room for {room:,} more tasks, the job has {tasks:,}. "
-            f"Nothing was written. (Its newest greenfield is {base}, and rows must stay below the present, {now}: "
-            f"sosw takes rows above it for invoked ones.) Let the queue run empty, or split the job."
+            f"Nothing was written. (Its newest greenfield is {base}; rows above the present, {now}, count as invoked.) "
+            f"Fix: let the queue run empty and retry, or split the job."
+        )
+
+
+class AwsFault(SoswError):
+    """A call to AWS failed in a way that a retry of the same call would not fix."""
+
+
+class AccessDenied(AwsFault, retryable=True):  # policies and credentials change without the DAG
+    """The credentials may not do what is needed."""
+
+    def __init__(self, *, action: str, resource: str, detail: str) -> None:
+        self.action, self.resource = action, resource
+        super().__init__(
+            f"AWS refuses {action} on {resource}. Fix: allow it to the identity of the AWS Connection "
+            f"(docs/permissions.md has the policies). AWS says: {detail}"
+        )
+
+
+class MissingTable(AwsFault):
+    """A DynamoDB table or index does not exist where the Connection says it is."""
+
+    def __init__(self, name: str, *, setting: str, region: str | None = None) -> None:
+        self.name = name
+        super().__init__(
+            f"There is no DynamoDB table {name!r}{f' in {region}' if region else ''}. Fix: create it with "
+            f"`sosw-airflow init --apply`, or correct {setting!r} or region_name in the extras of the sosw Connection."
+        )
+
+
+class MissingBucket(AwsFault):
+    """The S3 bucket for queue files does not exist."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"There is no S3 bucket {name!r}. Fix: create it with `sosw-airflow init --apply`, or correct "
+            f"'queue_bucket' in the extras of the sosw Connection."
+        )
+
+
+class NoProgress(SoswError, retryable=True):
+    """AWS took no more rows for too long; the next attempt resumes where this one stopped."""
+
+    def __init__(self, *, job_id: str, done: int, total: int, seconds: float, last: str) -> None:
+        self.job_id, self.done, self.total = job_id, done, total
+        super().__init__(
+            f"No task of the job {job_id} could be written for {seconds:.0f} s. {done:,} of {total:,} tasks are in the "
+            f"queue. Fix: raise the tables' write capacity; a retry resumes there. Last answer of AWS: {last}"
         )
 
 
@@ -225,14 +203,24 @@ class JobConflict(SoswError):
     """Another job was scheduled before under the identity of this generation."""
 
     def __init__(self, *, job_id: str, changes: Sequence[str]) -> None:
-        self.job_id = job_id
-        self.changes = tuple(changes)
-        shown = "\n".join(f"  - {change}" for change in self.changes[:SHOWN])
+        self.job_id, self.changes = job_id, tuple(changes)
         super().__init__(
-            f"The job {job_id} was scheduled before with another content, and its tasks may already be at work. "
-            f"What changed since:\n{shown}\n"
-            f"Put the old content back, or clear the Airflow task (with on_clear='reschedule') to schedule the new "
-            f"content as a new generation."
+            f"The job {job_id} was scheduled before with another content, and its tasks may already be running. "
+            f"What changed since:{_lines(self.changes)}\nFix: put the old content back, or clear the Airflow task "
+            f"(with on_clear='reschedule') to schedule the new content as a new generation."
+        )
+
+
+class JobStopped(SoswError, retryable=True):
+    """The writing was stopped (Ctrl-C, SIGTERM, a kill from the UI) between two requests."""
+
+    def __init__(self, job_id: str, *, cancelled: bool) -> None:
+        self.job_id = job_id
+        super().__init__(
+            f"The job {job_id} was stopped and cancelled: the tasks that no worker had received are out of the queue. "
+            f"Fix: clear the Airflow task to schedule it as a new job."
+            if cancelled
+            else f"The writing of the job {job_id} was stopped. Fix: retry the Airflow task, which resumes there."
         )
 
 
@@ -242,33 +230,12 @@ class JobCancelled(SoswError):
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
         super().__init__(
-            f"The job {job_id} was cancelled and is never resumed. Clear the Airflow task to schedule it as a new one."
+            f"The job {job_id} was cancelled and is never resumed. Fix: clear the Airflow task to schedule it again."
         )
 
 
-class JobDelivered(SoswError):
-    """The job's queue file was given to sosw's own Scheduler, which writes the tasks under ids of its own."""
-
-    def __init__(self, job_id: str) -> None:
-        self.job_id = job_id
-        super().__init__(
-            f"The job {job_id} was delivered as a queue file (delivery='queue_file'): sosw's own Scheduler writes its "
-            f"tasks, under ids that nobody here knows. So it can be neither written nor waited for nor repaired from "
-            f"here. To write a job here, use delivery='tasks' from its first attempt on."
-        )
-
-
-class DeliveryUncertain(SoswError):
-    """A crash has left open whether the queue file was delivered."""
-
-    def __init__(self, job_id: str, *, name: str) -> None:
-        self.job_id = job_id
-        super().__init__(
-            f"An attempt at the job {job_id} ended in the very moment of delivering its queue file {name}, which is "
-            f"not there: it was never delivered, or sosw's Scheduler has drained it since. Look whether the labourer "
-            f"has got its tasks. If not, clear the Airflow task with on_clear='reschedule'; otherwise mark it as "
-            f"successful."
-        )
+class JobRecordDamaged(SoswError):
+    """The job record, the queue file and the rows do not fit together; another program has changed one of them."""
 
 
 class UnknownJob(SoswError):
@@ -277,8 +244,8 @@ class UnknownJob(SoswError):
     def __init__(self, job_id: str, *, table: str) -> None:
         self.job_id = job_id
         super().__init__(
-            f"There is no job {job_id!r} in {table}. A job's id is the first 20 digits of its tasks' ids, and job_id "
-            f"in the XCom of the Airflow task that scheduled it. (Job records are kept for 180 days.)"
+            f"There is no job {job_id!r} in {table}, which keeps job records for 180 days. Fix: give job_id of the "
+            f"XCom of the Airflow task that scheduled it, or the first 20 digits of the id of a task."
         )
 
 
@@ -289,14 +256,10 @@ class JobFailed(SoswError):
         self, *, job_id: str, total: int, completed: int, failed: int, tolerated: str, examples: Sequence[str]
     ) -> None:
         self.job_id, self.total, self.completed, self.failed = job_id, total, completed, failed
-        self.examples = tuple(examples)
-        shown = "".join(f"\n  - {example}" for example in self.examples)
-        more = f"\n  - and {failed - len(self.examples):,} more" if failed > len(self.examples) else ""
         super().__init__(
             f"{failed:,} of {total:,} tasks of the job {job_id} failed ({completed:,} completed; tolerated: "
-            f"{tolerated}).\nFailed tasks:{shown}{more}\n"
-            f"To schedule the failed ones again:  sosw-airflow repair {job_id}  (or SoswRepairOperator, or clear this "
-            f"Airflow task where it has on_clear='failed')."
+            f"{tolerated}).\nFailed tasks:{_lines(examples, failed)}\nFix: schedule them again with `sosw-airflow "
+            f"repair {job_id}` (or SoswRepairOperator, or clear this Airflow task if it has on_clear='failed')."
         )
 
 
@@ -304,36 +267,32 @@ class JobsFailed(SoswError):
     """One or more of the jobs that a sensor waits for failed or were cancelled; all of them are over."""
 
     def __init__(self, failures: Iterable[SoswError], *, jobs: int) -> None:
-        self.failures = tuple(failures)
-        self.jobs = jobs
-        lines = [str(failure) for failure in self.failures[:SHOWN]]
-        if len(self.failures) > len(lines):
-            lines.append(f"and {len(self.failures) - len(lines)} more jobs")
-        super().__init__("\n".join([f"{len(self.failures):,} of {jobs:,} jobs did not succeed:", *lines]))
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _jobs_failed, (self.failures, self.jobs)
+        self.failures, self.jobs = tuple(failures), jobs
+        super().__init__(f"{len(self.failures):,} of {jobs:,} jobs did not succeed:{_lines(self.failures)}")
 
 
-def _jobs_failed(failures: Sequence[SoswError], jobs: int) -> JobsFailed:
-    return JobsFailed(failures, jobs=jobs)
-
-
-class JobTimedOut(SoswError):
+class JobTimedOut(SoswError, retryable=True):  # a retry waits on, and schedules nothing again
     """The workers were not done with the job in time. Its tasks stay where they are."""
-
-    retryable = True  # a retry waits on, and schedules nothing again
 
     def __init__(self, *, job_id: str, total: int | None, closed: int) -> None:
         self.job_id = job_id
-        state = (
-            f"{closed:,} of {total:,} tasks are closed, the others stay in the queue or with the workers"
-            if total is not None
-            else "there is no record of such a job yet"
-        )
+        closings = f"{closed:,} of {total:,} tasks are closed, all others stay in the queue or with the workers"
+        state = "it has no record yet" if total is None else closings
         super().__init__(
-            f"The job {job_id} was not done in time: {state}. A retry of this Airflow task waits on and schedules "
-            f"nothing again. Raise timeout, or see what the workers do:  sosw-airflow status {job_id}"
+            f"The job {job_id} was not done in time: {state}. Fix: retry the Airflow task, which only "
+            f"waits; raise timeout; or see what the workers do with `sosw-airflow status {job_id}`."
+        )
+
+
+class TriggererCannotPoll(SoswError, retryable=True):  # the tasks stay, and a retry continues to wait
+    """The triggers of a deferred Airflow task could not poll its job, although its worker can."""
+
+    def __init__(self, job_id: str, *, hops: int, reason: str) -> None:
+        self.job_id, self.hops, self.reason = job_id, hops, reason
+        super().__init__(
+            f"The triggerer could not poll the job {job_id} {hops} times in a row, the worker could. The triggerer's "
+            f"reason: {reason}\nThe job's tasks stay, and a retry continues to wait. Fix: give the triggerer the "
+            f"Connections, secrets backend, network and packages of the workers; or set deferrable=False."
         )
 
 
@@ -351,110 +310,80 @@ class TasksLost(SoswError):
         )
 
 
-class TriggererCannotPoll(SoswError):
-    """The triggers of a deferred Airflow task could not poll its job, although its worker can."""
-
-    retryable = True  # the tasks stay, and a retry continues to wait
-
-    def __init__(self, job_id: str, *, hops: int, reason: str) -> None:
-        self.job_id, self.hops, self.reason = job_id, hops, reason
-        super().__init__(
-            f"The triggerer could not poll the job {job_id} {hops} times in a row, the worker could. The triggerer's "
-            f"reason: {reason}\nThe tasks of the job stay as they are, and a retry continues to wait for them. Fix: "
-            f"give the triggerer the Connections, secrets backend, network and packages of the workers; or set "
-            f"deferrable=False."
-        )
-
-
-class JobUnfinished(SoswError):
+class JobUnfinished(SoswError, retryable=True):  # the workers continue
     """The failed tasks of a job are to be scheduled again, but some of its tasks are still queued or running."""
-
-    retryable = True  # the workers go on
 
     def __init__(self, *, job_id: str, total: int, closed: int, failed: int) -> None:
         self.job_id, self.total, self.closed, self.failed = job_id, total, closed, failed
         super().__init__(
-            f"The job {job_id} is not over: {closed:,} of {total:,} tasks are closed, {failed:,} of them failed. A "
-            f"job is repaired once, so wait for its end; or leave the unfinished tasks alone and schedule again what "
-            f"has failed so far (unfinished='leave', on the command line --leave-unfinished)."
+            f"The job {job_id} is not over: {closed:,} of {total:,} tasks are closed, {failed:,} of them failed. Fix: "
+            f"wait for its end; or repair it now, once, without the rest (unfinished='leave', --leave-unfinished)."
         )
 
 
-class JobRecordDamaged(SoswError):
-    """The job record, the queue file and the rows do not fit together; somebody else has changed one of them."""
+class InvalidQueueFile(_FaultyDocument):
+    """A queue file that was left in S3 cannot be written. ``faults`` has each fault with its line."""
 
+    fix = "correct these lines of the file, or remove them."
 
-class JobStopped(SoswError):
-    """The writing was stopped (Ctrl-C, SIGTERM, a kill from the UI) between two requests."""
-
-    retryable = True
-
-    def __init__(self, job_id: str, *, cancelled: bool) -> None:
-        self.job_id = job_id
-        super().__init__(
-            f"The job {job_id} was stopped and cancelled: what no worker had got was taken out of the queue."
-            if cancelled
-            else f"The writing of the job {job_id} was stopped. What is in the queue stays there; a retry of the "
-            f"Airflow task goes on from there."
-        )
-
-
-class AwsFault(SoswError):
-    """A call to AWS failed in a way that a retry of the same call would not mend."""
-
-
-class MissingTable(AwsFault):
-    """A DynamoDB table or index does not exist where the Connection says it is."""
-
-    def __init__(self, name: str, *, setting: str, region: str | None = None) -> None:
+    def __init__(self, name: str, faults: Iterable[Fault]) -> None:
         self.name = name
-        place = f" in {region}" if region else ""
-        super().__init__(
-            f"There is no DynamoDB table {name!r}{place}. Create it (docs/guides/tables.md has a "
-            f"CloudFormation template), or correct {setting!r} or region_name in the extras of the sosw Connection."
-        )
+        self.what = f"The queue file {name}"
+        super().__init__(faults)
 
 
-class MissingBucket(AwsFault):
-    """The S3 bucket for queue files does not exist."""
+class MissingQueueFile(SoswError):
+    """There is no queue file of this name, locked or not."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(
-            f"There is no S3 bucket {name!r}. Create it, or correct 'queue_bucket' in the extras "
-            f"of the sosw Connection."
+            f"There is no queue file {name}, and no locked one; it may be drained already. Fix: correct queue_file, or "
+            f"queue_bucket and s3_prefix in the extras of the sosw Connection."
         )
 
 
-class AccessDenied(AwsFault):
-    """The credentials may not do what is needed."""
+class QueueFileLocked(SoswError):
+    """Another Scheduler uses this queue file, or did until it crashed."""
 
-    retryable = True  # policies and credentials change without the DAG
-
-    def __init__(self, *, action: str, resource: str, detail: str) -> None:
-        self.action, self.resource = action, resource
+    def __init__(self, name: str) -> None:
+        self.name = name
         super().__init__(
-            f"AWS refuses {action} on {resource}. Allow it to the identity of the AWS Connection. AWS says: {detail}"
+            f"The queue file {name} is locked by another Scheduler. Fix: let it finish; if it has crashed, take the "
+            f"file with take_locked=True (--take-locked on the command line). The file does not show which of its "
+            f"tasks were written before, so some may then be done twice."
         )
 
 
-class NoProgress(SoswError):
-    """AWS took no more rows for too long; the next attempt goes on from where this one stopped."""
+class JobDelivered(SoswError):
+    """The job's queue file was given to sosw's own Scheduler, which writes the tasks under ids of its own."""
 
-    retryable = True
-
-    def __init__(self, *, job_id: str, done: int, total: int, seconds: float, last: str) -> None:
-        self.job_id, self.done, self.total = job_id, done, total
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
         super().__init__(
-            f"No task of the job {job_id} could be written for {seconds:.0f} s. {done:,} of {total:,} tasks are in the "
-            f"queue; a retry of the Airflow task goes on from there. Last answer of AWS: {last}"
+            f"The job {job_id} was delivered as a queue file (delivery='queue_file'): sosw's own Scheduler writes its "
+            f"tasks, under unknown ids. So it cannot be written, waited for or repaired from here. Fix: clear the "
+            f"Airflow task with on_clear='reschedule' and delivery='tasks' to write the job here, as a new one."
         )
 
 
-def _short(name: str) -> str:
-    """A name for a message: printable, and 80 characters at most."""
-    text = str(name)
-    return ascii(text)[1:-1][:80] if len(text) > 80 or not text.isprintable() else text
+class DeliveryUncertain(SoswError):
+    """A crash has left open whether the queue file was delivered."""
+
+    def __init__(self, job_id: str, *, name: str) -> None:
+        self.job_id = job_id
+        super().__init__(
+            f"An attempt at the job {job_id} ended in the very moment of delivering its queue file {name}, which is "
+            f"gone: it was never delivered, or a Scheduler has drained it. Fix: check whether the labourer has its "
+            f"tasks. If not, clear the Airflow task with on_clear='reschedule'; if so, mark it as successful."
+        )
+
+
+def _lines(items: Sequence[object], total: int | None = None) -> str:
+    """A line for each of the first items, and one that counts the others."""
+    shown = "".join(f"\n  - {item}" for item in items[:SHOWN])
+    more = (total or len(items)) - min(len(items), SHOWN)
+    return f"{shown}\n  - and {more:,} more" if more > 0 else shown
 
 
 def _known(what: str, names: Sequence[str], where: str) -> str:
@@ -464,30 +393,7 @@ def _known(what: str, names: Sequence[str], where: str) -> str:
     return f"{what} in {where}: {', '.join(map(_short, names[:SHOWN]))}{more}."
 
 
-def describe_changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """The differences of two outlines (attribute → short text of its value), one line each, for `JobConflict`."""
-    lines = []
-    for key in sorted({*old, *new}):
-        if key not in new:
-            lines.append(f"{key} is gone (was {old[key]})")
-        elif key not in old:
-            lines.append(f"{key} is new ({new[key]})")
-        elif old[key] != new[key]:
-            lines.append(f"{key} was {old[key]}, is {new[key]}")
-    return lines
-
-
-class DeploymentBroken(SoswError):
-    """An examination has found what stops jobs from being scheduled or worked on. Another may find it mended."""
-
-    retryable = True
-
-    def __init__(self, findings: Iterable[str]) -> None:
-        self.findings = tuple(findings)
-        lines = [f"  - {finding}" for finding in self.findings[:SHOWN]]
-        if len(self.findings) > len(lines):
-            lines.append(f"  - and {len(self.findings) - len(lines)} more")
-        super().__init__("\n".join(["The deployment of sosw has to be mended:", *lines]))
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.findings,)
+def _short(name: object) -> str:
+    """A name for a message: printable, and 80 characters at most."""
+    text = str(name)
+    return ascii(text)[1:-1][:80] if len(text) > 80 or not text.isprintable() else text

@@ -29,6 +29,7 @@ __all__ = [
     "fingerprint",
     "job_of",
     "outline",
+    "outline_changes",
     "parse_job_id",
     "parse_job_ids",
     "task_id",
@@ -189,6 +190,19 @@ def outline(job: Mapping[str, Any], schema: JobSchema, reference_date: date) -> 
     parts["job_schema"] = schema.as_dict()
     parts["reference_date"] = reference_date.isoformat()
     return {name: _brief(name, value) for name, value in list(parts.items())[:200]}
+
+
+def outline_changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """The differences of two outlines, one line each, for `JobConflict`."""
+    lines = []
+    for key in sorted({*old, *new}):
+        if key not in new:
+            lines.append(f"{key} is gone (was {old[key]})")
+        elif key not in old:
+            lines.append(f"{key} is new ({new[key]})")
+        elif old[key] != new[key]:
+            lines.append(f"{key} was {old[key]}, is {new[key]}")
+    return lines
 
 
 def _brief(name: str, value: Any) -> str:

@@ -60,7 +60,8 @@ def deliver(
         if next(iter(scheduler.records.markers(header.job_id)), None) is not None:
             raise JobRecordDamaged(
                 f"Some tasks of the job {header.job_id} are in the queue already: its first attempt did not have "
-                f"delivery='queue_file'. Give it delivery='tasks' again, or clear the Airflow task to schedule it anew."
+                f"delivery='queue_file'. Fix: give it delivery='tasks' again, or clear the Airflow task to schedule it "
+                f"again."
             )
         header = _move(scheduler, header, JobState.DELIVERING, JobState.PLANNED)
     _copy(scheduler.deployment, header, certain=first or function is not None)

@@ -24,10 +24,9 @@ from sosw_airflow.exceptions import (
     JobConflict,
     JobDelivered,
     JobRecordDamaged,
-    describe_changes,
 )
 from sosw_airflow.jobs.greenfield import Placement, place_at_back, place_at_front
-from sosw_airflow.jobs.identity import JobIdentity, task_id
+from sosw_airflow.jobs.identity import JobIdentity, outline_changes, task_id
 from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, MAX_PAGE_ROWS_WITH_META, PageCutter, PageLimits, cut_pages
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.scheduling.pace import PagePace, page_limits_for
@@ -202,15 +201,15 @@ class JobScheduler:
             if plan.size != header.queue_bytes:
                 raise JobRecordDamaged(
                     f"The queue file s3://{header.queue_bucket}/{header.queue_key} is gone, and the job expands to "
-                    f"{plan.size:,} bytes now, to {header.queue_bytes:,} when it was planned. Restore the file, or "
-                    f"clear the Airflow task to schedule the job as a new one."
+                    f"{plan.size:,} bytes now, to {header.queue_bytes:,} when it was planned. Fix: restore the file, "
+                    f"or clear the Airflow task to schedule the job as a new one."
                 )
             plan.complete()
 
     def _compare(self, request: Request, header: Header) -> None:
         """Refuse another job than the one that was planned under this id, and a cancelled one."""
         if header.fingerprint != request.fingerprint:
-            changes = describe_changes(header.outline_parts(), request.outline())
+            changes = outline_changes(header.outline_parts(), request.outline())
             raise JobConflict(job_id=header.job_id, changes=changes or ["a detail inside of the job"])
         if header.state is JobState.CANCELLED:
             raise JobCancelled(header.job_id)
@@ -230,7 +229,8 @@ class JobScheduler:
                 self._restore_plan(request, header)
         else:
             raise JobRecordDamaged(
-                f"The queue file {queue_file} of the job {header.job_id} is removed again and again."
+                f"The queue file {queue_file} of the job {header.job_id} is removed again and again. "
+                f"Fix: stop what removes it, then retry the Airflow task."
             )
         # First the file: a crash in between is mended by the next attempt, which finds all markers but no state.
         queue_file.delete()
@@ -273,8 +273,8 @@ class JobScheduler:
         header = self.records.header(job_id)
         if header is None:
             raise JobRecordDamaged(
-                f"The header of the job {job_id} in {self.records.table} was there and is gone: somebody deletes job "
-                f"records. Retry the Airflow task."
+                f"The header of the job {job_id} in {self.records.table} was there and is gone: another program "
+                f"deletes job records. Fix: stop that, then retry the Airflow task."
             )
         return header
 

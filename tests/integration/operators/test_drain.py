@@ -112,7 +112,7 @@ def test_a_locked_file_can_be_taken(installation: Aws, context: MakeContext, cap
 
 def test_a_file_that_is_not_there(installation: Aws, context: MakeContext) -> None:
     """Neither locked nor unlocked."""
-    with pytest.raises(errors.MissingQueueFile, match=f"s3://sosw-queue/{KEY}, and no locked one either"):
+    with pytest.raises(errors.MissingQueueFile, match=f"s3://sosw-queue/{KEY}, and no locked one"):
         draining().execute(context())
 
 

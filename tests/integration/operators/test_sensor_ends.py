@@ -227,7 +227,7 @@ def test_several_jobs_of_which_one_fails(polls: Polls, mode: str) -> None:
     """The error names it once all are over; the others are not lost behind it."""
     polls(FAILED)
     polls(None, over(OTHER), job_id=OTHER)
-    with pytest.raises(JobsFailed, match=f"1 of 2 jobs did not succeed:\n2 of 8 tasks of the job {JOB} failed"):
+    with pytest.raises(JobsFailed, match=f"1 of 2 jobs did not succeed:\n  - 2 of 8 tasks of the job {JOB} failed"):
         run(sensor(mode, job_id=[JOB, OTHER]))
 
 

@@ -177,8 +177,8 @@ def test_no_access(error: ClientError | BotoCoreError) -> None:
     explanation = explained_as(error)
     assert isinstance(explanation, AccessDenied)
     assert (
-        f"AWS refuses dynamodb:Query on sosw_tasks. Allow it to the identity of the AWS Connection. AWS says: {error}"
-        == (str(explanation))
+        f"AWS refuses dynamodb:Query on sosw_tasks. Fix: allow it to the identity of the AWS Connection "
+        f"(docs/permissions.md has the policies). AWS says: {error}" == (str(explanation))
     )
     assert explanation.retryable
 

@@ -458,7 +458,8 @@ class TestRefusals:
         assert (
             "The job is refused, nothing was written:\n"
             "  - max_sections_per_batch: must be a whole number, 1 or more, not 'x'\n"
-            "  - greenfield: is a name that sosw uses for its own rows: rename this attribute"
+            "  - greenfield: is a name that sosw uses for its own rows: rename this attribute\n"
+            "Fix: correct every line above; sosw-airflow plan finds the same faults without a DAG run."
         ) == str(refused.value)
 
     def test_many_faults_are_counted(self) -> None:
@@ -467,7 +468,7 @@ class TestRefusals:
         with pytest.raises(InvalidJob) as refused:
             expansion_of(job)
         assert (3000, 1000) == (refused.value.total, len(refused.value.faults))
-        assert str(refused.value).endswith("  - and 2980 more")
+        assert "\n  - and 2,980 more\nFix: " in str(refused.value)
 
     @pytest.mark.parametrize("wrong", [5, "x", True, ["x"], 0, ""])
     def test_a_name_leads_to_an_object_or_null(self, wrong: Any) -> None:

@@ -153,8 +153,8 @@ def test_a_task_that_is_too_large_is_named() -> None:
         CODEC.line({"id": 7, "words": ["x" * 400_000], "topics": ["y" * 10_000]}, 41)
     assert str(refused.value).startswith("Task number 42 of the job has 410,193")
     assert (
-        " bytes; the limit of a DynamoDB item is 409,600 bytes. Nothing was written. Its largest attribute is 'words': "
-        'isolate it, or lower its max_..._per_batch. The task begins: {"id": 7, "words": ["xxx'
+        " bytes; the limit of a DynamoDB item is 409,600 bytes. Nothing was written. Fix: isolate its largest "
+        'attribute, \'words\', or lower its max_..._per_batch. The task begins: {"id": 7, "words": ["xxx'
     ) in str(refused.value)
     assert (41, 409_600) == (refused.value.index, refused.value.limit)
 
