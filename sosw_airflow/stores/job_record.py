@@ -62,6 +62,9 @@ class JobState(str, Enum):
     CANCELLED = "cancelled"
 
 
+_STATES = frozenset(state.value for state in JobState)
+
+
 @dataclass(frozen=True)
 class Header:
     """The header of a scheduled job's record.
@@ -129,7 +132,8 @@ class Header:
                 for each in fields(cls)
                 if each.name in item or each.default is MISSING
             }
-            date.fromisoformat(values["reference_date"])
+            _check(_is_date(values["reference_date"]), "reference_date", values, "a date")
+            _check(values["state"] in _STATES, "state", values, f"one of {', '.join(sorted(_STATES))}")
             return cls(**{**values, "state": JobState(values["state"])})
         except ValueError as error:
             raise _damaged(item.get("job_id", {}).get("S"), str(error)) from error
@@ -158,6 +162,19 @@ def _value(item: dict[str, dict[str, str]], name: str, *, number: bool) -> int |
     if not _INTEGER.fullmatch(value) or not lowest <= int(value) <= highest:
         raise ValueError(f"{name} is {excerpt(value)}, not a whole number from {lowest} to {highest}")
     return int(value)
+
+
+def _check(holds: bool, name: str, values: dict[str, Any], wanted: str) -> None:
+    if not holds:
+        raise ValueError(f"{name} is {excerpt(values[name])}, not {wanted}")
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _damaged(job_id: object, problem: str) -> JobRecordDamaged:
