@@ -32,13 +32,13 @@ def _field(label: str, description: str, kind: str, default: Any) -> dict[str, A
 SOSW_FORM: dict[str, Any] = {
     "conn-fields": {
         "queue_bucket": _text("Queue bucket", "S3 bucket for the queue files. Required; sosw's own bucket will do."),
-        "s3_prefix": _text("S3 prefix", "Where the queue files are in the bucket.", "sosw/scheduler"),
+        "s3_prefix": _text("S3 prefix", "Prefix of the queue files' keys in the bucket.", "sosw/scheduler"),
         "aws_conn_id": _text(
             "AWS Connection",
             "Id of the AWS Connection with the credentials; empty for boto3's own search (environment, role).",
             "aws_default",
         ),
-        "region_name": _text("AWS region", "Where tables and bucket are; empty for the AWS Connection's."),
+        "region_name": _text("AWS region", "Region of tables and bucket; empty for the AWS Connection's."),
         "endpoint_url": _text("Endpoint URL", "Of an emulator or a private endpoint; empty for AWS's own."),
         "tasks_table": _text("Tasks table", "sosw's queue of tasks.", "sosw_tasks"),
         "index_greenfield": _text(
@@ -52,7 +52,7 @@ SOSW_FORM: dict[str, Any] = {
         ),
         "retry_tasks_table": _text("Retry table", "sosw's tasks that wait for another attempt.", "sosw_retry_tasks"),
         "jobs_table": _text("Jobs table", "The records of scheduled jobs, of this provider.", "sosw_jobs"),
-        "meta_table": _text("Table of histories", "sosw's optional history of each task; empty where it is not kept."),
+        "meta_table": _text("Table of histories", "sosw's optional history of each task; empty if it is not kept."),
         "max_rows_per_second": _number(
             "Rows a second", "A limit for each Airflow task that writes; empty for as fast as the tables allow."
         ),
@@ -73,9 +73,9 @@ SOSW_FORM: dict[str, Any] = {
 #: The same for ``sosw_labourer``. All of sosw's other settings of a labourer go into the extras as JSON.
 LABOURER_FORM: dict[str, Any] = {
     "conn-fields": {
-        "arn": _text("ARN", "Of the Lambda function; empty where the Connection's id is the function's name."),
+        "arn": _text("ARN", "Of the Lambda function; empty if the Connection's id is the function's name."),
         "max_simultaneous_invocations": _number("Invocations at once", "So many tasks may run at the same time."),
-        "max_attempts": _number("Attempts", "How often sosw tries a task before it gives it up. sosw's default is 3."),
+        "max_attempts": _number("Attempts", "How often sosw tries a task before it gives up. sosw's default is 3."),
         "duration": _number("Duration", "Seconds that a task may take. sosw's default is the function's time-out."),
         "cooldown": _number("Cooldown", "Seconds after a task's duration until sosw tries it again."),
     },

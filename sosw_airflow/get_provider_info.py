@@ -84,7 +84,7 @@ def get_provider_info() -> dict[str, Any]:
                 "factory": "sosw_airflow.assets.create_asset",
             },
         ],
-        # Airflow 2 shows a serialized DAG's links only where their classes are listed.
+        # Airflow 2 shows a serialized DAG's links only if their classes are listed.
         "extra-links": [
             "sosw_airflow.links.sosw.QueueFileLink",
             "sosw_airflow.links.sosw.TaskRowsLink",

@@ -286,7 +286,9 @@ class _Reading:
         if with_orchestrator:
             for labourer_id, components in self.labourers_of.items():
                 if "orchestrator" not in components:
-                    problem = "the Orchestrator's configuration has no such labourer: nobody would invoke its tasks"
+                    problem = (
+                        "the Orchestrator's configuration has no such labourer, so its tasks would never be invoked"
+                    )
                     self.note(f"scheduler.task_config.labourers.{labourer_id}", problem)
         secrets: list[str] = []
         labourers = {

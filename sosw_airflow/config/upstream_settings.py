@@ -73,7 +73,7 @@ TASK_ONLY: PassedOver = {
     "sosw_retry_tasks_greenfield_index": (("labourer_id_greenfield",), "only sosw's Scavenger reads this index"),
     "greenfield_invocation_delta": (
         (31557600,),
-        "invoked tasks are told from queued ones by sosw's own delta of 31557600 s; with another one they are misread",
+        "sosw's own delta of 31557600 s separates invoked tasks from queued ones; with another one they are misread",
     ),
     "greenfield_task_step": ((1000,), "new tasks stand 1000 apart here, or less in a long queue"),
     "max_closed_to_analyse_for_duration": ((10,), "only sosw's Orchestrator uses it"),

@@ -19,7 +19,7 @@ class Attribute:
     :ivar name: the singular name.
     :ivar plural: the name under which its values stand in a task.
     :ivar flags: names of the flags that ask for chunking at this level.
-    :ivar flags_at_top: the same where chunking starts; upstream then reads one more spelling.
+    :ivar flags_at_top: the same at the level that chunking starts at; upstream then reads one more spelling.
     :ivar sizes: names of the batch size, the one that counts first.
     :ivar all_flags: the flags of all levels, which are inherited.
     """
@@ -47,7 +47,7 @@ class Attribute:
         return {name: job[name] for name in self.all_flags.intersection(job)}
 
     def batch_size(self, job: Mapping[str, Any], outer: Mapping[str, Any]) -> int | None:
-        """Values a task, where the job says it; an inner size beats an outer one (sosw rule 5.4)."""
+        """Values a task, if the job gives it; an inner size beats an outer one (sosw rule 5.4)."""
         for node in (job, outer):
             for name in self.sizes:
                 if name in node:
@@ -56,7 +56,7 @@ class Attribute:
 
     @staticmethod
     def size_of(value: object) -> int | None:
-        """A batch size as a number of values; None where the value is no whole number of 1 or more (D6)."""
+        """A batch size as a number of values; None if the value is no whole number of 1 or more (D6)."""
         if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
             value = int(value)
         if isinstance(value, float) and value.is_integer():

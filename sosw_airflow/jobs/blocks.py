@@ -30,7 +30,7 @@ _BLOCK = 64 * 1024
 #: Bytes of patterns that are kept for the days after the first. If they are not enough, each day is walked through.
 _PATTERNS = 16 * 1024 * 1024
 
-#: So much of it is kept as it is, the rest compressed: to a twentieth or so, and quicker to read than to make anew.
+#: So much of it is kept as it is, the rest compressed: to a twentieth or so, and quicker to read than to make again.
 _QUICK_PATTERNS = 4 * 1024 * 1024
 
 #: Stands for the day in a pattern. JSON text has no control characters, so it can be nothing else.
@@ -78,7 +78,7 @@ def blocks_of(expansion: Expansion, codec: LineCodec) -> Iterator[Block]:
 
 
 def blocks_of_lines(lines: Iterable[str]) -> Iterator[Block]:
-    """The same for lines that are there."""
+    """The same for lines that exist already."""
     return _packed(Block(line, 1, len(line)) for line in lines)
 
 
@@ -121,7 +121,7 @@ class _Kept:
 
 
 def _packed(runs: Iterable[Block]) -> Iterator[Block]:
-    """Short runs together, so that nothing has to be done for each of them."""
+    """Short runs together, so that no work is done for every single one."""
     texts: list[str] = []
     size = tasks = longest = 0
     for run in runs:
@@ -192,7 +192,7 @@ class _Runs:
             yield Block(text, len(part), len(text) - (len(part) - 1) * len(between)), start
 
     def _one_by_one(self, leaf: TaskSeries) -> Iterator[Block]:
-        """The same for tasks that need a closer look."""
+        """The same for tasks whose lines have to be made one by one."""
         for task in leaf.tasks():
             line = self._codec.line(task, self._tasks, labourer_first=self._whole)
             if not self._whole and task:

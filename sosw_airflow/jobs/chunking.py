@@ -16,7 +16,7 @@ from sosw_airflow.jobs.list_types import ListTypes, are_flat, are_objects, types
 
 __all__ = ["Chunker", "Node", "TaskSeries"]
 
-#: A flat list that nobody asked to chunk is cut at this length, as upstream does. Not configurable there, nor here.
+#: A flat list that no flag asks to chunk is cut at this length, as upstream does. Not configurable there, nor here.
 _UNCHUNKED = 1_000_000
 
 
@@ -241,7 +241,7 @@ class Chunker:
                     yield TaskSeries({**task, **below})
 
     def _size_of_leaves(self, level: int, outer: dict[str, Any]) -> int:
-        """The size of batches where a node of this level has nothing but values; 0 where it is not to be chunked.
+        """The size of batches where a node of this level has nothing but values; 0 if it is not to be chunked.
 
         Most nodes are such, and need not be searched for what else a node may have.
         """
@@ -264,7 +264,7 @@ class Chunker:
         self.faults.append(Fault(dotted(path), problem))
 
     def _flat(self, value: Any) -> tuple[list[Any], frozenset[type]] | None:
-        """The flat values of a list or of an object of nulls, and their types; None where there is more to them."""
+        """The flat values of a list or of an object of nulls, and their types; None if there is more to them."""
         if isinstance(value, (list, tuple)):
             types = self._types.of(value)
             return (_as_list(value), types) if are_flat(types) else None

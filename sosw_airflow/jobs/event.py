@@ -24,7 +24,7 @@ class JobRequest:
     """A job taken out of its event.
 
     :ivar job: the job without ``lambda_name``, in the order in which it was given.
-    :ivar lambda_name: the labourer's id, or None where the job does not name one.
+    :ivar lambda_name: the labourer's id, or None if the job does not name one.
     :ivar schema_name: the ``job_schema_name`` of the job, or None. It also stays in the job, as upstream leaves it.
     """
 

@@ -205,7 +205,7 @@ class Expansion:
             found.append(f"period: {resolved.warning}")
 
     def _idle_flags(self) -> Iterator[str]:
-        """Flags of the job itself that look like a request for chunking but are none."""
+        """Flags of the job itself that read as a request for chunking but are none."""
         for name, value in self.job.items():
             if not value or name == "isolate_days" or not _FLAG.fullmatch(name):
                 continue

@@ -26,7 +26,7 @@ _MARGIN = 86_400
 
 @dataclass(frozen=True)
 class Placement:
-    """The greenfields of a job: task ``i`` (from 0) stands at ``base + (i + 1) * step``."""
+    """The greenfields of a job: task ``i`` (from 0) has ``base + (i + 1) * step``."""
 
     base: int
     step: int

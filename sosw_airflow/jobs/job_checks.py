@@ -94,7 +94,7 @@ def _payload_faults(text: str, path: Path) -> Iterator[Fault]:
 
 
 def untrue_text(path: Path, value: object) -> Iterator[str]:
-    """A warning where a flag has a text such as "false", which counts as true, as in sosw (rule 5.4)."""
+    """A warning if a flag has a text such as "false", which counts as true, as in sosw (rule 5.4)."""
     if isinstance(value, str) and value.strip().lower() in _UNTRUE:
         yield f"{dotted(path)}: the text {value!r} counts as true; use false without quotes"
 

@@ -127,7 +127,7 @@ def _doubled_faults(document: Any, doubled: list[tuple[dict[str, Any], list[str]
     while stack:
         value, path = stack.pop()
         if isinstance(value, dict):
-            problem = "is there twice in the text, and only one of both values would count: keep one"
+            problem = "occurs twice in the text, and only one of both values would count: keep one"
             faults += [Fault(dotted((*path, name)), problem) for name in names.get(id(value), ())]
             stack += [(below, (*path, name)) for name, below in value.items() if isinstance(below, (dict, list))]
         elif isinstance(value, list):

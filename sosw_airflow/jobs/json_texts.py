@@ -73,7 +73,7 @@ class Attributes:
         parts = []
         for name, value in attributes.items():
             known = self._known.get(name)
-            # The same object as in the task before, which is still held here: so nobody else can be at its address.
+            # The same object as in the task before, which is still held here: so no other object can have its address.
             if known is None or known[0] is not value:
                 text = self._raw_text if value is self._placeholder else encode(value)
                 known = self._known[name] = (value, f"{quoted(name)}: {text}")

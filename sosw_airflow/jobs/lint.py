@@ -1,4 +1,4 @@
-"""What the author of a job should look at before it is scheduled, though nothing is wrong with it as a document.
+"""What the author of a job should check before it is scheduled, though it is a valid document.
 
 `Expansion.warnings` has what every schedule warns of; here is what only a plan has the time for.
 """
@@ -38,7 +38,7 @@ class Advice:
 
 def advice_on(expansion: Expansion, reference_date: date) -> Advice:
     """Everything worth saying about a checked job, that of `Expansion.warnings` included."""
-    spelling = dict(_Names(expansion.schema.chunkable_attrs).look_at(expansion.job))
+    spelling = dict(_Names(expansion.schema.chunkable_attrs).found_in(expansion.job))
     # What is known to be a misspelling need not be reported as a flag without effect as well.
     warnings = [text for text in expansion.warnings if text.partition(":")[0] not in spelling]
     warnings += [f"{path}: {problem}" for path, problem in list(spelling.items())[:SHOWN]]
@@ -84,7 +84,7 @@ def _length(value: object) -> int:
 
 
 class _Names:
-    """Finds names in a job that look like a flag or an attribute but are none."""
+    """Finds names in a job that read as a flag or an attribute but are none."""
 
     def __init__(self, chunkable_attrs: Sequence[str]) -> None:
         self._attributes: tuple[Attribute, ...] = attributes_of(chunkable_attrs)
@@ -96,7 +96,7 @@ class _Names:
         wanted += [f"max_{each.plural}_per_batch" for each in self._attributes]
         self._wanted = {_plain(name): name for name in wanted}
 
-    def look_at(self, job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    def found_in(self, job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Path and problem of each suspicious name."""
         yield from self._node(job, 0, ())
 

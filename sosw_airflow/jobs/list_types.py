@@ -1,4 +1,4 @@
-"""The types of the values in a job's lists. Long flat lists are the usual case: each is looked through once."""
+"""The types of the values in a job's lists. Long flat lists are the usual case: each is read once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["ListTypes", "PlainText", "are_flat", "are_objects", "types_of"]
 
-#: Values from which on it is quicker to remember what was found than to look again.
+#: Values from which on it is quicker to remember what was found than to search again.
 _LONG = 10
 
 #: Texts that are joined at once, so that no copy of a whole list comes to be.
@@ -19,7 +19,7 @@ _ESCAPED = bytes(range(32)) + b'"\\\x7f'
 
 
 class PlainText(str):
-    """In a set of types it stands for `str` where no value has anything to escape in JSON."""
+    """In a set of types it stands for `str` if no value has anything to escape in JSON."""
 
     __slots__ = ()
 
@@ -78,7 +78,7 @@ def are_objects(types: frozenset[type]) -> bool:
 def _is_plain(texts: Sequence[str]) -> bool:
     plain = True
     for start in range(0, len(texts), _TOGETHER):
-        together = "".join(texts[start : start + _TOGETHER])  # a TypeError where one is no text
+        together = "".join(texts[start : start + _TOGETHER])  # a TypeError if one is no text
         if plain:
             plain = together.isascii() and len(together.encode().translate(None, _ESCAPED)) == len(together)
     return plain

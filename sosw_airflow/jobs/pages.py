@@ -16,7 +16,7 @@ __all__ = ["MAX_PAGE_ROWS", "MAX_PAGE_ROWS_WITH_META", "Page", "PageCutter", "Pa
 #: A DynamoDB transaction has 100 actions: the rows and the page's marker.
 MAX_PAGE_ROWS = 99
 
-#: The same where each task also has a row in the meta table.
+#: The same if each task also has a row in the meta table.
 MAX_PAGE_ROWS_WITH_META = 49
 
 #: A DynamoDB transaction has 4 MB; the rest is room for the marker.
@@ -72,7 +72,7 @@ class PageCutter:
         self._rows = self._bytes = self.units = self.pages = 0
 
     def take(self, block: Block) -> None:
-        """Take many lines at once; the pages are those of `begins_page` for each of them."""
+        """Take many lines at once; the pages are those of `begins_page` for every single one."""
         if not self._only_rows_count(block):
             block.measure()
             if not self._only_rows_count(block):
@@ -98,7 +98,7 @@ class PageCutter:
         )
 
     def begins_page(self, line_bytes: int) -> bool:
-        """Take the next line; True where it is the first of a page."""
+        """Take the next line; True if it is the first of a page."""
         size = row_size_of_line(line_bytes)
         units = -(-size // _UNIT_BYTES)
         begins = (

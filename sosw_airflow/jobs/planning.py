@@ -1,7 +1,7 @@
 """What a job would become, without writing it: the figures of `sosw-airflow plan`.
 
 One pass over the expansion, with the very lines and pages that the writer would make. Memory does not grow with the
-number of tasks: of an attribute's values no more than `MOST_VALUES` are told apart.
+number of tasks: it counts at most `MOST_VALUES` different values of an attribute.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sosw_airflow.jobs.rows import DYNAMODB_ITEM_LIMIT, LAMBDA_PAYLOAD_LIMIT, Li
 
 __all__ = ["MOST_VALUES", "AttributePlan", "DayPlan", "JobPlan", "WriteUnits", "WritingTerms", "plan_job"]
 
-#: Values of one attribute that are told apart.
+#: Different values of one attribute that are counted.
 MOST_VALUES = 10_000
 
 #: A transaction takes two write units for what another write takes one for.
@@ -43,7 +43,7 @@ class WritingTerms:
 
     :ivar pages: the limits of a page.
     :ivar units_per_second: plain write units of rows that the tables take, None for tables on demand.
-    :ivar pages_per_second: that the table of job records takes, None where it is on demand.
+    :ivar pages_per_second: that the table of job records takes, None if it is on demand.
     :ivar rows_per_second: the user's own limit, if any.
     :ivar with_meta: each task has a row in the meta table too.
     """
@@ -101,14 +101,14 @@ class WriteUnits:
 class JobPlan:
     """What a job would become.
 
-    :ivar days: in the order of the tasks; empty where the tasks have no dates.
+    :ivar days: in the order of the tasks; empty if the tasks have no dates.
     :ivar first: payloads of the first tasks; ``last`` of the last ones that are not among them.
     :ivar row_bytes: smallest, mean and largest row, as DynamoDB counts.
     :ivar largest_task: the number, from 1, of the task with the largest row.
     :ivar largest_payload: bytes of its payload.
     :ivar queue_file_bytes: size of the plan in S3.
     :ivar seconds: that the writing takes, estimated.
-    :ivar greenfield_step: distance of two tasks in an empty queue; None where they do not fit.
+    :ivar greenfield_step: distance of two tasks in an empty queue; None if they do not fit.
     """
 
     labourer_id: str
@@ -230,7 +230,7 @@ class _Sizes:
 
     def of(self, task: dict[str, Any], index: int) -> int:
         """The length of the task's line, as `LineCodec.line` makes it."""
-        if not task or "payload" in task:  # a payload may be refused for what it is when it is merged
+        if not task or "payload" in task:  # a payload may be refused when it is merged
             return len(self._codec.line(task, index))
         size, known = self._beside, self._known
         for name, value in task.items():
@@ -249,7 +249,7 @@ def _length(value: Any) -> int:
 
 
 class _Days:
-    """Counts tasks by their dates. Consecutive tasks share their list of dates, so a list is looked at once."""
+    """Counts tasks by their dates. Consecutive tasks share their list of dates, so a list is read once."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[Any, ...], int] = {}

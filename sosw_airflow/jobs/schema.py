@@ -29,7 +29,7 @@ class JobSchema:
 
     :ivar chunkable_attrs: singular names, outermost first, e.g. ``("section", "store", "product")``. Empty: a job is
         never chunked by attributes, only by its dates.
-    :ivar expand_period: ``"chunked"`` (as upstream: a period becomes dates where the job is chunked or
+    :ivar expand_period: ``"chunked"`` (as upstream: a period becomes dates if the job is chunked or
         ``isolate_days`` is set), or ``"always"``.
     :ivar custom_period_patterns: pairs of a regular expression, which matches the whole period, and a function or the
         import path of one (``"package.module:function"``). They are tried after the built-in patterns (sosw rule 4.3).

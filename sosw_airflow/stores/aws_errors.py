@@ -1,4 +1,4 @@
-"""What an error of AWS means for the caller: wait and try again, give up, or look first.
+"""What an error of AWS means for the caller: wait and try again, give up, or read first.
 
 One place judges, so that the writer, the records and the queue file treat the same answer alike.
 """
@@ -41,7 +41,7 @@ class Verdict(str, Enum):
 
     THROTTLED = "throttled"  # slow down, then send again
     TRANSIENT = "transient"  # the outcome may be unknown; sending again settles it
-    CANCELLED = "cancelled"  # a transaction was refused: look at its reasons
+    CANCELLED = "cancelled"  # a transaction was refused: read its reasons
     PERMANENT = "permanent"  # sending again cannot help
 
 
@@ -149,7 +149,7 @@ def judge_reasons(codes: Iterable[str]) -> Verdict:
 def explain(
     error: ClientError | BotoCoreError, *, action: str, resource: str, setting: str = "", bucket: bool = False
 ) -> Exception:
-    """The error in words that name the resource and the mend.
+    """The error in words that name the resource and the fix.
 
     :param action: the API call, e.g. ``dynamodb:Query``.
     :param resource: the table or bucket.
@@ -192,7 +192,7 @@ def explained(*, action: str, resource: str, setting: str = "", bucket: bool = F
 
 
 def member(reply: dict[str, Any], name: str, *, action: str) -> Any:
-    """A member that every whole answer has; boto3 gives an empty answer where the connection broke in its middle.
+    """A member that every whole answer has; boto3 gives an empty answer if the connection broke in its middle.
 
     :raises AwsFault: it is not there.
     """

@@ -23,19 +23,19 @@ READ_BYTES = 8 * 1024 * 1024
 #: botocore repeats requests, but not the reading of an answer's body.
 _READ_ATTEMPTS = 4
 
-#: Name of the object's metadata that tells whose plan it is.
+#: Name of the object's metadata that names the job of the plan.
 _FINGERPRINT = "sosw-job-fingerprint"
 
 
 class QueueFileGone(Exception):
     """There is no queue file of this job under its key (any more).
 
-    Another copy has finished the job, or somebody has removed or replaced the file.
+    Another copy has finished the job, or another program has removed or replaced the file.
     """
 
 
 def locked_name(name: str) -> str:
-    """The name of a queue file while somebody works on it."""
+    """The name of a queue file while a writer uses it."""
     return f"locked_{name}"
 
 
@@ -52,7 +52,7 @@ class QueueFile:
 
     :param s3: a boto3 S3 client.
     :param fingerprint: of the job. The key is the same for every job of one identity, so a copy of the writer with an
-        edited job replaces the file before it learns that it came too late; the fingerprint tells the two apart.
+        edited job replaces the file before it learns that it came too late; the two have different fingerprints.
     """
 
     def __init__(self, s3: Any, bucket: str, key: str, *, fingerprint: str | None = None) -> None:
@@ -135,7 +135,7 @@ class QueueFile:
 
 
 class QueueFileWriter:
-    """Streams lines into an object. The object appears, whole, only at `complete`; before, nothing is there.
+    """Streams lines into an object. The object appears, whole, only at `complete`; before that it does not exist.
 
     ``size`` is what it has so far, in bytes. As a context manager it discards what was sent unless `complete` was
     called. Holds one part in memory.

@@ -162,7 +162,7 @@ def test_a_missing_bucket(
         ("[1, 2]", "the job must be an object"),
         ('{"job": "{"}', r"job: is not valid JSON \("),
         ("", "the job is an empty text"),
-        ('{"a": {"b": 1, "b": 2}}', "a.b: is there twice in the text"),
+        ('{"a": {"b": 1, "b": 2}}', "a.b: occurs twice in the text"),
         (b'{"a": "\xff"}', "the job is not valid JSON .it is not UTF-8 text"),
         ("[" * 100_000, "the job is nested more than 100 levels deep"),
         ('{"a": %s}' % ("9" * 5000), "a: is an integer of more than 4,300 digits"),

@@ -51,8 +51,8 @@ def test_an_arn_that_is_no_text() -> None:
     [
         ("[" * 100_000, "Variable sosw_labourers: is nested more than 100 levels deep"),
         ('{"w": {"a": NaN}}', "Variable sosw_labourers.w.a: is nan, which JSON does not know"),
-        ('{"w": {"a": 1, "a": 2}}', "Variable sosw_labourers.w.a: is there twice in the text"),
-        ('{"w": {}, "w": {}}', "Variable sosw_labourers.w: is there twice in the text"),
+        ('{"w": {"a": 1, "a": 2}}', "Variable sosw_labourers.w.a: occurs twice in the text"),
+        ('{"w": {}, "w": {}}', "Variable sosw_labourers.w: occurs twice in the text"),
         ('{"w": {"a": "\\udfff"}}', "Variable sosw_labourers.w.a: is the text .* which UTF-8 cannot hold"),
         ('{"w": {"a": %s}}' % ("1" * 4301), "Variable sosw_labourers.w.a: is an integer of more than 4,300 digits"),
     ],
