@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
 from sosw_airflow.orchestration.turn import Clients, LabourerOrchestration, TurnReport
@@ -99,6 +99,12 @@ class Orchestrator:
                         self._take(future.result(), last)
                 for each in labourers.values():
                     each.release()
+        for labourer_id, each in labourers.items():  # what ended after the last turn
+            late = TurnReport(labourer_id)
+            each.count_answers(late)
+            if late.refused or late.failed or late.paused:
+                former = last.get(labourer_id, late)
+                self._take(replace(late, paused=late.paused or former.paused, limit=former.limit), last)
         return list(last.values())
 
     def _take(self, report: TurnReport, last: dict[str, TurnReport]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -133,6 +134,7 @@ class LabourerOrchestration:
     _expiry: tuple[float, float] = field(default=(float("-inf"), 0.0), init=False)
     _health: tuple[float, int] = field(default=(float("-inf"), BEST), init=False)
     _retries_at: float = field(default=float("-inf"), init=False)
+    _answers: deque[Answer] = field(default_factory=deque, init=False)
     _paused: tuple[float, float, str] = field(default=(float("-inf"), _PAUSE, ""), init=False)
 
     def __post_init__(self) -> None:
@@ -175,6 +177,7 @@ class LabourerOrchestration:
         if not self.lease.acquire():
             report.holder = self.lease.holder
             return
+        self.count_answers(report)
         now, expiry = self.clock(), self._expiry_seconds()
         invoked = [row for row in self._rows.invoked(now=int(now)) if row.task_id not in self._forget(self._closed)]
         self._close(list(for_invoked(invoked, self.policy, now=now, expiry=expiry)), report, now)
@@ -203,7 +206,7 @@ class LabourerOrchestration:
 
     def _free(self, report: TurnReport, now: float) -> int:
         """Invocations that this turn may add."""
-        if not self.lease.may_claim:
+        if report.paused or not self.lease.may_claim:
             return 0
         free = max(0, report.limit - report.running)
         left = self.pace.free_this_minute(self.policy.per_minute, now)
@@ -263,16 +266,27 @@ class LabourerOrchestration:
         for answer in self.workers.map(lambda row: self._claim_and_invoke(row, int(now)), rows):
             if answer is None:
                 continue
-            if answer.outcome is Outcome.REFUSED:
-                report.refused += 1
-            elif answer.outcome is Outcome.FAULT:
-                self._pause(report, self._paused[1], answer.error)
-            else:
+            self._count(answer, report)
+            if answer.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
                 report.invoked += 1
                 report.running += 1
                 self.pace.invoked(now)
-            if answer.error is not None and answer.outcome is not Outcome.FAULT:
-                log.warning("Invoking %s: %s (%s)", self.policy.labourer_id, answer.error, answer.outcome.value)
+
+    def _count(self, answer: Answer, report: TurnReport) -> None:
+        """Count an invocation that did not succeed. All faults of one turn are one pause."""
+        if answer.outcome is Outcome.REFUSED:
+            report.refused += 1
+        elif answer.outcome is Outcome.IMPOSSIBLE:
+            report.failed += 1
+        elif answer.outcome is Outcome.FAULT and not report.paused:
+            self._pause(report, self._paused[1], answer.error)
+        if answer.error is not None and answer.outcome is not Outcome.FAULT:
+            log.warning("Invoking %s: %s (%s)", self.policy.labourer_id, answer.error, answer.outcome.value)
+
+    def count_answers(self, report: TurnReport) -> None:
+        """Count the synchronous invocations that have ended since the last turn."""
+        while self._answers:
+            self._count(self._answers.popleft(), report)
 
     def _claim_and_invoke(self, row: TaskRow, now: int) -> Answer | None:
         if not self.lease.may_claim:
@@ -317,8 +331,7 @@ class LabourerOrchestration:
                     tasks_table=self.tables.tasks_table,
                     retry_tasks_table=self.tables.retry_tasks_table,
                 )
-            elif answer.error is not None:
-                log.warning("Invoking %s: %s (%s)", self.policy.labourer_id, answer.error, answer.outcome.value)
+            self._answers.append(answer)
         except Exception:
             # The row stays claimed and expires: nothing is lost.
             log.exception(

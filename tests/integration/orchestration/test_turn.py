@@ -191,6 +191,48 @@ def test_an_event_that_lambda_does_not_take_is_closed_as_failed(labourer: Labour
     assert ({"a": "0"}, {"tasks": [], "retries": []}) == (labourer.closed(), labourer.left())
 
 
+def test_an_event_that_lambda_does_not_take_counts_as_failed(labourer: Labourer) -> None:
+    """Not as invoked."""
+    labourer.queue("a")
+    labourer.function.reply = lambda event: (413, "RequestTooLargeException", b"{}")
+    report = labourer.orchestration().turn()
+    assert (0, 0, 1) == (report.invoked, report.running, report.failed)
+
+
+@pytest.mark.parametrize(
+    ("reply", "counted"),
+    [
+        ((404, "ResourceNotFoundException", b"{}"), (0, 0, True)),
+        ((429, "TooManyRequestsException", b"{}"), (1, 0, False)),
+        ((413, "RequestTooLargeException", b"{}"), (0, 1, False)),
+    ],
+)
+def test_a_synchronous_invocation_is_counted_in_the_next_turn(
+    labourer: Labourer, reply: Reply, counted: tuple[int, int, bool]
+) -> None:
+    """Refused, failed, or a fault that pauses the labourer, as those by event."""
+    labourer.queue("a")
+    labourer.function.reply = lambda event: reply
+    orchestration = labourer.orchestration(invocation="request")
+    orchestration.turn()
+    labourer.workers.submit(int).result()  # it is the only thread
+    labourer.function.reply = lambda event: (200, "", b"1")
+    report = orchestration.turn()
+    assert counted == (report.refused, report.failed, bool(report.paused))
+
+
+def test_all_faults_of_one_turn_are_one_pause(labourer: Labourer) -> None:
+    """Of the first length, not doubled for each task."""
+    labourer.queue(*"abcd")
+    reply = labourer.function.reply
+    labourer.function.reply = lambda event: (404, "ResourceNotFoundException", b"{}")
+    orchestration = labourer.orchestration()
+    assert orchestration.turn().paused
+    labourer.function.reply = reply
+    labourer.pass_time(5.1)
+    assert 4 == orchestration.turn().invoked
+
+
 def test_a_late_completion_closes_a_task_that_is_queued_again(labourer: Labourer) -> None:
     """It is not invoked again, as upstream does (E9)."""
     labourer.queue("a", completed_at={"N": "1795431001"})
