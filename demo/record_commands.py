@@ -50,7 +50,7 @@ FILES: dict[str, Any] = {
     },
 }
 VARIABLES = {
-    "sosw_labourers": {"pull_hashtags": {}, "pull_weather": {}},
+    "sosw_labourers": {"pull_hashtags": {}, "pull_weather": {"invocation": "request"}},
     "sosw_job_schemas": {"default": {"chunkable_attrs": ["topic", "word"]}},
 }
 BUCKET = "my-queue-bucket"
@@ -131,6 +131,8 @@ def record(columns: int) -> Iterator[Entry]:
         yield run("repair", "repair", job_id)
         yield run("status", "status", job_id, "--output", "yaml", "--failed", "1", code=3)
         yield run("cancel", "cancel", job_id)
+        _create_function("pull_weather")
+        yield run("orchestrate", "orchestrate", "pull_weather", "--until-idle")
 
 
 def _prepare(folder: Path, url: str) -> None:
@@ -203,7 +205,11 @@ def _read(file: int) -> bytes:
 
 
 def _without_chance(text: str, url: str) -> str:
-    """The text without what differs from run to run: the clock's day and time, the server's port. Widths stay."""
+    """The text without what differs from run to run: the clock's day and time, the server's port. Widths stay.
+
+    Nor has it the table that follows the turns: how often that is drawn depends on the machine.
+    """
+    text = _LIVE.sub("", text)
     text = text.replace(datetime.now(timezone.utc).date().isoformat(), "2026-03-02")
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?=Z|\+00:00)", "2026-03-02T06:00:00", text)
     port = url.rpartition(":")[2]
@@ -247,6 +253,9 @@ def _job_id(command: str, run_id: str) -> str:
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
+
+#: From hiding the cursor to showing it again, and the removal of what was drawn between.
+_LIVE = re.compile(r"\x1b\[\?25l.*?\x1b\[\?25h(\r|\n|\x1b\[1A|\x1b\[2K)*", re.DOTALL)
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

@@ -45,6 +45,9 @@ COMMANDS = {
     "plan": Command("sosw_airflow.cli.plan", "Show the tasks, sizes and time of a job. Writes nothing."),
     "schedule": Command("sosw_airflow.cli.schedule", "Put a job into the queue by hand, outside any DAG."),
     "drain": Command("sosw_airflow.cli.drain", "Write the tasks of a queue file that sosw's Scheduler has left."),
+    "orchestrate": Command(
+        "sosw_airflow.cli.orchestrate", "Invoke the tasks of labourers, in the place of sosw's Orchestrator."
+    ),
     "jobs": Command("sosw_airflow.cli.jobs", "List the scheduled jobs, the newest first."),
     "status": Command("sosw_airflow.cli.status", "Show or watch how many tasks of a job are completed and failed."),
     "repair": Command("sosw_airflow.cli.repair", "Schedule the failed tasks of a job again, each once."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -65,16 +66,20 @@ class _Bar(ProgressLog):
 
 
 @contextmanager
-def stop_on_signals(stop: threading.Event) -> Iterator[None]:
+def stop_on_signals(stop: threading.Event, message: str = "") -> Iterator[None]:
     """Inside, the first SIGINT, SIGTERM or SIGHUP sets ``stop``, so that what is in flight is finished.
 
     The second one raises `KeyboardInterrupt`.
+
+    :param message: written to stderr at the first signal.
     """
 
     def receive(*_: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
+        with suppress(OSError):  # not through Python's buffer, which the signal may have interrupted
+            os.write(2, message.encode())
 
     former: dict[int, Any] = {}
     try:

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.text import Text
 
 __all__ = [
     "Column",
     "Line",
     "is_terminal",
+    "live_table",
     "plain_rows",
     "printable",
     "show_lines",
@@ -27,13 +29,13 @@ __all__ = [
     "terminal_width",
 ]
 
-#: The colour of a job's state, of a finding's level and of its mark.
+#: The colour of the state of a job or a labourer, of a finding's level and of its mark.
 _STYLES = {
-    **dict.fromkeys(("closed", "✓"), "green"),
+    **dict.fromkeys(("closed", "idle", "✓"), "green"),
     **dict.fromkeys(("error", "✗"), "bold red"),
-    **dict.fromkeys(("planned", "delivering", "warning", "!"), "yellow"),
-    "written": "cyan",
-    "delivered": "blue",
+    **dict.fromkeys(("planned", "delivering", "paused", "warning", "!"), "yellow"),
+    **dict.fromkeys(("written", "working"), "cyan"),
+    **dict.fromkeys(("delivered", "elsewhere"), "blue"),
     "cancelled": "magenta",
 }
 
@@ -116,6 +118,33 @@ def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None
     if not is_terminal():
         plain_rows(columns, rows)
         return
+    console = _console()
+    console.print(_fitting_table(columns, rows, console))
+
+
+@contextmanager
+def live_table(
+    columns: Sequence[Column], rows: Callable[[], Sequence[Sequence[str]]], footer: Callable[[], str], *, stderr: bool
+) -> Iterator[None]:
+    """Keep a table on the terminal up to date; it is removed at the end of the context.
+
+    :param rows: called several times a second, from another thread.
+    :param footer: a line below the table, likewise.
+    """
+    from rich.console import Group
+    from rich.live import Live
+
+    console = _console(stderr=stderr)
+
+    def table() -> RenderableType:
+        return Group(_fitting_table(columns, rows(), console), _text(footer()))
+
+    # Nothing else prints inside; streams that rich replaces would hide a closed pipe.
+    with Live(get_renderable=table, console=console, transient=True, redirect_stdout=False, redirect_stderr=False):
+        yield
+
+
+def _fitting_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], console: Console) -> RenderableType:
     from rich.console import group
     from rich.table import Table
 
@@ -130,11 +159,9 @@ def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None
         )
     for row in rows:
         table.add_row(*(_text(cell, cell) for cell in row))
-    console = _console()
     # Within the console's own options, rich would never need more than the width.
     if console.measure(table, options=console.options.update(width=10_000)).minimum <= console.width:
-        console.print(table)
-        return
+        return table
 
     @group()
     def below_each_other() -> Iterable[Table | str]:
@@ -148,7 +175,7 @@ def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None
                 grid.add_row(_text(column.header), _text(cell, cell))
             yield grid
 
-    console.print(below_each_other())
+    return below_each_other()
 
 
 def plain_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
@@ -167,10 +194,10 @@ def _one_line(cell: str) -> str:
     return printable(cell).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def _console() -> Console:
+def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False)
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def _text(text: str, style: str = "") -> Text:
