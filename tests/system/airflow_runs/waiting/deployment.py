@@ -13,7 +13,6 @@ import psutil
 
 from sosw_airflow.jobs.identity import JobIdentity
 from tests.system.airflow_runs.deployment import Airflow, Run
-from tests.system.airflow_runs.versions import AIRFLOW_2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,8 +83,6 @@ class AirflowThatWaits(Airflow):
         """The process of the running Airflow task and the one that supervises it."""
         ((pid,),) = self._rows("task_instance", "pid", dag_id=dag_id, task_id="schedule")
         process = psutil.Process(pid)
-        if AIRFLOW_2:  # that was the supervisor
-            return [process, *process.children(recursive=True)]
         parent = process.parent()
         assert parent is not None
         return [parent, process]
