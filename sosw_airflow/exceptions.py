@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 #: How many faults or examples a message spells out before it only counts the rest.
 SHOWN = 20
@@ -156,13 +157,30 @@ class AwsFault(SoswError):
 
 
 class AccessDenied(AwsFault, retryable=True):  # policies and credentials change without the DAG
-    """The credentials may not do what is needed."""
+    """The credentials may not do what is needed.
 
-    def __init__(self, *, action: str, resource: str, detail: str) -> None:
-        self.action, self.resource = action, resource
+    ``may_be_missing``: S3 also denies access to an object that does not exist, unless the identity may list the bucket.
+    """
+
+    def __init__(self, *, action: str, resource: str, detail: str, may_be_missing: bool = False) -> None:
+        self.action, self.resource, self.may_be_missing = action, resource, may_be_missing
+        missing = " The object does not exist, or it may not be read: without s3:ListBucket S3 gives the same answer."
+        trust = " and in the trust policy of the role" if action.startswith("sts:") else ""
         super().__init__(
-            f"AWS refuses {action} on {resource}. Fix: allow it to the identity of the AWS Connection "
-            f"(docs/permissions.md has the policies). AWS says: {detail}"
+            f"AWS refuses {action} on {resource}.{missing if may_be_missing else ''} Fix: allow it to the identity of "
+            f"the AWS Connection{trust} (docs/permissions.md has the policies). AWS says: {detail}"
+        )
+
+
+class MissingCredentials(AwsFault, retryable=True):  # the endpoint of a role may not answer for a moment
+    """No AWS credentials were found, or their source gives none."""
+
+    def __init__(self, *, detail: str, searched: Sequence[str] = ()) -> None:
+        places = f" Searched: {'; '.join(searched)}." if searched else ""
+        super().__init__(
+            f"There are no AWS credentials.{places} Fix: name an AWS Connection that has them in the extra aws_conn_id "
+            f"of the sosw Connection, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or a role for "
+            f"every Airflow component that runs tasks or triggers. AWS's client says: {detail}"
         )
 
 
@@ -368,14 +386,16 @@ class JobDelivered(SoswError):
 
 
 class DeliveryUncertain(SoswError):
-    """A crash has left open whether the queue file was delivered."""
+    """The answer to the request that delivers the queue file was lost, or the attempt ended before it came."""
 
-    def __init__(self, job_id: str, *, name: str) -> None:
+    def __init__(self, job_id: str, *, name: str, since: int) -> None:
         self.job_id = job_id
+        at = datetime.fromtimestamp(since, timezone.utc).isoformat(sep=" ")
         super().__init__(
-            f"An attempt at the job {job_id} ended in the very moment of delivering its queue file {name}, which is "
-            f"gone: it was never delivered, or a Scheduler has drained it. Fix: check whether the labourer has its "
-            f"tasks. If not, clear the Airflow task with on_clear='reschedule'; if so, mark it as successful."
+            f"An attempt at the job {job_id} ended while it delivered its queue file {name} at {at}. The file does not "
+            f"exist now: it was never delivered, or sosw's Scheduler has drained it, under ids of its own. Fix: search "
+            f"the labourer's tasks that were created since then (created_at in sosw_tasks and sosw_closed_tasks). If "
+            f"they are missing, clear the Airflow task with on_clear='reschedule'; if they exist, mark it as successful."
         )
 
 

@@ -215,9 +215,7 @@ class DrainExecution:
         if faults:
             raise InvalidConfiguration(faults)
         deployment = self.hook.deployment()
-        file = LeftFile.of(
-            deployment.s3, self.queue_file.strip(), bucket=deployment.queue_bucket, prefix=deployment.s3_prefix
-        )
+        file = LeftFile.of(deployment, self.queue_file.strip())
         scheduler = JobScheduler(deployment, stop=self.on_kill.stop)
         identity = replace(job_identity(context, "", namespace=self.hook.settings.namespace), queue_file=str(file))
         former = scheduler.records.header(identity.job_id)

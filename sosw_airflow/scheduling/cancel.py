@@ -1,4 +1,4 @@
-"""Cancels a job: takes out of the queue what no worker has got yet, and sees to it that nothing is added.
+"""Cancels a job: takes out of the queue what no worker has got yet, and lets no writer add anything.
 
 1. The header goes to ``cancelled``: no later attempt resumes the job.
 2. Every page without a marker gets one that says so: a copy of the writer that still lives cannot commit it any more.
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import ClientError
 
+from sosw_airflow.exceptions import AccessDenied
 from sosw_airflow.jobs.identity import task_id
 from sosw_airflow.jobs.pages import PageLimits, cut_pages
 from sosw_airflow.scheduling.deliver import withdraw
@@ -55,10 +56,9 @@ class Cancelled:
 
 
 def cancel_job(deployment: Deployment, job_id: str, *, progress: ProgressFactory = ProgressLog) -> Cancelled | None:
-    """Cancel a job that was planned or written; None if there is no such job.
+    """Cancel a job that was planned or written; None if the job does not exist.
 
     :param progress: begins to count the tasks that are removed.
-
     :raises SoswError: AWS refuses; what is done is done, and calling again finishes it.
     """
     records = JobRecords(deployment.dynamodb, deployment.tables.jobs_table, now=deployment.now)
@@ -68,7 +68,8 @@ def cancel_job(deployment: Deployment, job_id: str, *, progress: ProgressFactory
     records.change_state(header, JobState.CANCELLED, allowed=tuple(JobState))
     if header.state in (JobState.DELIVERING, JobState.DELIVERED):
         withdrawn = withdraw(deployment, header)
-        log.info("The job %s is cancelled; its queue file was %s.", job_id, "removed" if withdrawn else "gone already")
+        fate = {True: "is removed", False: "was taken before", None: "is removed if no Scheduler has taken it"}
+        log.info("The job %s is cancelled; its queue file %s.", job_id, fate[withdrawn])
         return Cancelled(job_id, header.tasks if withdrawn else 0, 0 if withdrawn else header.tasks, 0)
     closed = _close_pages(deployment, records, header)
     queue_file = QueueFile(deployment.s3, header.queue_bucket, header.queue_key)
@@ -115,13 +116,15 @@ def _written(header: Header, closed: set[int], queue_file: QueueFile) -> Iterato
         for page in cut_pages(queue_file.lines(), PageLimits(header.page_rows, header.page_units)):
             if page.number not in closed:
                 yield range(page.first, page.first + len(page.lines))
-    except QueueFileGone:
-        # Which tasks a page has is not known any more. To look for all of them is slower, but as right.
+    except (QueueFileGone, AccessDenied) as error:
+        if isinstance(error, AccessDenied) and not error.may_be_missing:
+            raise
+        # Which tasks a page has is unknown without the file. To remove all of them is slower, but as right.
         yield range(header.tasks)
 
 
 def _remove(deployment: Deployment, task: str) -> bool:
-    """Delete a row that was never invoked. False: it was invoked, or does not exist."""
+    """Delete a row that was never invoked. False: it was invoked, or it does not exist."""
     table = deployment.tables.tasks_table
     delete = partial(
         deployment.dynamodb.delete_item,

@@ -7,14 +7,12 @@ everything else is as for any job. The file is removed when its tasks are in the
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from sosw_airflow.exceptions import Fault, InvalidQueueFile, MissingQueueFile, QueueFileLocked
 from sosw_airflow.jobs.blocks import Block, blocks_of_lines
@@ -24,14 +22,17 @@ from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.scheduling.requests import QueuePosition
 from sosw_airflow.scheduling.scheduler import JobScheduler, Scheduled
-from sosw_airflow.stores.aws_errors import error_code, explained
+from sosw_airflow.stores.deployment import Deployment
+from sosw_airflow.stores.object_copy import ObjectCopy
+from sosw_airflow.stores.object_head import ObjectHead, head_object
 from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone, locked_name
+from sosw_airflow.stores.s3_url import s3_url, split_s3_url
 
 __all__ = ["DrainRequest", "LeftFile", "drain"]
 
 log = logging.getLogger(__name__)
 
-#: Name of the metadata of a claimed file that tells which job has claimed it.
+#: Name of the metadata of a claimed file that say which job has claimed it.
 _CLAIM = "sosw-claimed-by"
 
 _LOCK = locked_name("")
@@ -42,42 +43,48 @@ _MOST_FAULTS = 20
 
 @dataclass(frozen=True)
 class LeftFile:
-    """A queue file of somebody else.
+    """A queue file that another Scheduler has left.
 
+    :ivar s3: a boto3 S3 client.
+    :ivar s3_once: one that does not repeat requests.
     :ivar key: under its unlocked name.
     """
 
     s3: Any
+    s3_once: Any
     bucket: str
     key: str
 
     @classmethod
-    def of(cls, s3: Any, name: str, *, bucket: str, prefix: str) -> LeftFile:
+    def of(cls, deployment: Deployment, name: str) -> LeftFile:
         """From a bare name, a key, or ``s3://bucket/key``; with or without ``locked_``."""
+        bucket = deployment.queue_bucket
         if name.startswith("s3://"):
-            bucket, _, key = name.removeprefix("s3://").partition("/")
+            bucket, key = split_s3_url(name)
         else:
-            key = name if "/" in name else "/".join(filter(None, (prefix.strip("/"), name)))
+            key = name if "/" in name else "/".join(filter(None, (deployment.s3_prefix.strip("/"), name)))
         folder, slash, bare = key.rpartition("/")
-        return cls(s3, bucket, f"{folder}{slash}{bare.removeprefix(_LOCK)}")
+        return cls(deployment.s3, deployment.s3_once, bucket, f"{folder}{slash}{bare.removeprefix(_LOCK)}")
 
     @property
     def locked_key(self) -> str:
-        """The key while somebody works on it."""
+        """The key while a process works on it."""
         folder, slash, bare = self.key.rpartition("/")
         return f"{folder}{slash}{locked_name(bare)}"
 
     def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
+        return s3_url(self.bucket, self.key)
 
     def labourer_id(self) -> str | None:
-        """The labourer of the first task, or None where there is no such file under either name.
+        """The labourer of the first task, or None if the file exists under neither name.
 
-        :raises InvalidQueueFile: there is no task in it.
+        :raises InvalidQueueFile: it has no task.
         """
-        keys = (self.locked_key, self.key)
-        key = next((key for key in keys if self._head(key) is not None), None)
-        if key is None:
+        for key in (self.locked_key, self.key):
+            if self._head(key).exists:
+                break
+        else:
+            self._refuse_denied()
             return None
         with suppress(QueueFileGone):  # so S3 answers to the reading of an empty file
             for number, line in enumerate(self._lines(key), start=1):
@@ -87,47 +94,61 @@ class LeftFile:
 
     def claimed_by(self) -> str | None:
         """The id of the job that has claimed the file, or None: it is not locked, or by a Scheduler of sosw."""
-        return (self._head(self.locked_key) or {}).get(_CLAIM)
+        return self._head(self.locked_key).metadata.get(_CLAIM)
 
-    def claim(self, job_id: str, *, take_locked: bool) -> None:
-        """Rename it, so that nobody else takes it.
+    def claim(self, job_id: str, *, take_locked: bool, check: Callable[[], None] = lambda: None) -> None:
+        """Rename it, so that no other process takes it.
 
-        :raises QueueFileLocked: somebody has, and it is not to be taken from them.
-        :raises MissingQueueFile: there is no such file.
+        :param check: called between two requests of a long copy; may raise.
+        :raises QueueFileLocked: another process has renamed it, and it is not to be taken from that one.
+        :raises MissingQueueFile: the file does not exist.
         """
-        locked = self._head(self.locked_key)
-        if locked is not None and locked.get(_CLAIM) != job_id:
+        locked, left = self._head(self.locked_key), self._head(self.key)
+        if locked.exists and locked.metadata.get(_CLAIM) == job_id:
+            self._remove(self.key)  # an earlier attempt may have ended between the copy and this
+            return
+        if locked.exists:
             if not take_locked:
                 raise QueueFileLocked(str(self))
             log.warning(
-                "The queue file %s was locked by somebody else. Which of its tasks are in the queue already cannot be "
-                "known: each of them is written now.",
+                "The queue file %s was locked by another process. Which of its tasks are in the queue already cannot "
+                "be known, so all of them are written now.",
                 self,
             )
-        source = self.locked_key if locked is not None else self.key
-        if source == self.key and self._head(self.key) is None:
+            source, head = self.locked_key, locked
+        elif left.exists:
+            source, head = self.key, left  # S3 lets it be read, so the locked one was not denied but is missing
+        else:
+            self._refuse_denied()
             raise MissingQueueFile(str(self))
-        with explained(action="s3:PutObject", resource=self.bucket, setting="queue_bucket", bucket=True):
-            self.s3.copy_object(
-                Bucket=self.bucket,
-                Key=self.locked_key,
-                CopySource={"Bucket": self.bucket, "Key": source},
-                Metadata={_CLAIM: job_id},
-                MetadataDirective="REPLACE",
-            )
-            # Also where the file was locked: whoever renamed it may have crashed between the copy and this.
-            self.s3.delete_object(Bucket=self.bucket, Key=self.key)
+        with ObjectCopy(
+            self.s3,
+            self.s3_once,
+            bucket=self.bucket,
+            source=source,
+            target=self.locked_key,
+            size=head.size,
+            etag=head.etag,
+            metadata={_CLAIM: job_id},
+            check=check,
+        ) as copy:
+            copy.prepare()
+            # Parts take minutes to copy: another process may have taken the file meanwhile.
+            if copy.in_parts and self._head(source).etag != head.etag:
+                raise QueueFileLocked(str(self))
+            copy.commit()
+        self._remove(self.key)
 
     def remove(self, job_id: str) -> None:
-        """Remove what this job has claimed, if it is still there."""
+        """Remove what this job has claimed, if it still exists."""
         locked = self._head(self.locked_key)
-        if locked is not None and locked.get(_CLAIM) == job_id:
-            QueueFile(self.s3, self.bucket, self.locked_key).delete()
+        if locked.exists and locked.metadata.get(_CLAIM) == job_id:
+            self._remove(self.locked_key)
 
     def tasks(self) -> Iterator[dict[str, Any]]:
         """The tasks of the claimed file.
 
-        :raises InvalidQueueFile: a line is no task, or one of another labourer than the first; names several.
+        :raises InvalidQueueFile: a line is no task, or a task of another labourer than the first; names several.
         """
         faults: list[Fault] = []
         first: str | None = None
@@ -154,14 +175,17 @@ class LeftFile:
         # Bytes that are not UTF-8 become lone surrogates, which the gate refuses with the line.
         return QueueFile(self.s3, self.bucket, key).lines(errors="surrogateescape")
 
-    def _head(self, key: str) -> dict[str, str] | None:
-        with explained(action="s3:GetObject", resource=self.bucket, setting="queue_bucket", bucket=True):
-            try:
-                return dict(self.s3.head_object(Bucket=self.bucket, Key=key).get("Metadata", {}))
-            except ClientError as error:
-                if error_code(error) in ("404", "NoSuchKey", "NotFound"):
-                    return None
-                raise
+    def _head(self, key: str) -> ObjectHead:
+        return head_object(self.s3, self.bucket, key)
+
+    def _remove(self, key: str) -> None:
+        QueueFile(self.s3, self.bucket, key).delete()
+
+    def _refuse_denied(self) -> None:
+        """Raise the denial if S3 does not say whether the file is missing."""
+        denied = self._head(self.key).denied
+        if denied:
+            raise denied
 
 
 @dataclass(frozen=True)
@@ -175,7 +199,7 @@ class DrainRequest:
 
     @property
     def fingerprint(self) -> str:
-        """The file: the claim has renamed it, so there is one of this name."""
+        """The file: the claim has renamed it, so its name identifies it."""
         return f"drain {self.file}"
 
     def outline(self) -> dict[str, str]:
@@ -194,14 +218,14 @@ class DrainRequest:
 def drain(scheduler: JobScheduler, request: DrainRequest, *, take_locked: bool = False) -> Scheduled:
     """Write the tasks of a queue file, once, or finish what an earlier attempt has begun; then remove the file.
 
-    :param take_locked: also take a file that somebody has locked: a Scheduler that crashed, or one that still works.
-        Which of its tasks were written before cannot be known, so they may be done twice.
+    :param take_locked: also take a file that another process has locked: a Scheduler that crashed, or one that still
+        works. Which of its tasks were written before cannot be known, so they may be done twice.
     :raises MissingQueueFile, QueueFileLocked, InvalidQueueFile: and nothing was written.
     :raises SoswError: as `JobScheduler.schedule`.
     """
     job_id = request.identity.job_id
     if scheduler.records.header(job_id) is None:
-        request.file.claim(job_id, take_locked=take_locked)
+        request.file.claim(job_id, take_locked=take_locked, check=scheduler.check_stop)
     scheduled = scheduler.schedule(request)
     request.file.remove(job_id)
     return scheduled

@@ -146,7 +146,7 @@ class JobScheduler:
                 plan.write(block.text)
                 cutter.take(block)
                 progress.add(block.tasks)
-                self._check_stop()
+                self.check_stop()
             tasks = progress.done
             if not tasks:
                 raise InvalidJob([Fault("", "the job expands to no task")])
@@ -192,10 +192,13 @@ class JobScheduler:
             return place_at_front(queue.oldest(), tasks, now=now, labourer_id=labourer)
         return place_at_back(queue.newest(), tasks, now=now, labourer_id=labourer)
 
-    def _restore_plan(self, request: Request, header: Header) -> None:
-        """Write the queue file of a planned job again, which somebody has removed. The job is known to be the same."""
-        log.warning("The queue file of the job %s is gone; it is made again.", header.job_id)
-        with self._planned_file(header).writer() as plan:
+    def restore_plan(self, request: Request, header: Header) -> None:
+        """Write the queue file of a planned job again. The job is known to be the same.
+
+        :raises JobRecordDamaged: the job expands to another file now.
+        """
+        log.warning("The queue file of the job %s is gone, so it is written again.", header.job_id)
+        with self.planned_file(header).writer() as plan:
             for block in request.blocks(self._codec(header.labourer_id)):
                 plan.write(block.text)
             if plan.size != header.queue_bytes:
@@ -215,24 +218,27 @@ class JobScheduler:
             raise JobCancelled(header.job_id)
 
     def _finish(self, request: Request, header: Header, outcome: Outcome) -> Scheduled:
-        queue_file = self._planned_file(header)
+        queue_file = self.planned_file(header)
+        denied = False
         for _ in range(_PLANS):
             try:
                 self._write_pages(request, header, queue_file.lines(header.queue_bytes))
                 break
             except (QueueFileGone, AccessDenied) as error:
-                # S3 also denies access to a missing object where the bucket may not be listed.
                 if self._all_committed(header):
                     break  # another copy of this generation has finished in the meantime
                 if isinstance(error, AccessDenied):
-                    raise
-                self._restore_plan(request, header)
+                    # Without s3:ListBucket a missing file is denied. One that was just written is not missing.
+                    if denied or not error.may_be_missing:
+                        raise
+                    denied = True
+                self.restore_plan(request, header)
         else:
             raise JobRecordDamaged(
-                f"The queue file {queue_file} of the job {header.job_id} is removed again and again. "
+                f"The queue file {queue_file} of the job {header.job_id} is removed repeatedly. "
                 f"Fix: stop what removes it, then retry the Airflow task."
             )
-        # First the file: a crash in between is mended by the next attempt, which finds all markers but no state.
+        # First the file: after a crash in between the next attempt finds all markers but no state, and sets the state.
         queue_file.delete()
         written = self.records.change_state(header, JobState.WRITTEN, allowed=(JobState.PLANNED, JobState.WRITTEN))
         if written is None:
@@ -305,8 +311,8 @@ class JobScheduler:
         key = queue_file_key(at.s3_prefix, request.identity.job_id)
         return QueueFile(at.s3, at.queue_bucket, key, fingerprint=request.fingerprint)
 
-    def _planned_file(self, header: Header) -> QueueFile:
-        # Where it was planned, also when the Connection names another bucket by now.
+    def planned_file(self, header: Header) -> QueueFile:
+        """The queue file of a planned job, in the bucket where it was planned."""
         return QueueFile(self.deployment.s3, header.queue_bucket, header.queue_key, fingerprint=header.fingerprint)
 
     def _meta(self, identity: JobIdentity) -> MetaTable | None:
@@ -322,6 +328,10 @@ class JobScheduler:
         if self.stop.wait(seconds):
             raise Stopped
 
-    def _check_stop(self) -> None:
+    def check_stop(self) -> None:
+        """End between two requests if that is wanted.
+
+        :raises Stopped: it is.
+        """
         if self.stop.is_set():
             raise Stopped

@@ -1,4 +1,4 @@
-"""What an error of AWS means for the caller: wait and try again, give up, or read first.
+"""What an error of AWS means for the caller: wait and send again, give up, or read first.
 
 One place judges, so that the writer, the records and the queue file treat the same answer alike.
 """
@@ -14,15 +14,20 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,  # noqa: A004 - botocore's own name
+    ConnectTimeoutError,
     CredentialRetrievalError,
+    EndpointConnectionError,
     HTTPClientError,
     IncompleteReadError,
     MetadataRetrievalError,
     NoCredentialsError,
+    ParamValidationError,
     PartialCredentialsError,
+    ProfileNotFound,
+    ProxyConnectionError,
 )
 
-from sosw_airflow.exceptions import AccessDenied, AwsFault, MissingBucket, MissingTable
+from sosw_airflow.exceptions import AccessDenied, AwsFault, MissingBucket, MissingCredentials, MissingTable
 
 __all__ = [
     "Verdict",
@@ -33,6 +38,7 @@ __all__ = [
     "judge",
     "judge_reasons",
     "member",
+    "was_refused",
 ]
 
 
@@ -41,7 +47,7 @@ class Verdict(str, Enum):
 
     THROTTLED = "throttled"  # slow down, then send again
     TRANSIENT = "transient"  # the outcome may be unknown; sending again settles it
-    CANCELLED = "cancelled"  # a transaction was refused: read its reasons
+    CANCELLED = "cancelled"  # a transaction was refused: its reasons decide
     PERMANENT = "permanent"  # sending again cannot help
 
 
@@ -66,7 +72,9 @@ _TRANSIENT = frozenset(
         "InternalError",
         "InternalFailure",
         "InternalServerError",
+        "NoSuchKey",  # the source of a copy, which existed a moment ago: the next attempt reads again
         "NoSuchUpload",  # a lifecycle rule has ended it, or an answer was lost: a new one succeeds
+        "PreconditionFailed",  # the source of a copy was replaced: the next attempt reads again
         "RequestTimeout",
         "RequestTimeoutException",
         "ServiceUnavailable",
@@ -99,7 +107,28 @@ _DENIED = frozenset(
     }
 )
 #: For example a role whose endpoint does not answer for a moment.
-_NO_CREDENTIALS = (CredentialRetrievalError, MetadataRetrievalError, NoCredentialsError, PartialCredentialsError)
+_NO_CREDENTIALS = (
+    CredentialRetrievalError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+#: What fails before a request leaves this machine.
+_NEVER_SENT = (
+    *_NO_CREDENTIALS,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ParamValidationError,
+    ProxyConnectionError,
+)
+#: Requests for credentials that botocore sends before the caller's own one, with the names of their permissions.
+_FOR_CREDENTIALS = {
+    "AssumeRole": "sts:AssumeRole",
+    "AssumeRoleWithSAML": "sts:AssumeRoleWithSAML",
+    "AssumeRoleWithWebIdentity": "sts:AssumeRoleWithWebIdentity",
+    "GetRoleCredentials": "sso:GetRoleCredentials",
+}
 
 
 def error_code(error: BaseException) -> str:
@@ -146,19 +175,50 @@ def judge_reasons(codes: Iterable[str]) -> Verdict:
     return Verdict.THROTTLED if faults & _THROTTLED else Verdict.TRANSIENT
 
 
+def was_refused(error: ClientError | BotoCoreError) -> bool:
+    """Whether AWS has certainly not done what it was asked for; otherwise the outcome is unknown.
+
+    AWS carries out nothing that it answers with 4xx, with 503 or with a request for patience. After 500, and after a
+    connection that broke once the request was sent, nobody but the resource itself knows.
+    """
+    if not isinstance(error, ClientError):
+        return isinstance(error, _NEVER_SENT)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return (
+        400 <= status < 500
+        or status == 503
+        or error_code(error) in _THROTTLED
+        or getattr(error, "operation_name", "") in _FOR_CREDENTIALS
+    )
+
+
 def explain(
-    error: ClientError | BotoCoreError, *, action: str, resource: str, setting: str = "", bucket: bool = False
-) -> Exception:
+    error: ClientError | BotoCoreError,
+    *,
+    action: str,
+    resource: str,
+    setting: str = "",
+    bucket: bool = False,
+    key: str = "",
+) -> AwsFault:
     """The error in words that name the resource and the fix.
 
     :param action: the API call, e.g. ``dynamodb:Query``.
     :param resource: the table or bucket.
     :param setting: the extra of the sosw Connection that names it, if one does.
     :param bucket: the resource is the bucket of the queue files.
+    :param key: of the object in that bucket.
     """
     code = error_code(error)
-    if code in _DENIED or isinstance(error, _NO_CREDENTIALS):
-        return AccessDenied(action=action, resource=resource, detail=str(error))
+    if isinstance(error, _NO_CREDENTIALS):
+        return MissingCredentials(detail=str(error))
+    if isinstance(error, ClientError) and error.operation_name in _FOR_CREDENTIALS:
+        action, resource = _FOR_CREDENTIALS[error.operation_name], "the role of the AWS Connection"
+        setting, bucket, key = "", False, ""
+    if code in _DENIED:
+        missing = action == "s3:GetObject" and code in ("403", "AccessDenied")
+        place = f"s3://{resource}/{key}" if key else resource
+        return AccessDenied(action=action, resource=place, detail=str(error), may_be_missing=missing)
     if code in {"NoSuchBucket", "404"} and bucket:
         return MissingBucket(resource)
     missing = code == "ResourceNotFoundException"
@@ -183,18 +243,18 @@ def _reason_texts(error: BaseException) -> str:
 
 
 @contextmanager
-def explained(*, action: str, resource: str, setting: str = "", bucket: bool = False) -> Iterator[None]:
-    """Turn what botocore raises inside into this provider's errors."""
+def explained(*, action: str, resource: str, setting: str = "", bucket: bool = False, key: str = "") -> Iterator[None]:
+    """Turn what botocore raises inside into this provider's errors; the arguments are those of `explain`."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:
-        raise explain(error, action=action, resource=resource, setting=setting, bucket=bucket) from error
+        raise explain(error, action=action, resource=resource, setting=setting, bucket=bucket, key=key) from error
 
 
 def member(reply: dict[str, Any], name: str, *, action: str) -> Any:
     """A member that every whole answer has; boto3 gives an empty answer if the connection broke in its middle.
 
-    :raises AwsFault: it is not there.
+    :raises AwsFault: the answer lacks it.
     """
     if name not in reply:
         fault = AwsFault(f"The answer of AWS to {action} broke off. Another attempt will most likely get it whole.")

@@ -9,17 +9,18 @@ from botocore.exceptions import ClientError
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
 from sosw_airflow.stores.aws_errors import error_code, explained
+from sosw_airflow.stores.s3_url import split_s3_url
 
 __all__ = ["read_document"]
 
 
 def read_document(s3: Any, url: str) -> bytes:
-    """The bytes of ``s3://bucket/key``.
+    """The bytes of ``s3://bucket/key``; the bucket may be the ARN of an access point.
 
-    :raises InvalidConfiguration: the URL is incomplete, or there is no such object or bucket.
-    :raises SoswError: S3 refuses; without ``s3:ListBucket`` it also denies access to an object that is not there.
+    :raises InvalidConfiguration: the URL is incomplete, or object or bucket do not exist.
+    :raises SoswError: S3 refuses; without ``s3:ListBucket`` it also denies access to a missing object.
     """
-    bucket, _, key = url.removeprefix("s3://").partition("/")
+    bucket, key = split_s3_url(url)
     if not bucket or not key:
         raise InvalidConfiguration([Fault("job", f"must be s3://BUCKET/KEY, not {url!r}")])
     with explained(action="s3:GetObject", resource=url):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, closing
 from types import TracebackType
 from typing import Any
 
@@ -11,6 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, Inc
 
 from sosw_airflow.exceptions import JobRecordDamaged
 from sosw_airflow.stores.aws_errors import error_code, explained
+from sosw_airflow.stores.object_head import ObjectHead, head_object
+from sosw_airflow.stores.s3_url import s3_url
 
 __all__ = ["QueueFile", "QueueFileGone", "QueueFileWriter", "locked_name", "queue_file_key"]
 
@@ -23,19 +25,19 @@ READ_BYTES = 8 * 1024 * 1024
 #: botocore repeats requests, but not the reading of an answer's body.
 _READ_ATTEMPTS = 4
 
-#: Name of the object's metadata that names the job of the plan.
+#: Name of the object's metadata that says whose plan it is.
 _FINGERPRINT = "sosw-job-fingerprint"
 
 
 class QueueFileGone(Exception):
-    """There is no queue file of this job under its key (any more).
+    """The queue file of this job does not exist under its key (any more).
 
-    Another copy has finished the job, or another program has removed or replaced the file.
+    Another copy has finished the job, or another process has removed or replaced the file.
     """
 
 
 def locked_name(name: str) -> str:
-    """The name of a queue file while a writer uses it."""
+    """The name of a queue file while a process works on it."""
     return f"locked_{name}"
 
 
@@ -62,19 +64,34 @@ class QueueFile:
         self.key = key
 
     def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
+        return s3_url(self.bucket, self.key)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The object's metadata, which say whose plan it is."""
+        return {} if self._fingerprint is None else {_FINGERPRINT: self._fingerprint}
+
+    def head(self, size: int) -> ObjectHead:
+        """The file as S3 has it; it does not exist if another file, or one of another size, has its key."""
+        head = head_object(self._s3, self.bucket, self.key)
+        foreign = head.exists and (head.size != size or not self._is_ours(head.metadata))
+        return ObjectHead(exists=False) if foreign else head
+
+    def _is_ours(self, metadata: Mapping[str, str]) -> bool:
+        # A file that was put there by hand has no fingerprint.
+        return self._fingerprint in (None, metadata.get(_FINGERPRINT, self._fingerprint))
 
     def writer(self) -> QueueFileWriter:
         """A writer for a whole new file."""
-        return QueueFileWriter(self._s3, self.bucket, self.key, fingerprint=self._fingerprint)
+        return QueueFileWriter(self._s3, self.bucket, self.key, metadata=self.metadata)
 
     def lines(self, size: int | None = None, *, errors: str = "strict") -> Iterator[str]:
         """The lines without their ends. Read in ranges: a connection would not outlive the writing of a long job.
 
         :param size: bytes that the file has, if they are known.
         :param errors: what bytes that are not UTF-8 become, as in `bytes.decode`. "strict": `JobRecordDamaged`.
-        :raises QueueFileGone: there is no such file, or no more, or it is another one.
-        :raises SoswError: S3 refuses.
+        :raises QueueFileGone: the file does not exist (any more), or it is another one.
+        :raises SoswError: S3 refuses; without ``s3:ListBucket`` it also denies access to a missing file.
         """
         try:
             for line in self._lines(size):
@@ -99,7 +116,7 @@ class QueueFile:
             yield rest
 
     def _range(self, start: int) -> tuple[bytes, int]:
-        with explained(action="s3:GetObject", resource=self.bucket, setting="queue_bucket", bucket=True):
+        with explained(action="s3:GetObject", resource=self.bucket, setting="queue_bucket", bucket=True, key=self.key):
             try:
                 return self._read(start)
             except ClientError as error:
@@ -114,8 +131,7 @@ class QueueFile:
         while True:
             reply = self._s3.get_object(Bucket=self.bucket, Key=self.key, Range=wanted)
             with closing(reply["Body"]) as body:
-                # A file that was put there by hand has no fingerprint.
-                if self._fingerprint not in (None, reply["Metadata"].get(_FINGERPRINT, self._fingerprint)):
+                if not self._is_ours(reply["Metadata"]):
                     raise QueueFileGone(self.key)
                 try:
                     data = body.read()
@@ -129,8 +145,10 @@ class QueueFile:
         return data, int(reply["ContentRange"].rpartition("/")[2])
 
     def delete(self) -> None:
-        """Remove the file; it is no fault if there is none."""
-        with explained(action="s3:DeleteObject", resource=self.bucket, setting="queue_bucket", bucket=True):
+        """Remove the file; it is no fault if it does not exist."""
+        with explained(
+            action="s3:DeleteObject", resource=self.bucket, setting="queue_bucket", bucket=True, key=self.key
+        ):
             self._s3.delete_object(Bucket=self.bucket, Key=self.key)
 
 
@@ -141,14 +159,10 @@ class QueueFileWriter:
     called. Holds one part in memory.
     """
 
-    def __init__(self, s3: Any, bucket: str, key: str, *, fingerprint: str | None = None) -> None:
+    def __init__(self, s3: Any, bucket: str, key: str, *, metadata: Mapping[str, str]) -> None:
         self._s3 = s3
         self._where = {"Bucket": bucket, "Key": key}
-        self._about = {
-            "ContentType": "application/x-ndjson",
-            "Metadata": {} if fingerprint is None else {_FINGERPRINT: fingerprint},
-        }
-        self._bucket = bucket
+        self._about: dict[str, Any] = {"ContentType": "application/x-ndjson", "Metadata": dict(metadata)}
         self._buffer = bytearray()
         self._upload_id: str | None = None
         self._parts: list[dict[str, Any]] = []
@@ -177,7 +191,7 @@ class QueueFileWriter:
 
     def complete(self) -> int:
         """Make the file appear. Returns its size in bytes."""
-        with explained(action="s3:PutObject", resource=self._bucket, setting="queue_bucket", bucket=True):
+        with self._explained():
             if self._upload_id is None:
                 self._s3.put_object(**self._where, **self._about, Body=bytes(self._buffer))
             else:
@@ -189,8 +203,12 @@ class QueueFileWriter:
                 self._upload_id = None
         return self.size
 
+    def _explained(self) -> AbstractContextManager[None]:
+        bucket, key = self._where["Bucket"], self._where["Key"]
+        return explained(action="s3:PutObject", resource=bucket, setting="queue_bucket", bucket=True, key=key)
+
     def _send_part(self) -> None:
-        with explained(action="s3:PutObject", resource=self._bucket, setting="queue_bucket", bucket=True):
+        with self._explained():
             if self._upload_id is None:
                 reply = self._s3.create_multipart_upload(**self._where, **self._about)
                 self._upload_id = reply["UploadId"]

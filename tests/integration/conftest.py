@@ -74,7 +74,8 @@ class Installation:
 
     def other_copy(self) -> JobScheduler:
         """One that works at the same time, with clients of its own, so that what disturbs ours does not disturb it."""
-        clients = {"dynamodb": self.aws.dynamodb, "dynamodb_once": self.aws.dynamodb, "s3": self.aws.s3}
+        s3 = self.aws.s3
+        clients = {"dynamodb": self.aws.dynamodb, "dynamodb_once": self.aws.dynamodb, "s3": s3, "s3_once": s3}
         return JobScheduler(replace(self.deployment, **clients), concurrency=1)
 
     def payloads(self) -> list[str]:

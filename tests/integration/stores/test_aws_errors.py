@@ -8,8 +8,16 @@ import botocore.exceptions as failures
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sosw_airflow.exceptions import AccessDenied, AwsFault, MissingBucket, MissingTable
-from sosw_airflow.stores.aws_errors import Verdict, cancellation_codes, error_code, explain, explained, judge
+from sosw_airflow.exceptions import AccessDenied, AwsFault, MissingBucket, MissingCredentials, MissingTable
+from sosw_airflow.stores.aws_errors import (
+    Verdict,
+    cancellation_codes,
+    error_code,
+    explain,
+    explained,
+    judge,
+    was_refused,
+)
 
 URL = "https://dynamodb.us-west-2.amazonaws.com"
 
@@ -165,10 +173,6 @@ def test_no_cancellation_codes() -> None:
         client_error("UnrecognizedClientException"),
         client_error("InvalidAccessKeyId", status=403),
         client_error("RequestTimeTooSkewed", status=403),
-        failures.NoCredentialsError(),
-        failures.PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
-        failures.CredentialRetrievalError(provider="container-role", error_msg="timed out"),
-        failures.MetadataRetrievalError(error_msg="timed out"),
     ],
     ids=error_code,
 )
@@ -181,6 +185,108 @@ def test_no_access(error: ClientError | BotoCoreError) -> None:
         f"(docs/permissions.md has the policies). AWS says: {error}" == (str(explanation))
     )
     assert explanation.retryable
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        failures.NoCredentialsError(),
+        failures.PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
+        failures.CredentialRetrievalError(provider="container-role", error_msg="timed out"),
+        failures.MetadataRetrievalError(error_msg="timed out"),
+        failures.ProfileNotFound(profile="sosw"),
+    ],
+    ids=error_code,
+)
+def test_no_credentials(error: BotoCoreError) -> None:
+    """Nothing was refused, so no permission is named, but what to set; a role's endpoint may answer the next time."""
+    explanation = explained_as(error)
+    assert isinstance(explanation, MissingCredentials)
+    assert "Fix: name an AWS Connection that has them in the extra aws_conn_id" in str(explanation)
+    assert str(explanation).endswith(f"says: {error}")
+    assert "dynamodb:Query" not in str(explanation)
+    assert explanation.retryable
+
+
+@pytest.mark.parametrize(
+    ("operation", "action"),
+    [
+        ("AssumeRole", "sts:AssumeRole"),
+        ("AssumeRoleWithSAML", "sts:AssumeRoleWithSAML"),
+        ("AssumeRoleWithWebIdentity", "sts:AssumeRoleWithWebIdentity"),
+    ],
+)
+def test_a_role_that_may_not_be_assumed(operation: str, action: str) -> None:
+    """botocore asks for the role within the caller's own request, which was never sent."""
+    answer: Any = {"Error": {"Code": "AccessDenied", "Message": "denied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+    explanation = explained_as(ClientError(answer, operation))
+    assert isinstance(explanation, AccessDenied)
+    assert str(explanation).startswith(f"AWS refuses {action} on the role of the AWS Connection. Allow it to")
+    assert "in the trust policy of the role" in str(explanation)
+    assert "dynamodb" not in str(explanation)
+
+
+def test_a_throttled_request_for_a_role() -> None:
+    """It is named as well, and is worth a retry."""
+    answer: Any = {"Error": {"Code": "Throttling", "Message": "slow"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    explanation = explained_as(ClientError(answer, "AssumeRole"))
+    assert "sts:AssumeRole on the role of the AWS Connection failed" in str(explanation)
+    assert isinstance(explanation, AwsFault)
+    assert explanation.retryable
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "may_be_missing"),
+    [
+        ("s3:GetObject", "403", True),
+        ("s3:GetObject", "AccessDenied", True),
+        ("s3:GetObject", "ExpiredToken", False),
+        ("s3:PutObject", "AccessDenied", False),
+        ("dynamodb:Query", "AccessDeniedException", False),
+    ],
+)
+def test_an_object_that_may_be_missing(action: str, code: str, may_be_missing: bool) -> None:
+    """Without s3:ListBucket S3 denies what does not exist: the message has both reasons, and the object's address."""
+    explanation = explained_as(client_error(code, status=403), action=action, resource="b", bucket=True, key="k")
+    assert isinstance(explanation, AccessDenied)
+    assert explanation.may_be_missing is may_be_missing
+    assert ("The object does not exist, or it may not be read" in str(explanation)) is may_be_missing
+    assert f"{action} on s3://b/k." in str(explanation)
+
+
+# -- was_refused -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        (client_error("AccessDenied", status=403), True),
+        (client_error("NoSuchKey", status=404), True),
+        (client_error("PreconditionFailed", status=412), True),
+        (client_error("SlowDown", status=503), True),
+        (client_error("ServiceUnavailable", status=503), True),
+        (client_error("SlowDown", status=500), True),  # within an answer that began with 200
+        (client_error("InternalError", status=500), False),
+        (client_error("502", status=502), False),
+        (client_error("504", status=504), False),
+        (failures.EndpointConnectionError(endpoint_url=URL, error="refused"), True),
+        (failures.ConnectTimeoutError(endpoint_url=URL), True),
+        (failures.ProxyConnectionError(proxy_url=URL), True),
+        (failures.NoCredentialsError(), True),
+        (failures.ParamValidationError(report="wrong"), True),
+        (failures.ReadTimeoutError(endpoint_url=URL), False),
+        (failures.ConnectionClosedError(endpoint_url=URL), False),
+        (failures.HTTPClientError(error="broken"), False),
+        (failures.ResponseStreamingError(error="broken"), False),
+    ],
+    ids=lambda value: error_code(value) if isinstance(value, Exception) else None,
+)
+def test_what_was_certainly_not_carried_out(error: ClientError | BotoCoreError, refused: bool) -> None:
+    """Only that may be sent again where a second time would harm."""
+    assert was_refused(error) is refused
+
+
+# -- tables and buckets ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
