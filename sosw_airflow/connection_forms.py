@@ -58,6 +58,10 @@ SOSW_FORM: dict[str, Any] = {
         ),
         "lambda_payload_limit": _number("Payload limit", "Bytes of a Lambda invocation; empty for Lambda's own, 1 MB."),
         "namespace": _text("Namespace", "A name of this Airflow, if another one uses the same tables; else empty."),
+        "server_side_encryption": _text(
+            "Encryption", "AES256, aws:kms or aws:kms:dsse with every queue file; empty for the bucket's default."
+        ),
+        "kms_key_id": _text("KMS key", "Id or ARN of the key for aws:kms; empty for the key that AWS manages."),
     },
     "ui-field-behaviour": {
         "hidden-fields": _HIDDEN,

@@ -62,9 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     settings = read_settings(arguments.conn_id)
     with open_deployment(arguments.conn_id, patient=True) as deployment:
-        file = LeftFile.of(
-            deployment.s3, arguments.file.strip(), bucket=deployment.queue_bucket, prefix=deployment.s3_prefix
-        )
+        file = LeftFile.of(deployment, arguments.file.strip())
         records = JobRecords(deployment.dynamodb, deployment.tables.jobs_table)
         run_id = arguments.id or _interrupted(file, records) or new_run_id()
         identity = replace(command_identity("drain", run_id, "", namespace=settings.namespace), queue_file=str(file))

@@ -16,7 +16,7 @@ from sosw_airflow.config.registry import (
     labourers_from,
 )
 from sosw_airflow.doctor.findings import Finding, Level, error, ok, reported, warning
-from sosw_airflow.exceptions import InvalidConfiguration, InvalidJobSchema
+from sosw_airflow.exceptions import InvalidConfiguration, InvalidJobSchema, SoswError
 from sosw_airflow.hooks.sosw import SoswHook, period_modules
 
 __all__ = ["examine_deployment"]
@@ -46,6 +46,9 @@ def _findings(hook: SoswHook) -> Iterator[Finding]:
         yield ok(
             "connection", subject, f"is right: bucket {settings.queue_bucket}, tables from {settings.tasks_table}."
         )
+        for ignored in hook.ignored_extras:
+            place, _, text = ignored.partition(": ")
+            yield warning("connection", place, text, "Correct its name, or remove it.")
         connected = True
     labourers: dict[str, Labourer] = {}
     yield from _variables(labourers)
@@ -96,6 +99,9 @@ def _aws(hook: SoswHook, labourers: Mapping[str, Labourer]) -> Iterator[Finding]
     except InvalidConfiguration as faulty:
         for fault in faulty.faults:
             yield error("connection", fault.path, f"{fault.problem}.", "Edit the Connection.")
+        return
+    except SoswError as refused:
+        yield error("credentials", "credentials", str(refused), "")
         return
     broken = set()
     for each in examine(deployment):

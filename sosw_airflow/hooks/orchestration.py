@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["labourer_ids_of", "orchestrator_of", "policies_of"]
 
-#: Seconds that an answer of Lambda may take: a function runs for 900 s at most.
-_SYNCHRONOUS, _ASYNCHRONOUS = 910.0, 20.0
+#: Seconds that the answer of a function may take that is waited for: it runs for 900 s at most.
+_SYNCHRONOUS = 910.0
 
 
 def labourer_ids_of(value: Any) -> list[str] | None:
@@ -77,7 +77,7 @@ def orchestrator_of(
         dynamodb_once=hook.client("dynamodb", attempts=1, connections=connections),
         aws_lambda=hook.client("lambda", connections=connections),
         aws_lambda_once=hook.client(
-            "lambda", attempts=1, connections=connections, read_timeout=_SYNCHRONOUS if requests else _ASYNCHRONOUS
+            "lambda", attempts=1, connections=connections, read_timeout=_SYNCHRONOUS if requests else None
         ),
         cloudwatch=hook.client("cloudwatch") if any(each.health_metrics for each in policies) else None,
     )

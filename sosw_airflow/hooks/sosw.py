@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from functools import cached_property
@@ -20,6 +21,7 @@ from sosw_airflow.config.registry import (
 from sosw_airflow.config.settings import SoswSettings
 from sosw_airflow.connection_forms import SOSW_FORM, form_behaviour, form_widgets
 from sosw_airflow.exceptions import Fault, InvalidConfiguration, SoswError, UnknownLabourer
+from sosw_airflow.hooks.aws_clients import CONNECTIONS, AwsClients
 from sosw_airflow.jobs import redaction
 from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.schema import JobSchema
@@ -40,11 +42,13 @@ def default_max_tasks() -> int:
 # Everything that schedules, waits or examines goes through this module, so it lets them all hide what Airflow hides.
 redaction.install(redact)
 
+log = logging.getLogger(__name__)
+
 
 def extras_of(connection: Any, conn_id: str) -> dict[str, Any]:
-    """The extras as a mapping; empty where there are none.
+    """The extras as a mapping; empty if the Connection has none.
 
-    :raises InvalidConfiguration: they are not a JSON object. Airflow itself takes extras that are not JSON for empty.
+    :raises InvalidConfiguration: they are not a JSON object. Airflow itself treats extras that are not JSON as empty.
     """
     text = connection.extra
     if not text or not text.strip():
@@ -67,12 +71,8 @@ def _without_doubles(extras: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     }
 
 
-#: Pages in flight, and so connections kept open.
-_CONNECTIONS = 16
-
-
 class SoswHook(BaseHook):
-    """Reads the sosw Connection and the Variables, and makes the AWS clients. Nothing is read before it is asked for.
+    """Reads the sosw Connection and the Variables, and makes the AWS clients. Reads nothing before it is needed.
 
     :param sosw_conn_id: a Connection of type ``sosw``; its extras are described at `SoswSettings`.
     """
@@ -85,18 +85,25 @@ class SoswHook(BaseHook):
     def __init__(self, sosw_conn_id: str = default_conn_name) -> None:
         super().__init__()
         self.sosw_conn_id = sosw_conn_id
+        #: A sentence for each extra that is no setting; known once `settings` was read.
+        self.ignored_extras: list[str] = []
 
     @cached_property
     def settings(self) -> SoswSettings:
-        """Where things are.
+        """The names and addresses of the deployment.
 
-        :raises InvalidConfiguration: there is no such Connection, or it has faults.
+        :raises InvalidConfiguration: the Connection does not exist, or it has faults.
         """
         connection = find_connection(self.sosw_conn_id)
         if connection is None:
             problem = f"does not exist: create it with  {self.creation_command}"
             raise InvalidConfiguration([Fault(f"Connection {self.sosw_conn_id}", problem)])
-        return SoswSettings.of(extras_of(connection, self.sosw_conn_id), conn_id=self.sosw_conn_id)
+        extras = extras_of(connection, self.sosw_conn_id)
+        settings = SoswSettings.of(extras, conn_id=self.sosw_conn_id)
+        self.ignored_extras = list(SoswSettings.ignored(extras, conn_id=self.sosw_conn_id))
+        for text in self.ignored_extras:
+            log.warning("%s", text)
+        return settings
 
     @property
     def creation_command(self) -> str:
@@ -107,7 +114,7 @@ class SoswHook(BaseHook):
     def labourer(self, labourer_id: str) -> Labourer:
         """A registered labourer, from the Variable or else from a Connection of type ``sosw_labourer``.
 
-        :raises UnknownLabourer: it is in neither.
+        :raises UnknownLabourer: neither has it.
         """
         registered = labourers_from(get_variable(LABOURERS_VARIABLE))
         if labourer_id in registered:
@@ -128,7 +135,7 @@ class SoswHook(BaseHook):
     def job_schema(self, name: str) -> JobSchema:
         """A variant of the job schema, from the Variable.
 
-        :raises UnknownJobSchema: there is none of this name.
+        :raises UnknownJobSchema: the Variable has none of this name.
         """
         return job_schema_from(get_variable(SCHEMAS_VARIABLE), name, period_modules=period_modules())
 
@@ -142,57 +149,30 @@ class SoswHook(BaseHook):
         *,
         attempts: int = 10,
         region_name: str | None = None,
-        connections: int = _CONNECTIONS,
-        read_timeout: float = 20,
+        connections: int = CONNECTIONS,
+        read_timeout: float | None = None,
     ) -> Any:
         """A boto3 client with the credentials, the region and the endpoint of the Connection, safe for threads.
 
-        :param attempts: that botocore makes for a request, 1 for no retries.
+        :param attempts: that botocore makes for a request, unless the user has set another number. 1 is always kept:
+            for requests that must not be sent twice.
         :param region_name: another than the Connection's.
-        :param connections: kept open: requests at the same time.
-        :param read_timeout: seconds that an answer may take.
-        :raises InvalidConfiguration: no region is known.
+        :param connections: kept open: requests at the same time, unless the user has set another number.
+        :param read_timeout: seconds that an answer may take at least, whatever the user has set; None for the default.
+        :raises InvalidConfiguration: no region is known, or the AWS Connection cannot be used.
+        :raises MissingCredentials: no credentials are found.
+        :raises AccessDenied: the role of the AWS Connection may not be assumed.
         """
-        from botocore.config import Config
-        from botocore.exceptions import NoRegionError
-
-        endpoint_url = self.settings.endpoint_url or self._aws.conn_config.get_service_endpoint_url(service)
-        ours = Config(
-            retries={"mode": "standard", "total_max_attempts": attempts},
-            max_pool_connections=connections,
-            connect_timeout=5,
-            read_timeout=read_timeout,
-        )
-        try:
-            return self._session.client(
-                service,
-                region_name=region_name,
-                endpoint_url=endpoint_url,
-                config=(self._aws.config or Config()).merge(ours),
-                verify=self._aws.verify,
-            )
-        except NoRegionError:
-            problem = "is missing, and neither the AWS Connection nor the environment has a region"
-            fault = Fault(f"Connection {self.sosw_conn_id}, extra region_name", problem)
-        raise InvalidConfiguration([fault])
-
-    @cached_property
-    def _aws(self) -> Any:
-        from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
-
-        return AwsGenericHook(
-            aws_conn_id=self.settings.aws_conn_id or None,
-            region_name=self.settings.region_name,
-            client_type="dynamodb",
+        return self._clients.client(
+            service, attempts=attempts, region_name=region_name, connections=connections, read_timeout=read_timeout
         )
 
     @cached_property
-    def _session(self) -> Any:
-        # One for all clients: a session of their own would make each of them read boto3's models anew.
-        return self._aws.get_session(region_name=self.settings.region_name)
+    def _clients(self) -> AwsClients:
+        return AwsClients(self.settings, self.sosw_conn_id)
 
     def deployment(self) -> Any:
-        """The installation of sosw that the Connection describes, a `sosw_airflow.stores.deployment.Deployment`."""
+        """The deployment that the Connection describes, a `sosw_airflow.stores.deployment.Deployment`."""
         return self._deployment
 
     @cached_property
@@ -204,6 +184,7 @@ class SoswHook(BaseHook):
             dynamodb=self.client("dynamodb"),
             dynamodb_once=self.client("dynamodb", attempts=1),
             s3=self.client("s3"),
+            s3_once=self.client("s3", attempts=1),
             tables=settings.table_names(),
             queue_bucket=settings.queue_bucket,
             s3_prefix=settings.s3_prefix,
@@ -213,7 +194,7 @@ class SoswHook(BaseHook):
         )
 
     def test_connection(self) -> tuple[bool, str]:
-        """Look at each table, index and the bucket: Airflow's "Test" button. Says what is wrong first, and its mend."""
+        """Check each table, index and the bucket: Airflow's "Test" button. Says what is wrong first, and its fix."""
         from sosw_airflow.doctor.findings import Level
         from sosw_airflow.doctor.tables import examine
 
@@ -223,19 +204,20 @@ class SoswHook(BaseHook):
             return False, str(error)
         worst_first = sorted(findings, key=lambda each: (Level.ERROR, Level.WARNING, Level.OK).index(each.level))
         marks = {Level.ERROR: "WRONG: ", Level.WARNING: "Note: ", Level.OK: ""}
-        text = "\n".join(f"{marks[each.level]}{each}" for each in worst_first)
+        lines = [*(f"{marks[each.level]}{each}" for each in worst_first), *(f"Note: {e}" for e in self.ignored_extras)]
+        text = "\n".join(lines)
         return not any(each.level is Level.ERROR for each in findings), text
 
     def examined(self) -> Any:
-        """The deployment with clients that give up soon, for looking at one that may not work."""
+        """The deployment with clients that give up soon, to examine one that may not work."""
         from dataclasses import replace
 
-        dynamodb = self.client("dynamodb", attempts=2)
-        return replace(self.deployment(), dynamodb=dynamodb, dynamodb_once=dynamodb, s3=self.client("s3", attempts=2))
+        dynamodb, s3 = self.client("dynamodb", attempts=2), self.client("s3", attempts=2)
+        return replace(self.deployment(), dynamodb=dynamodb, dynamodb_once=dynamodb, s3=s3, s3_once=s3)
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """The form's fields, for Airflow before 3.2; newer ones read them from the provider info."""
+        """The form's fields, for Airflow before 3.2; later versions read them from the provider info."""
         return form_widgets(SOSW_FORM)
 
     @classmethod

@@ -23,6 +23,7 @@ def test_the_form_has_every_setting() -> None:
         *("queue_bucket", "s3_prefix", "aws_conn_id", "region_name", "endpoint_url"),
         *("tasks_table", "index_greenfield", "closed_tasks_table", "closed_tasks_index"),
         *("retry_tasks_table", "jobs_table", "meta_table", "max_rows_per_second", "lambda_payload_limit", "namespace"),
+        *("server_side_encryption", "kms_key_id"),
     ]
     assert set(FORMS["sosw"]["conn-fields"]) == {each.name for each in fields(SoswSettings)}
 

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from sosw_airflow.exceptions import InvalidConfiguration, UnknownJobSchema, UnknownLabourer
+from sosw_airflow.exceptions import (
+    AccessDenied,
+    InvalidConfiguration,
+    MissingCredentials,
+    UnknownJobSchema,
+    UnknownLabourer,
+)
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.jobs import JobSchema
 from sosw_airflow.stores.tables import TableNames
@@ -194,14 +200,250 @@ def test_a_client_has_the_endpoint_of_the_aws_connection(set_connection: SetConn
     assert hook.client("s3").meta.endpoint_url == "https://s3.eu-central-1.amazonaws.com"
 
 
-def test_a_client_keeps_the_settings_of_the_aws_connection(set_connection: SetConnection) -> None:
-    """For instance a proxy; how often a request is repeated is decided here."""
-    config = {"proxies": {"https": "http://127.0.0.1:3128"}, "retries": {"max_attempts": 50}}
-    aws_connection(set_connection, config_kwargs=config)
+def config_of(set_connection: SetConnection, *, attempts: int = 10, **config_kwargs: Any) -> Any:
+    """The settings of a client whose AWS Connection has these."""
+    aws_connection(set_connection, config_kwargs=config_kwargs)
     set_connection("sosw_default", extra={**BUCKET, "aws_conn_id": "my_aws"})
-    settings = SoswHook().client("dynamodb", attempts=1).meta.config
-    assert settings.proxies == {"https": "http://127.0.0.1:3128"}
-    assert settings.retries["total_max_attempts"] == 1
+    return SoswHook().client("dynamodb", attempts=attempts).meta.config
+
+
+def test_the_defaults_of_a_client(set_connection: SetConnection) -> None:
+    """What holds for all that the AWS Connection does not set."""
+    config = config_of(set_connection)
+    assert (config.connect_timeout, config.read_timeout, config.max_pool_connections) == (5, 20, 16)
+    assert (config.retries["mode"], config.retries["total_max_attempts"]) == ("standard", 10)
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 10])
+def test_the_settings_of_the_aws_connection_come_first(set_connection: SetConnection, attempts: int) -> None:
+    """Time-outs, connections, a proxy: for every client."""
+    settings = {"connect_timeout": 33, "read_timeout": 44, "max_pool_connections": 55}
+    proxies = {"https": "http://127.0.0.1:3128"}
+    config = config_of(set_connection, attempts=attempts, proxies=proxies, **settings)
+    assert {name: getattr(config, name) for name in settings} == settings
+    assert config.proxies == proxies
+
+
+@pytest.mark.parametrize("attempts", [2, 10])
+def test_the_retries_of_the_aws_connection_come_first(set_connection: SetConnection, attempts: int) -> None:
+    """For requests that may be sent again."""
+    config = config_of(set_connection, attempts=attempts, retries={"mode": "adaptive", "total_max_attempts": 7})
+    assert (config.retries["mode"], config.retries["total_max_attempts"]) == ("adaptive", 7)
+
+
+def test_a_request_that_must_not_be_sent_twice(set_connection: SetConnection, caplog: pytest.LogCaptureFixture) -> None:
+    """Is not, whatever the AWS Connection says; the log says so."""
+    with caplog.at_level("INFO"):
+        config = config_of(set_connection, attempts=1, retries={"mode": "adaptive", "total_max_attempts": 7})
+    assert config.retries["total_max_attempts"] == 1
+    assert "of the AWS Connection do not apply to requests that must not be sent twice" in caplog.text
+
+
+@pytest.mark.parametrize(("users", "expected"), [(44, 900), (1000, 1000)])
+def test_an_answer_that_takes_long(
+    set_connection: SetConnection, caplog: pytest.LogCaptureFixture, users: int, expected: int
+) -> None:
+    """It is not given up before it can have come, whatever the AWS Connection says; the log says so."""
+    aws_connection(set_connection, config_kwargs={"read_timeout": users})
+    set_connection("sosw_default", extra={**BUCKET, "aws_conn_id": "my_aws"})
+    with caplog.at_level("INFO"):
+        config = SoswHook().client("lambda", read_timeout=900).meta.config
+    assert config.read_timeout == expected
+    assert ("does not apply to requests whose answer takes up to 900 s" in caplog.text) is (users < expected)
+
+
+def test_retries_of_the_environment_come_first(set_connection: SetConnection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As boto3's users set them everywhere."""
+    monkeypatch.setenv("AWS_RETRY_MODE", "adaptive")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "6")
+    config = config_of(set_connection)
+    assert (config.retries["mode"], config.retries["total_max_attempts"]) == ("adaptive", 6)
+
+
+@pytest.mark.parametrize("wanted", ["when_required", "when_supported"])
+def test_checksums(set_connection: SetConnection, aws: Aws, wanted: str) -> None:
+    """Some S3-compatible stores refuse the checksums that boto3 adds to every upload: a setting leaves them out."""
+    aws_connection(set_connection, config_kwargs={"request_checksum_calculation": wanted})
+    set_connection("sosw_default", extra={**BUCKET, "region_name": aws.region, "aws_conn_id": "my_aws"})
+    s3 = SoswHook().deployment().s3
+    seen: list[str] = []
+    s3.meta.events.register_first("before-send.s3", lambda request, **_: seen.extend(request.headers))
+    s3.put_object(Bucket=aws.bucket, Key="k", Body=b"1")
+    checksums = [name for name in map(str.lower, seen) if "checksum" in name or "trailer" in name]
+    assert bool(checksums) is (wanted == "when_supported")
+
+
+@pytest.mark.parametrize(
+    ("extra", "problem"),
+    [
+        ({"endpoint_url": "localhost:4566"}, "cannot be used: Invalid endpoint: localhost:4566"),
+        ({"endpoint_url": "http://[::1"}, "cannot be used: Invalid"),
+        ({"region_name": "us west"}, "has a region that cannot be used"),
+        ({"config_kwargs": {"no_such_option": 1}}, "cannot be used: .*no_such_option"),
+    ],
+)
+def test_an_aws_connection_that_cannot_be_used(
+    set_connection: SetConnection, extra: dict[str, Any], problem: str
+) -> None:
+    """It is named, and the Test button says what is wrong with it."""
+    aws_connection(set_connection, **extra)
+    set_connection("sosw_default", extra={"queue_bucket": "b", "aws_conn_id": "my_aws"})
+    with pytest.raises(InvalidConfiguration, match=f"Connection my_aws(, extra config_kwargs)?: {problem}"):
+        SoswHook().client("dynamodb")
+    success, message = SoswHook().test_connection()
+    assert (success, "Connection my_aws" in message) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "extra", [{"endpoint_url": "localhost:4566"}, {"endpoint_url": "http://[::1"}, {"region_name": "us west"}], ids=str
+)
+def test_the_test_button_refuses_a_malformed_extra(set_connection: SetConnection, extra: dict[str, str]) -> None:
+    """With the reason."""
+    set_connection("sosw_default", extra={**BUCKET, **extra})
+    success, message = SoswHook().test_connection()
+    assert (success, f"extra {next(iter(extra))}: must be" in message) == (False, True)
+
+
+def test_the_test_button_names_an_extra_without_effect(aws: Aws, set_connection: SetConnection) -> None:
+    """It is no fault, but most likely a mistake."""
+    extra = {"queue_bucket": aws.bucket, "aws_conn_id": "", "region_name": aws.region, "kms": "k"}
+    set_connection("sosw_default", extra=extra)
+    success, message = SoswHook().test_connection()
+    assert success
+    assert message.endswith("extra kms: is not a setting and has no effect. The nearest setting is 'kms_key_id'.")
+
+
+def test_an_extra_without_effect_is_logged(set_connection: SetConnection, caplog: pytest.LogCaptureFixture) -> None:
+    """Once, when the settings are read."""
+    set_connection("sosw_default", extra={**BUCKET, "kms": "s3cr3t"})
+    hook = SoswHook()
+    _ = hook.settings, hook.settings
+    assert caplog.text.count("extra kms: is not a setting and has no effect") == 1
+    assert "s3cr3t" not in caplog.text
+
+
+# -- credentials -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in the environment."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    ("aws_conn_id", "connection"),
+    [
+        ("", "no AWS Connection, since the extra aws_conn_id is empty"),
+        ("aws_default", r"the AWS Connection 'aws_default' \(does not exist\)"),
+        ("my_aws", r"the AWS Connection 'my_aws' \(has no keys\)"),
+    ],
+)
+def test_no_credentials(
+    set_connection: SetConnection,
+    monkeypatch: pytest.MonkeyPatch,
+    no_credentials: None,
+    aws_conn_id: str,
+    connection: str,
+) -> None:
+    """The message says where they were searched, and what to set; so does the Test button."""
+    from airflow.exceptions import AirflowNotFoundException
+
+    from sosw_airflow._compat import BaseHook
+
+    set_connection("my_aws", conn_type="aws")
+    set_connection("sosw_default", extra={**BUCKET, "aws_conn_id": aws_conn_id})
+    find = BaseHook.get_connection
+
+    def get_connection(*arguments: Any) -> Any:
+        if arguments[-1] == "aws_default":
+            raise AirflowNotFoundException("aws_default")
+        return find(arguments[-1])
+
+    monkeypatch.setattr("airflow.providers.amazon.aws.hooks.base_aws.AwsGenericHook.get_connection", get_connection)
+    with pytest.raises(MissingCredentials, match=f"Searched: {connection}; the environment .AWS_ACCESS_KEY_ID is not"):
+        SoswHook().client("dynamodb")
+    success, message = SoswHook().test_connection()
+    assert (success, "There are no AWS credentials" in message) == (False, True)
+
+
+def test_half_of_the_credentials(set_connection: SetConnection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing is named."""
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    set_connection("sosw_default", extra=BUCKET)
+    with pytest.raises(MissingCredentials, match="AWS_SECRET_ACCESS_KEY"):
+        SoswHook().client("dynamodb")
+
+
+def test_a_profile_that_does_not_exist(set_connection: SetConnection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named."""
+    monkeypatch.setenv("AWS_PROFILE", "sosw")
+    set_connection("sosw_default", extra=BUCKET)
+    with pytest.raises(MissingCredentials, match=r"the profile 'sosw'.*profile \(sosw\) could not be found"):
+        SoswHook().client("dynamodb")
+
+
+def test_requests_without_a_signature(set_connection: SetConnection, no_credentials: None) -> None:
+    """Some emulators take them; they need no credentials."""
+    set_connection("my_aws", conn_type="aws", extra={"config_kwargs": {"signature_version": "unsigned"}})
+    set_connection("sosw_default", extra={**BUCKET, "aws_conn_id": "my_aws"})
+    assert SoswHook().client("s3").meta.region_name == "eu-central-1"
+
+
+def test_a_role_that_may_not_be_assumed(set_connection: SetConnection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sts:AssumeRole is what AWS refuses, not the first request to a table; so says the Test button."""
+    import botocore.client
+    from botocore.exceptions import ClientError
+
+    def refuse(self: Any, name: str, arguments: Any) -> Any:
+        assert name == "AssumeRole", f"{name} was sent"
+        answer: Any = {"Error": {"Code": "AccessDenied", "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        raise ClientError(answer, name)
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", refuse)
+    aws_connection(set_connection, role_arn="arn:aws:iam::123456789012:role/sosw")
+    set_connection("sosw_default", extra={**BUCKET, "aws_conn_id": "my_aws"})
+    with pytest.raises(AccessDenied, match="AWS refuses sts:AssumeRole on the role of the AWS Connection"):
+        SoswHook().client("dynamodb")
+    success, message = SoswHook().test_connection()
+    assert (success, "sts:AssumeRole" in message) == (False, True)
+
+
+# -- encryption --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("extra", "headers"),
+    [
+        ({}, {}),
+        ({"server_side_encryption": "AES256"}, {"ServerSideEncryption": "AES256"}),
+        (
+            {"server_side_encryption": "aws:kms", "kms_key_id": "key"},
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "key"},
+        ),
+    ],
+    ids=["none", "AES256", "KMS"],
+)
+def test_every_object_asks_for_its_encryption(
+    aws: Aws, set_connection: SetConnection, extra: dict[str, str], headers: dict[str, str]
+) -> None:
+    """A put, an upload in parts, a copy, by both clients: a bucket's policy may refuse what lacks the header."""
+    place = {"queue_bucket": aws.bucket, "aws_conn_id": "", "region_name": aws.region}
+    set_connection("sosw_default", extra={**place, **extra})
+    deployment = SoswHook().deployment()
+    asked: dict[str, dict[str, Any]] = {}
+
+    def note(params: dict[str, Any], model: Any, **_: Any) -> None:
+        asked[model.name] = {name: params[name] for name in ("ServerSideEncryption", "SSEKMSKeyId") if name in params}
+
+    for s3 in (deployment.s3, deployment.s3_once):
+        s3.meta.events.register("before-parameter-build.s3", note)
+        s3.put_object(Bucket=aws.bucket, Key="k", Body=b"1")
+        s3.copy_object(Bucket=aws.bucket, Key="l", CopySource={"Bucket": aws.bucket, "Key": "k"})
+        s3.create_multipart_upload(Bucket=aws.bucket, Key="m")
+        assert asked == {"PutObject": headers, "CopyObject": headers, "CreateMultipartUpload": headers}
+        asked.clear()
 
 
 def test_get_conn(set_connection: SetConnection) -> None:
@@ -226,8 +468,8 @@ def test_the_clients_of_a_deployment(set_connection: SetConnection) -> None:
     """The page writer decides about every answer itself, so its client never repeats a request; the others do."""
     set_connection("sosw_default", extra=BUCKET)
     at = SoswHook().deployment()
-    clients = (at.dynamodb, at.dynamodb_once, at.s3)
-    assert [client.meta.config.retries["total_max_attempts"] for client in clients] == [10, 1, 10]
+    clients = (at.dynamodb, at.dynamodb_once, at.s3, at.s3_once)
+    assert [client.meta.config.retries["total_max_attempts"] for client in clients] == [10, 1, 10, 1]
     assert at.dynamodb_once.meta.config.max_pool_connections >= 8
 
 

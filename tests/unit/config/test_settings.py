@@ -27,6 +27,8 @@ DEFAULTS = {
     "max_rows_per_second": None,
     "lambda_payload_limit": 1_048_576,
     "namespace": "",
+    "server_side_encryption": None,
+    "kms_key_id": None,
 }
 
 
@@ -50,7 +52,8 @@ def test_the_defaults_are_sosws_names() -> None:
 def test_everything_can_be_set() -> None:
     """Each setting by its own name."""
     extra: dict[str, Any] = {name: f"our_{name}" for name in DEFAULTS}
-    extra.update(max_rows_per_second=12.5, lambda_payload_limit=262_144)
+    extra.update(max_rows_per_second=12.5, lambda_payload_limit=262_144, server_side_encryption="aws:kms")
+    extra.update(region_name="eu-central-1", endpoint_url="https://s3.example.com:4566")
     assert asdict(SoswSettings.of(extra, conn_id="c")) == extra
 
 
@@ -118,12 +121,105 @@ def test_a_misspelt_setting(name: str, meant: str) -> None:
 
 
 def test_what_others_keep_in_the_extras() -> None:
-    """Names that are like none of ours are passed over, and their values are shown nowhere."""
+    """Names that are like none of ours are ignored, and their values are shown nowhere."""
     assert "s3cr3t" not in repr(of(team="data", note="s3cr3t"))
 
 
+def test_an_extra_without_effect() -> None:
+    """A sentence says so and names the nearest setting, without the value."""
+    ignored = list(SoswSettings.ignored({"queue_bucket": "b", "kms": "s3cr3t", "zzz": 1}, conn_id="sosw_eu"))
+    assert ignored == [
+        "Connection sosw_eu, extra kms: is not a setting and has no effect. The nearest setting is 'kms_key_id'.",
+        "Connection sosw_eu, extra zzz: is not a setting and has no effect.",
+    ]
+
+
+# -- AWS's rules -------------------------------------------------------------------------------------------------------
+
+POINT = "arn:aws:s3:us-west-2:123456789012:accesspoint/queues"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("queue_bucket", "my-bucket.2"),
+        ("queue_bucket", "Legacy_Bucket"),
+        ("queue_bucket", POINT),
+        ("queue_bucket", "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-1/accesspoint/queues"),
+        ("s3_prefix", "/a/b c/é/"),
+        ("region_name", "us-gov-west-1"),
+        ("region_name", "auto"),
+        ("endpoint_url", "http://localhost:4566"),
+        ("endpoint_url", "https://[::1]:4566/path"),
+        ("endpoint_url", "https://vpce-1.s3.us-west-2.vpce.amazonaws.com"),
+        ("jobs_table", "my.jobs-1_a"),
+        ("jobs_table", "arn:aws:dynamodb:us-west-2:123456789012:table/jobs"),
+    ],
+)
+def test_a_value_that_aws_takes(name: str, value: str) -> None:
+    """It stays as it is."""
+    assert getattr(of(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("queue_bucket", "my bucket", "must consist of letters"),
+        ("queue_bucket", "s3://my-bucket", "must be the name of the bucket alone"),
+        ("queue_bucket", "my-bucket/folder", "must be the name of the bucket alone"),
+        ("queue_bucket", "arn:aws:s3:::my-bucket", "must be the name of a bucket or the ARN of an access point"),
+        ("queue_bucket", "b" * 256, "must consist of letters"),
+        ("s3_prefix", "s3://bucket/x", "must be the prefix alone"),
+        ("s3_prefix", "a/../b", "must have no part"),
+        ("s3_prefix", "a\x00b", "must have no control characters"),
+        ("s3_prefix", "é" * 451, "must have at most 900 bytes, not 902"),
+        ("region_name", "us west", "must be a region such as"),
+        ("region_name", "us-west-2/", "must be a region such as"),
+        ("endpoint_url", "localhost:4566", "must be http://HOST"),
+        ("endpoint_url", "http://[::1", "must be http://HOST"),
+        ("endpoint_url", "http://", "must be http://HOST"),
+        ("endpoint_url", "http://a b", "must be http://HOST"),
+        ("endpoint_url", "http://h:99999", "must be http://HOST"),
+        ("endpoint_url", "ftp://h", "must be http://HOST"),
+        ("jobs_table", "my jobs", "must consist of letters"),
+        ("index_greenfield", "a/b", "must consist of letters"),
+        ("server_side_encryption", "kms", "must be 'AES256' or 'aws:kms' or 'aws:kms:dsse', not 'kms'"),
+        ("kms_key_id", "k", "needs server_side_encryption 'aws:kms'"),
+    ],
+)
+def test_a_value_that_aws_refuses(name: str, value: str, problem: str) -> None:
+    """It is refused when the settings are read, by its name, instead of by the first request."""
+    ((path, text),) = faults(**{"queue_bucket": "b", name: value}).items()
+    assert path == f"Connection sosw_eu, extra {name}"
+    assert text.startswith(problem)
+
+
+def test_an_endpoint_with_a_password() -> None:
+    """It is not shown."""
+    assert "s3cr3t" not in str(faults(queue_bucket="b", endpoint_url="ftp://me:s3cr3t@host"))
+
+
+@pytest.mark.parametrize(
+    ("extra", "name", "other"),
+    [
+        ({"jobs_table": "sosw_tasks"}, "jobs_table", "tasks_table"),
+        ({"meta_table": "m", "closed_tasks_table": "m"}, "meta_table", "closed_tasks_table"),
+    ],
+)
+def test_one_table_for_two_things(extra: dict[str, str], name: str, other: str) -> None:
+    """Both settings are named."""
+    (problem,) = faults(queue_bucket="b", **extra).items()
+    assert problem[0] == f"Connection sosw_eu, extra {name}"
+    assert problem[1].startswith(f"must be another table than {other}")
+
+
+def test_indexes_of_two_tables_may_have_one_name() -> None:
+    """An index belongs to its table."""
+    assert of(index_greenfield="i", closed_tasks_index="i").closed_tasks_index == "i"
+
+
 def test_all_faults_at_once() -> None:
-    """One look is enough to mend a Connection."""
+    """One reading is enough to fix a Connection."""
     assert len(faults(tasks_table=1, jobs_table=2, max_rows_per_second="x", endpoint="http://x")) == 5
 
 
