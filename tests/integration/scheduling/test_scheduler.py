@@ -325,8 +325,8 @@ def test_another_copy_with_an_edited_job(installation: Installation) -> None:
     assert (installation.payloads(), installation.aws.queue_files()) == (PAYLOADS, {})
 
 
-def test_a_queue_file_that_is_removed_again_and_again(installation: Installation) -> None:
-    """Making it again ends at some time."""
+def test_a_queue_file_that_is_removed_repeatedly(installation: Installation) -> None:
+    """Writing it again ends at some time."""
     plan(installation)
 
     def remove(operation: str) -> None:
@@ -335,7 +335,7 @@ def test_a_queue_file_that_is_removed_again_and_again(installation: Installation
 
     with (
         answering(*installation.clients, handler=remove),
-        pytest.raises(JobRecordDamaged, match="removed again and again"),
+        pytest.raises(JobRecordDamaged, match="is removed repeatedly"),
     ):
         installation.scheduler().schedule(request_for())
 
