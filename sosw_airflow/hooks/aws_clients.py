@@ -28,8 +28,8 @@ _READ_SECONDS = 20
 class AwsClients:
     """Makes boto3 clients, all of one session.
 
-    What the AWS Connection sets in ``config_kwargs`` comes before this provider's defaults. Two exceptions are logged: a
-    client for requests that must not be sent twice never repeats them, and no answer is given up before it can come.
+    What the AWS Connection sets in ``config_kwargs`` comes before this provider's defaults. Two exceptions are logged:
+    a client for requests that must not be sent twice never repeats them, and no answer is given up before it can come.
     """
 
     def __init__(self, settings: SoswSettings, conn_id: str) -> None:

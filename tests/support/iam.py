@@ -83,7 +83,7 @@ def enforced(policy: Policy, *clients: Any) -> Iterator[Enforcement]:
             return None
         action, resource = min(refused)
         status = 403 if model.service_model.service_name in ("s3", "lambda") else 400
-        code = "AccessDenied" if model.service_model.service_name == "s3" else "AccessDeniedException"
+        code = "AccessDenied" if model.service_model.service_name in ("s3", "iam") else "AccessDeniedException"
         message = f"User: arn:aws:iam::123456789012:user/airflow is not authorized to perform: {action} on {resource}"
         return SimpleNamespace(status_code=status), _error("403" if "Head" in model.name else code, status, message)
 
@@ -109,16 +109,8 @@ def calls_of(service: str, operation: str, params: dict[str, Any]) -> Iterator[C
     """The actions and ARNs of one request."""
     action = ACTIONS.get(f"{service}:{operation}", f"{service}:{operation}")
     place = ACCOUNT.format(service)
-    if operation == "TransactWriteItems":
-        for item in params["TransactItems"]:
-            ((kind, inner),) = item.items()
-            yield from calls_of(service, f"{kind}Item", inner)
-    elif operation == "BatchGetItem":
-        for table in params["RequestItems"]:
-            yield action, f"{place}:table/{table}"
-    elif service == "dynamodb":
-        index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
-        yield action, f"{place}:table/{params['TableName']}{index}"
+    if service == "dynamodb":
+        yield from _dynamodb_calls(operation, params)
     elif service == "s3":
         key = f"/{params['Key']}" if "Key" in params else ""
         yield action, f"arn:aws:s3:::{params['Bucket']}{key}"
@@ -127,8 +119,28 @@ def calls_of(service: str, operation: str, params: dict[str, Any]) -> Iterator[C
     elif service == "ssm":
         for name in params["Names"]:
             yield action, f"{place}:parameter/{name.removeprefix('/')}"
+    elif service == "iam":
+        yield action, f"arn:aws:iam::123456789012:role/{params['RoleName']}"
+    elif service == "cloudwatch":
+        yield action, "*"  # it has no resources
     else:
         yield action, f"{place}:function:{params['FunctionName'].rpartition(':')[2]}"
+        if "Role" in params:
+            yield "iam:PassRole", params["Role"]
+
+
+def _dynamodb_calls(operation: str, params: dict[str, Any]) -> Iterator[Call]:
+    action, place = f"dynamodb:{operation}", ACCOUNT.format("dynamodb")
+    if operation == "TransactWriteItems":
+        for item in params["TransactItems"]:
+            ((kind, inner),) = item.items()
+            yield from _dynamodb_calls(f"{kind}Item", inner)
+    elif operation in ("BatchGetItem", "BatchWriteItem"):
+        for table in params["RequestItems"]:
+            yield action, f"{place}:table/{table}"
+    else:
+        index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
+        yield action, f"{place}:table/{params['TableName']}{index}"
 
 
 def _source(source: Any) -> str:
