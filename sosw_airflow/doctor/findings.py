@@ -1,4 +1,4 @@
-"""What an examination of a deployment finds: what is right, what is wrong, and how to mend it."""
+"""What an examination of a deployment finds: what is right, what is wrong, and how to fix it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Level(str, Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """One result of a check.
 
     :ivar check: a short name of the check, for programs.
-    :ivar subject: what it is about: a table, the bucket, a labourer, a job.
+    :ivar subject: the thing that was checked: a table, the bucket, a labourer, a job.
     :ivar text: what was found, without the subject.
     :ivar fix: what to do; empty if nothing is to be done.
     :ivar command: a shell command that does it, if one command does.
@@ -61,12 +61,12 @@ def error(check: str, subject: str, text: str, fix: str, command: str = "") -> F
     return Finding(Level.ERROR, check, subject, text, fix, command)
 
 
-def reported(check: str, subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def reported(check: str, subject: str, examine: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     """The findings of a check that scheduling does not depend on; what stops it becomes one of them."""
     try:
-        yield from look()
+        yield from examine()
     except AccessDenied as denied:
         fix = f"Allow {denied.action} to have this checked; scheduling does without."
-        yield warning(check, subject, f"could not be looked at: AWS denies {denied.action}.", fix)
+        yield warning(check, subject, f"could not be checked: AWS denies {denied.action}.", fix)
     except SoswError as stopped:
         yield error(check, subject, str(stopped), "")

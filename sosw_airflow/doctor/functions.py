@@ -1,4 +1,4 @@
-"""Whether the Lambda functions of the labourers are there."""
+"""Checks whether the Lambda functions of the labourers exist."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_functions(
         except (ClientError, BotoCoreError) as failed:
             yield _fault(failed, subject, function, where)
         else:
-            yield ok("function", subject, "its function is there.")
+            yield ok("function", subject, "its function exists.")
 
 
 def _fault(failed: ClientError | BotoCoreError, subject: str, function: str, where: str) -> Finding:
@@ -42,6 +42,6 @@ def _fault(failed: ClientError | BotoCoreError, subject: str, function: str, whe
     problem = explain(failed, action="lambda:GetFunctionConfiguration", resource=function)
     if isinstance(problem, AccessDenied):
         fix = "Allow lambda:GetFunctionConfiguration to have it checked; scheduling does without."
-        return warning("function", subject, f"its function {function} may not be looked at.", fix)
+        return warning("function", subject, f"its function {function} may not be read.", fix)
     fix = f"Correct 'arn' in {where}."
-    return error("function", subject, f"its function {function} cannot be looked at: {failed}.", fix)
+    return error("function", subject, f"its function {function} cannot be read: {failed}.", fix)

@@ -26,7 +26,7 @@ PLANNED_SECONDS = 3600
 #: Seconds that a task may wait before it is worth a word.
 WAITING_SECONDS = 24 * 3600
 
-#: Seconds after which an upload or a queue file belongs to nobody.
+#: Seconds after which an upload or a queue file belongs to no job that runs.
 FILE_SECONDS = 24 * 3600
 
 #: From the greenfield of a queued task to that of an invoked one, seconds.
@@ -65,7 +65,7 @@ def find_planned_jobs(deployment: Deployment) -> Iterator[Finding]:
     ]
     for header in sorted(old, key=lambda each: each.updated_at)[:_SHOWN]:
         where = f"Airflow task {header.task_id} of the DAG {header.dag_id}, run {header.run_id}"
-        fix = f"Retry or clear the {where}, which goes on with it; or cancel the job."
+        fix = f"Retry or clear the {where}, which resumes it; or cancel the job."
         yield warning(
             "planned", f"job {header.job_id}", f"is {header.state.value} since {_ago(now - header.updated_at)}.", fix
         )
@@ -73,13 +73,13 @@ def find_planned_jobs(deployment: Deployment) -> Iterator[Finding]:
 
 
 def check_queue(deployment: Deployment, labourer_id: str) -> Iterator[Finding]:
-    """Tasks of a labourer that nobody invokes, or that nobody takes back after their time has run out."""
+    """Tasks of a labourer that no Orchestrator invokes, or that no Scavenger takes back after their time."""
     now = int(deployment.now())
     subject = f"queue of {labourer_id}"
     waiting = _first(deployment, labourer_id, "greenfield <= :to", {":to": {"N": str(now)}})
     waits = now - float(waiting["created_at"]["N"]) if waiting else 0
     if waiting and waits > WAITING_SECONDS:
-        fix = "Look whether sosw's Orchestrator runs, knows this labourer, and may invoke enough at once."
+        fix = "Check whether sosw's Orchestrator runs, knows this labourer, and may invoke enough at once."
         text = f"its first task, {waiting['task_id']['S']} of {_job(waiting)}, waits since {_ago(waits)}."
         yield warning("waiting", subject, text, fix)
     overdue = _first(
@@ -89,7 +89,7 @@ def check_queue(deployment: Deployment, labourer_id: str) -> Iterator[Finding]:
         {":from": {"N": str(now + 1)}, ":to": {"N": str(now + _INVOKED - WAITING_SECONDS)}},
     )
     if overdue:
-        fix = "Look whether sosw's Scavenger runs: it retries or archives such tasks."
+        fix = "Check whether sosw's Scavenger runs: it retries or archives such tasks."
         text = f"the task {overdue['task_id']['S']} of {_job(overdue)} has run out of time a day ago or more."
         yield warning("overdue", subject, text, fix)
     if not (overdue or waits > WAITING_SECONDS):
@@ -139,7 +139,7 @@ def find_queue_files(deployment: Deployment) -> Iterator[Finding]:
                 f"Retry or clear the Airflow task {header.task_id} of the DAG {header.dag_id}; do not delete the file."
             )
         else:
-            text = f"is a plan that nobody needs any more, since {age}."
+            text = f"is a plan that no job needs any more, since {age}."
             command = shlex.join(["aws", "s3", "rm", f"s3://{bucket}/{key}"])
             fix = f"Run: {command}"
         yield warning("queue_file", f"s3://{bucket}/{key}", text, fix, command)
@@ -176,7 +176,7 @@ def _more(check: str, subject: str, number: int, what: str) -> Iterator[Finding]
     if not number:
         yield ok(check, subject, f"no {what.replace('are ', '')}.")
     elif number > _SHOWN:
-        yield warning(check, subject, f"{number} {what}, of which {_SHOWN} are shown.", "Mend those first.")
+        yield warning(check, subject, f"{number} {what}, of which {_SHOWN} are shown.", "Fix those first.")
 
 
 def _ago(seconds: float) -> str:

@@ -1,6 +1,6 @@
 """Whether the identity may do what scheduling does: each call is made in a way that changes nothing.
 
-Writes carry a condition that no item meets, so that DynamoDB refuses them after it has looked at the permission. An
+Writes carry a condition that no item meets, so that DynamoDB refuses them after it has checked the permission. An
 upload is begun and ended without a part, so that no object appears.
 """
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["try_permissions"]
 
 #: An id that no task and no job has: theirs are hexadecimal.
-_NOBODY = "sosw-airflow-doctor"
+_UNUSED_ID = "sosw-airflow-doctor"
 _NEVER = "attribute_exists({key}) AND attribute_not_exists({key})"
 
-#: Answers that come after the permission was looked at.
+#: Answers that come after the permission was checked.
 _ALLOWED = frozenset({"ConditionalCheckFailedException", "NoSuchKey", "404", "NotFound"})
 
 
@@ -35,7 +35,7 @@ def try_permissions(deployment: Deployment) -> Iterator[Finding]:
     yield from _try(tables.closed_tasks_table, _closed_calls(deployment), needed=False)
     yield from _try(tables.jobs_table, _job_calls(deployment))
     if tables.meta_table is not None:
-        put = _put(deployment, tables.meta_table, {"task_id": {"S": _NOBODY}, "created_at": {"N": "0"}}, "task_id")
+        put = _put(deployment, tables.meta_table, {"task_id": {"S": _UNUSED_ID}, "created_at": {"N": "0"}}, "task_id")
         yield from _try(tables.meta_table, [("dynamodb:PutItem", put)])
     yield from _try(deployment.queue_bucket, _bucket_calls(deployment))
 
@@ -53,7 +53,7 @@ def _try(resource: str, calls: list[_Call], *, needed: bool = True) -> Iterator[
                 problem = explain(failed, action=action, resource=resource)
                 if isinstance(problem, AccessDenied):
                     yield _denied(action, resource, needed=needed)
-                continue  # a missing table or another fault has been told by the look at it
+                continue  # a missing table or another fault has been reported by the check of it
         allowed.append(action)
     if len(allowed) == len(calls):
         yield ok("permission", resource, f"allows {', '.join(allowed)}.")
@@ -67,7 +67,7 @@ def _denied(action: str, resource: str, *, needed: bool) -> Finding:
     if action == "dynamodb:DeleteItem":
         return warning("permission", resource, f"{text} Cancelling a job needs it, scheduling does not.", fix)
     if action == "s3:GetObject":
-        # S3 also denies the look at a missing object where the bucket may not be listed.
+        # S3 also denies the HEAD of a missing object if the bucket may not be listed.
         text = f"{text} (Or s3:ListBucket, without which S3 denies what is not there.)"
         return warning("permission", resource, text, fix)
     return error("permission", resource, text, fix)
@@ -75,8 +75,8 @@ def _denied(action: str, resource: str, *, needed: bool) -> Finding:
 
 def _task_calls(deployment: Deployment) -> list[_Call]:
     dynamodb, tables = deployment.dynamodb, deployment.tables
-    key = {"task_id": {"S": _NOBODY}}
-    item = {**key, "labourer_id": {"S": _NOBODY}, "greenfield": {"N": "0"}}
+    key = {"task_id": {"S": _UNUSED_ID}}
+    item = {**key, "labourer_id": {"S": _UNUSED_ID}, "greenfield": {"N": "0"}}
     return [
         ("dynamodb:PutItem", _put(deployment, tables.tasks_table, item, "task_id")),
         (
@@ -84,8 +84,8 @@ def _task_calls(deployment: Deployment) -> list[_Call]:
             lambda: dynamodb.query(
                 TableName=tables.tasks_table,
                 IndexName=tables.index_greenfield,
-                KeyConditionExpression="labourer_id = :nobody",
-                ExpressionAttributeValues={":nobody": {"S": _NOBODY}},
+                KeyConditionExpression="labourer_id = :nothing",
+                ExpressionAttributeValues={":nothing": {"S": _UNUSED_ID}},
                 Limit=1,
             ),
         ),
@@ -106,8 +106,8 @@ def _closed_calls(deployment: Deployment) -> list[_Call]:
             lambda: dynamodb.query(
                 TableName=tables.closed_tasks_table,
                 IndexName=tables.closed_tasks_index,
-                KeyConditionExpression="labourer_id_task_status = :nobody",
-                ExpressionAttributeValues={":nobody": {"S": _NOBODY}},
+                KeyConditionExpression="labourer_id_task_status = :nothing",
+                ExpressionAttributeValues={":nothing": {"S": _UNUSED_ID}},
                 Limit=1,
             ),
         )
@@ -116,7 +116,7 @@ def _closed_calls(deployment: Deployment) -> list[_Call]:
 
 def _job_calls(deployment: Deployment) -> list[_Call]:
     dynamodb, table = deployment.dynamodb, deployment.tables.jobs_table
-    key = {"job_id": {"S": _NOBODY}, "record": {"S": "header"}}
+    key = {"job_id": {"S": _UNUSED_ID}, "record": {"S": "header"}}
     return [
         ("dynamodb:GetItem", lambda: dynamodb.get_item(TableName=table, Key=key)),
         ("dynamodb:PutItem", _put(deployment, table, key, "job_id")),
@@ -134,8 +134,8 @@ def _job_calls(deployment: Deployment) -> list[_Call]:
             "dynamodb:Query",
             lambda: dynamodb.query(
                 TableName=table,
-                KeyConditionExpression="job_id = :nobody",
-                ExpressionAttributeValues={":nobody": {"S": _NOBODY}},
+                KeyConditionExpression="job_id = :nothing",
+                ExpressionAttributeValues={":nothing": {"S": _UNUSED_ID}},
                 Limit=1,
             ),
         ),
@@ -144,7 +144,7 @@ def _job_calls(deployment: Deployment) -> list[_Call]:
 
 def _bucket_calls(deployment: Deployment) -> list[_Call]:
     s3 = deployment.s3
-    where = {"Bucket": deployment.queue_bucket, "Key": f"{deployment.s3_prefix.strip('/')}/{_NOBODY}".lstrip("/")}
+    where = {"Bucket": deployment.queue_bucket, "Key": f"{deployment.s3_prefix.strip('/')}/{_UNUSED_ID}".lstrip("/")}
     uploads: list[str] = []
 
     def end() -> None:

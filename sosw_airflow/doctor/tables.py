@@ -168,7 +168,7 @@ def _missing_table(deployment: Deployment, definition: TableDefinition, setting:
 
 
 def _without_description(deployment: Deployment, setting: str) -> Finding | None:
-    """What the scheduling itself reads has to show whether a table is there that may not be described."""
+    """Shows whether a table exists that may not be described, by what the scheduling itself reads."""
     tables = deployment.tables
     try:
         if setting == "tasks_table":
@@ -180,7 +180,7 @@ def _without_description(deployment: Deployment, setting: str) -> Finding | None
     except AccessDenied as denied:
         # Neither describing nor reading: most likely nothing is allowed at all, or the credentials are wrong.
         return error(
-            "credentials", "credentials", str(denied), "Look at aws_conn_id, its keys or role, and its policy."
+            "credentials", "credentials", str(denied), "Check aws_conn_id, its keys or role, and its policy."
         )
     except SoswError as failed:
         return error("table", getattr(tables, setting), str(failed), "")
@@ -193,9 +193,9 @@ def _time_to_live(deployment: Deployment, definition: TableDefinition) -> Iterat
             reply = deployment.dynamodb.describe_time_to_live(TableName=definition.name)
     except SoswError:
         return  # nothing depends on it but the size of the table
-    told = reply.get("TimeToLiveDescription", {})
-    if told.get("TimeToLiveStatus") in ("ENABLED", "ENABLING") and (
-        told.get("AttributeName", definition.ttl_attribute) == definition.ttl_attribute
+    expiry = reply.get("TimeToLiveDescription", {})
+    if expiry.get("TimeToLiveStatus") in ("ENABLED", "ENABLING") and (
+        expiry.get("AttributeName", definition.ttl_attribute) == definition.ttl_attribute
     ):
         yield ok("ttl", definition.name, f"removes old records by itself ({definition.ttl_attribute}).")
         return
@@ -227,7 +227,7 @@ def _unreachable(deployment: Deployment, failed: SoswError) -> Finding:
 
 
 def _wrong_region(deployment: Deployment) -> Finding:
-    fix = "Correct 'region_name' in the extras of the sosw Connection, or look at the account of aws_conn_id."
+    fix = "Correct 'region_name' in the extras of the sosw Connection, or check the account of aws_conn_id."
     return error("region", _region(deployment), "has none of the tables: it is the wrong region or account.", fix)
 
 
@@ -258,9 +258,9 @@ def _bucket(deployment: Deployment) -> Iterator[Finding]:
             fix = "Create it, or correct 'queue_bucket' in the extras of the sosw Connection."
             yield error("bucket", bucket, "does not exist.", fix, _INIT)
         elif isinstance(what, AccessDenied):
-            fix = "Allow s3:ListBucket to have it checked, or correct 'queue_bucket': it may be somebody else's."
-            yield warning("bucket", bucket, "may not be looked at.", fix)
+            fix = "Allow s3:ListBucket to have it checked, or correct 'queue_bucket': it may belong to another account."
+            yield warning("bucket", bucket, "may not be read.", fix)
         else:
             yield error("bucket", bucket, str(what), "Correct 'queue_bucket' or 'region_name'.")
     else:
-        yield ok("bucket", bucket, "is there.")
+        yield ok("bucket", bucket, "exists.")

@@ -57,7 +57,7 @@ def _findings(hook: SoswHook) -> Iterator[Finding]:
 
 
 def _variables(labourers: dict[str, Labourer]) -> Iterator[Finding]:
-    """Look at both Variables; the labourers that are found go into the mapping."""
+    """Check both Variables; the labourers that are found go into the mapping."""
     try:
         labourers.update(labourers_from(get_variable(LABOURERS_VARIABLE)))
     except InvalidConfiguration as faulty:
@@ -118,8 +118,8 @@ def _aws(hook: SoswHook, labourers: Mapping[str, Labourer]) -> Iterator[Finding]
         yield from reported("planned", tables.jobs_table, lambda: leftovers.find_planned_jobs(deployment))
     if not broken.intersection({tables.tasks_table, f"{tables.tasks_table}/{tables.index_greenfield}"}):
         for labourer_id in labourers:
-            look = partial(leftovers.check_queue, deployment, labourer_id)
-            yield from reported("queue", tables.tasks_table, look)
+            examine = partial(leftovers.check_queue, deployment, labourer_id)
+            yield from reported("queue", tables.tasks_table, examine)
     if not broken.intersection({deployment.queue_bucket}):
         yield from reported("queue_file", deployment.queue_bucket, lambda: leftovers.find_queue_files(deployment))
         yield from reported("upload", deployment.queue_bucket, lambda: leftovers.find_uploads(deployment))

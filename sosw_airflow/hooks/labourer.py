@@ -41,7 +41,7 @@ class SoswLabourerHook(BaseHook):
         )
 
     def test_connection(self) -> tuple[bool, str]:
-        """Look for the Lambda function, where that can be done: Airflow's "Test" button.
+        """Search for the Lambda function, if the identity may: Airflow's "Test" button.
 
         The credentials are those of the Connection ``sosw_default``. Airflow tests a Connection under an id that it
         makes up, so that the function is only known here by its ARN.
@@ -55,11 +55,11 @@ class SoswLabourerHook(BaseHook):
         except InvalidConfiguration as faulty:
             return False, str(faulty)
         if arn is None:
-            return True, "The settings can be read. Give the ARN to have its function looked for."
+            return True, "The settings can be read. Give the ARN to have its function checked."
         try:
             lambda_client = SoswHook().client("lambda", attempts=2, region_name=_region(arn))
         except SoswError as error:
-            return True, f"The settings can be read. Its function was not looked for: {error}"
+            return True, f"The settings can be read. Its function was not checked: {error}"
         (finding,) = check_functions(lambda_client, {arn: arn}, where="this Connection")
         return finding.level is not Level.ERROR, str(finding)
 

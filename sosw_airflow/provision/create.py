@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["create_missing", "missing_bucket", "missing_tables"]
 
-#: As in the CloudFormation template: nobody outside sees the plans, and unfinished uploads go by themselves.
+#: As in the CloudFormation template: the plans are not public, and unfinished uploads are removed by S3.
 _PRIVATE = {"BlockPublicAcls": True, "BlockPublicPolicy": True, "IgnorePublicAcls": True, "RestrictPublicBuckets": True}
 _LIFECYCLE = {
     "Rules": [
@@ -47,7 +47,7 @@ def missing_tables(deployment: Deployment) -> list[str]:
 def missing_bucket(deployment: Deployment) -> bool:
     """Whether there is no bucket of this name.
 
-    :raises SoswError: AWS cannot be asked, or the bucket is somebody else's.
+    :raises SoswError: AWS cannot be asked, or the bucket belongs to another account.
     """
     try:
         with explained(action="s3:ListBucket", resource=deployment.queue_bucket, setting="queue_bucket", bucket=True):

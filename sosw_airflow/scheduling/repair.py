@@ -1,6 +1,6 @@
 """Schedules the failed tasks of a job again, as a job of its own that says whose repair it is.
 
-A job has one repair, whoever asks for it: its id follows from the repaired job's. So two people who repair the same
+A job has one repair, whichever operator or person asks for it: its id follows from the repaired job's. So two people who repair the same
 job, or a retry in the middle, schedule each failed task once. What fails again is for the repair of the repair: the
 chain is followed to its end, and only the last one is repaired.
 """
@@ -43,7 +43,7 @@ class RepairRequest:
     """The failed tasks of a job, with the payloads that they had.
 
     :ivar reader: of the repaired job.
-    :ivar fingerprint: tells which tasks they are.
+    :ivar fingerprint: identifies the tasks.
     """
 
     identity: JobIdentity
@@ -76,7 +76,7 @@ class RepairRequest:
             done.add(1)
             if row.task_id != next(wanted, None) or row.payload is None:
                 break
-            # An attribute of this name would be merged into the others once more (sosw rule D9).
+            # An attribute of this name would be merged into the others again (sosw rule D9).
             task = {"payload": row.payload} if "payload" in row.payload else row.payload
             yield codec.line(task, index - 1)
         else:
@@ -137,9 +137,9 @@ def repair(
 ) -> Scheduled:
     """Schedule again what has failed of a job and of its former repairs, once.
 
-    :param asked_by: who asks; where the last repair was asked for by the same one, that is gone on with.
+    :param asked_by: the identity that asks; if it asked for the last repair too, that repair is resumed.
     :param unfinished: what happens while some tasks are not closed yet: ``refuse``; ``leave`` them and repair what has
-        failed so far; ``wait``: go on with the job as it is.
+        failed so far; ``wait``: resume the job as it is.
     :param guard: called with the id of the job that is written, gives the context in which that is done.
     :raises UnknownJob: there is no such job.
     :raises JobCancelled: it was cancelled.
@@ -173,7 +173,7 @@ def repair(
         with guard(identity.job_id):
             return scheduler.schedule(request)
     except JobConflict:
-        # Somebody else planned it in this moment, and has seen one failure more or less.
+        # Another process planned it in this moment, and has seen one failure more or less.
         winner = records.header(identity.job_id)
         if winner is None:
             raise

@@ -1,7 +1,7 @@
 """Puts one generation of a job into sosw's queue, exactly once: plan, header, pages, finish.
 
 1. The expansion streams into the queue file. Nothing shows until it is complete and the job is known to fit.
-2. The header of the job record says that the plan is there. Whoever comes later goes on from it.
+2. The header of the job record says that the plan exists. Every later attempt resumes from it.
 3. The pages are committed, each with its marker.
 4. The header goes to ``written``; the queue file is removed.
 """
@@ -43,7 +43,7 @@ __all__ = ["JobScheduler", "Outcome", "QueuePosition", "ScheduleRequest", "Sched
 
 log = logging.getLogger(__name__)
 
-#: How often a plan that somebody removes is made again within one attempt.
+#: How often a plan that another process removes is made again within one attempt.
 _PLANS = 3
 
 
@@ -105,7 +105,7 @@ class JobScheduler:
         :raises JobConflict: another job was scheduled under this identity.
         :raises JobCancelled: the job was cancelled.
         :raises InvalidJob, TaskTooLarge, QueueFull, MissingTable, MissingBucket: and nothing was written.
-        :raises NoProgress, Stopped, AwsFault: the next attempt goes on from here.
+        :raises NoProgress, Stopped, AwsFault: the next attempt resumes from here.
         """
         header, outcome = self.plan(request)
         if header.state in (JobState.DELIVERING, JobState.DELIVERED):
@@ -130,7 +130,7 @@ class JobScheduler:
             else:
                 header = self._winner(job_id)
                 if header.state is not JobState.PLANNED:
-                    self._queue_file(request).delete()  # ours came too late; nobody else would remove it
+                    self._queue_file(request).delete()  # ours came too late; no other attempt would remove it
         self._compare(request, header)
         return header, outcome
 
@@ -270,7 +270,7 @@ class JobScheduler:
         )
         done = header.tasks * len(committed) // header.pages  # near enough for the log
         if committed:
-            log.info("The job %s goes on: %s of %s pages are there.", header.job_id, len(committed), header.pages)
+            log.info("The job %s resumes: %s of %s pages are written.", header.job_id, len(committed), header.pages)
         progress = self.progress(f"Writing job {header.job_id}", header.tasks, done=done)
         writer.write((page for page in cut_pages(lines, limits) if page.number not in committed), progress)
 

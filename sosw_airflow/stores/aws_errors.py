@@ -179,7 +179,7 @@ def was_refused(error: ClientError | BotoCoreError) -> bool:
     """Whether AWS has certainly not done what it was asked for; otherwise the outcome is unknown.
 
     AWS carries out nothing that it answers with 4xx, with 503 or with a request for patience. After 500, and after a
-    connection that broke once the request was sent, nobody but the resource itself knows.
+    connection that broke once the request was sent, only the resource itself knows.
     """
     if not isinstance(error, ClientError):
         return isinstance(error, _NEVER_SENT)

@@ -55,7 +55,7 @@ def test_all_is_there(make_installation: MakeInstallation, aws: Aws) -> None:
         "sosw_jobs: removes old records by itself (expires_at).",
         "sosw_tasks_meta: is right: key task_id (S), created_at (N); on demand.",
         "clock: agrees with AWS's.",
-        "sosw-queue: is there.",
+        "sosw-queue: exists.",
     ]
 
 

@@ -64,7 +64,7 @@ def test_test_finds_the_function(set_connection: SetConnection) -> None:
         FunctionName="worker", Runtime="python3.11", Role=role, Handler="app.x", Code={"ZipFile": b"x"}
     )
     set_connection("worker", conn_type="sosw_labourer", extra={"arn": ARN})
-    assert SoswLabourerHook("worker").test_connection() == (True, f"labourer {ARN}: its function is there.")
+    assert SoswLabourerHook("worker").test_connection() == (True, f"labourer {ARN}: its function exists.")
 
 
 @pytest.mark.usefixtures("mocked_aws", "sosw_connection")

@@ -91,7 +91,7 @@ def test_airflow_3(browser: Any, aws_url: str, tmp_path: Path) -> None:
         shown(browser, by_xpath("//button[@aria-label='Test Connection']")).click()
         result = shown(browser, by_xpath("//*[contains(text(), 'sosw_tasks: is right')]"))
         photograph(browser, "airflow-3-tested")
-        assert f"{QUEUE_BUCKET}: is there." in result.text
+        assert f"{QUEUE_BUCKET}: exists." in result.text
 
 
 def set_port_0(ui: Ui) -> None:
@@ -131,7 +131,7 @@ def test_airflow_2(browser: Any, aws_url: str, tmp_path: Path) -> None:
         alert = shown(browser, by_xpath("//*[contains(@class, 'alert') and contains(., 'sosw_tasks: is right')]"))
         browser.execute_script("window.scrollTo(0, 0)")
         photograph(browser, "airflow-2-tested")
-        assert f"{QUEUE_BUCKET}: is there." in alert.text
+        assert f"{QUEUE_BUCKET}: exists." in alert.text
 
         browser.find_element("css selector", "form#model_form button[type=submit]").click()
         shown(browser, lambda b: "/connection/add" not in b.current_url)
