@@ -224,7 +224,8 @@ def test_a_queue_file(seed: int) -> None:
 
 def drained(content: bytes) -> None:
     """What the drain does with a claimed file, up to the lines of its own queue file."""
-    file = LeftFile(StoredFile(content), "bucket", "tasks.txt")
+    stored = StoredFile(content)
+    file = LeftFile(stored, stored, "bucket", "tasks.txt")
     labourer_id = file.labourer_id()
     request = DrainRequest(SimpleNamespace(labourer_id=labourer_id), file, MONDAY)  # type: ignore[arg-type]
     codec = LineCodec(str(labourer_id))

@@ -11,7 +11,7 @@ from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
 from sosw_airflow.scheduling.scheduler import Scheduled
 from tests.support.explorer.engine import Violation
 from tests.support.explorer.invariants import Promise
-from tests.support.explorer.scenario import BUCKET, PREFIX, Cast, Role, Scenario
+from tests.support.explorer.scenario import BUCKET, Cast, Role, Scenario
 from tests.support.explorer.sosw import upload
 
 FILE = "tasks_queue_left.txt"
@@ -36,7 +36,7 @@ class Draining(Scenario):
 
     def request(self, run: str) -> DrainRequest:
         """What one run of the DAG asks for."""
-        file = LeftFile.of(self.deployment().s3, FILE, bucket=BUCKET, prefix=PREFIX)
+        file = LeftFile.of(self.deployment(), FILE)
         identity = JobIdentity("dag", f"run {run}", "drain", -1, 0, "worker", queue_file=str(file))
         return DrainRequest(identity, file, date(2026, 3, 2))
 
