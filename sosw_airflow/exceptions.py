@@ -395,7 +395,7 @@ class DeliveryUncertain(SoswError):
             f"An attempt at the job {job_id} ended while it delivered its queue file {name} at {at}. The file does not "
             f"exist now: it was never delivered, or sosw's Scheduler has drained it, under ids of its own. Fix: search "
             f"the labourer's tasks that were created since then (created_at in sosw_tasks and sosw_closed_tasks). If "
-            f"they are missing, clear the Airflow task with on_clear='reschedule'; if they exist, mark it as successful."
+            f"they are missing, clear the Airflow task with on_clear='reschedule'; if not, mark it as successful."
         )
 
 

@@ -179,9 +179,7 @@ def _without_description(deployment: Deployment, setting: str) -> Finding | None
             JobRecords(deployment.dynamodb, tables.jobs_table, now=deployment.now).header(_NOBODY)
     except AccessDenied as denied:
         # Neither describing nor reading: most likely nothing is allowed at all, or the credentials are wrong.
-        return error(
-            "credentials", "credentials", str(denied), "Check aws_conn_id, its keys or role, and its policy."
-        )
+        return error("credentials", "credentials", str(denied), "Check aws_conn_id, its keys or role, and its policy.")
     except SoswError as failed:
         return error("table", getattr(tables, setting), str(failed), "")
     return None

@@ -1,8 +1,8 @@
 """Schedules the failed tasks of a job again, as a job of its own that says whose repair it is.
 
-A job has one repair, whichever operator or person asks for it: its id follows from the repaired job's. So two people who repair the same
-job, or a retry in the middle, schedule each failed task once. What fails again is for the repair of the repair: the
-chain is followed to its end, and only the last one is repaired.
+A job has one repair, whichever operator or person asks for it: its id follows from the repaired job's. So two people
+who repair the same job, or a retry in the middle, schedule each failed task once. What fails again is for the repair of
+the repair: the chain is followed to its end, and only the last one is repaired.
 """
 
 from __future__ import annotations

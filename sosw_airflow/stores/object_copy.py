@@ -102,7 +102,7 @@ class ObjectCopy:
     def commit(self) -> None:
         """Make the copy appear.
 
-        :raises SoswError: S3 refuses, or its answer is lost; `refused` tells which.
+        :raises SoswError: S3 refuses, or its answer is lost; `refused` reports which.
         """
         with self._explained():
             try:
