@@ -8,27 +8,16 @@ from __future__ import annotations
 OPEN: dict[str, dict[str, str]] = {
     "deliver-twice": {
         "never": "deliver-twice A3>B B8>A",  # F1
-        "blames-aws": "deliver-twice A3>B B11>A",  # F25
     },
     "deliver-twice-beside-scheduler": {
         "never": "deliver-twice-beside-scheduler A3>B B7!dies",  # F1
-        "blames-aws": "deliver-twice-beside-scheduler A3>B B11>A",  # F25
         "twice": "deliver-twice-beside-scheduler A6>B B8>C",  # F2
-    },
-    "deliver-and-plan-removed": {
-        "never": "deliver-and-plan-removed A5>B",  # F3
-        "blames-aws": "deliver-and-plan-removed A11>B",  # F25
-    },
-    "deliver-edited-job": {
-        "other-job": "deliver-edited-job A3>B B6>A",  # F4
     },
     "deliver-losing-answers": {
         "twice": "deliver-losing-answers A11!lost A12>B",  # F5
     },
     "schedule-and-deliver": {
         "twice": "schedule-and-deliver A6>B",  # F22
-        "never": "schedule-and-deliver A3>B B8>A",  # F1
-        "blames-aws": "schedule-and-deliver A3>B B11>A",  # F25
     },
     "deliver-and-invoke": {
         "invoked-twice": "deliver-and-invoke A14!lost",  # F23
@@ -39,12 +28,9 @@ OPEN: dict[str, dict[str, str]] = {
     },
     "cancel-while-delivering": {
         "untrue": "cancel-while-delivering",  # F9
-        "blames-aws": "cancel-while-delivering A5>B",  # F25
-        "after-cancel": "cancel-while-delivering A2>B B5>A",  # F7
     },
     "cancel-before-delivering": {
         "untrue": "cancel-before-delivering",  # F9
-        "blames-aws": "cancel-before-delivering A7>B",  # F25
         "after-cancel": "cancel-before-delivering ^>B B2>A",  # F8
     },
     "cancel-undelivered": {
@@ -67,7 +53,6 @@ OPEN: dict[str, dict[str, str]] = {
         "not-cancelled": "kill-delivery A4>B",  # F21
     },
     "drain-twice": {
-        "blames-aws": "drain-twice A4>B",  # F11
         "raw-error": "drain-twice A3>B B5>A",  # F11
         "twice": "drain-twice A3>B B5>A A5>B",  # F11
     },
