@@ -112,7 +112,7 @@ def test_a_wrong_key(installation: Installation, remake: MakeTable) -> None:
     remake("sosw_tasks", change)
     found = only_fault(installation.deployment)
     assert str(found) == (
-        "sosw_tasks: has the key id (S), but must have task_id (S). Keys cannot be changed: create the table anew, or "
+        "sosw_tasks: has the key id (S), but must have task_id (S). Keys cannot be changed: create the table again, or "
         "another one and name it in 'tasks_table'."
     )
 

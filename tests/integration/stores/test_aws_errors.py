@@ -221,7 +221,7 @@ def test_a_role_that_may_not_be_assumed(operation: str, action: str) -> None:
     answer: Any = {"Error": {"Code": "AccessDenied", "Message": "denied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
     explanation = explained_as(ClientError(answer, operation))
     assert isinstance(explanation, AccessDenied)
-    assert str(explanation).startswith(f"AWS refuses {action} on the role of the AWS Connection. Allow it to")
+    assert str(explanation).startswith(f"AWS refuses {action} on the role of the AWS Connection. Fix: allow it to")
     assert "in the trust policy of the role" in str(explanation)
     assert "dynamodb" not in str(explanation)
 
