@@ -342,7 +342,7 @@ class JobUnfinished(SoswError, retryable=True):  # the workers continue
 class InvalidQueueFile(_FaultyDocument):
     """A queue file that was left in S3 cannot be written. ``faults`` has each fault with its line."""
 
-    fix = "correct these lines of the file, or remove them."
+    fix = "correct these lines of the file, now named locked_..., or remove them; then drain it with take_locked=True."
 
     def __init__(self, name: str, faults: Iterable[Fault]) -> None:
         self.name = name
