@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -56,6 +55,8 @@ def own_airflow() -> Iterator[None]:
 @contextmanager
 def silence() -> Iterator[None]:
     """Neither log nor warn: a command prints what it has to say."""
+    import logging
+
     former = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import secrets
 import shlex
 from datetime import date, datetime, timezone
 
@@ -69,6 +68,8 @@ def add_run_id(parser: Arguments) -> None:
 
 def new_run_id() -> str:
     """An id that no earlier job has."""
+    import secrets  # with it comes a tenth of the start-up of `plan`
+
     return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 

@@ -166,9 +166,11 @@ def test_up_ends_with_make_and_with_its_terminal(state: Path) -> None:
     assert ended.stdin is not None
     ended.stdin.write(recipe)
     ended.stdin.close()
-    wait_for_airflow(port)
-    ended.terminate()
-    ended.wait(timeout=60)
+    try:
+        wait_for_airflow(port)
+    finally:
+        ended.terminate()
+        ended.wait(timeout=60)
     until(lambda: processes_of(state) == [])
     assert not answers(port)
 
@@ -177,9 +179,11 @@ def test_up_ends_with_make_and_with_its_terminal(state: Path) -> None:
         command = [sys.executable, "-u", "-m", "demo", "--state", str(state), "up", "--port", str(port)]
         os.chdir(ROOT)
         os.execv(sys.executable, command)  # noqa: S606
-    wait_for_airflow(port)
-    os.close(terminal)
-    os.waitpid(pid, 0)
+    try:
+        wait_for_airflow(port)
+    finally:
+        os.close(terminal)
+        os.waitpid(pid, 0)
     until(lambda: processes_of(state) == [])
     assert not answers(port)
 
@@ -202,4 +206,4 @@ def answers(port: int) -> bool:
 
 def wait_for_airflow(port: int) -> None:
     """Wait until the UI answers."""
-    until(lambda: answers(port), seconds=240)
+    until(lambda: answers(port), seconds=900)
