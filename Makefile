@@ -80,11 +80,11 @@ bench: $(READY) $(READY_MINISTACK) ## how fast it is, beside sosw: tables, and J
 	PYTHONPATH=build/benchmarks/packages .venv/bin/python -m benchmarks all $(if $(BENCH),--only $(BENCH))
 check-all: $(READY) ## everything above and below, with one table of what passed and how long it took: some hours
 	@.venv/bin/python .ci/check_all.py
-lint: $(READY) ## ruff, mypy, import boundaries, workflows
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
+lint: $(READY) ## ruff, mypy, import boundaries, words, workflows
+	.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/python .ci/words.py
 	.ci/lint-workflows
 format: $(READY) ## sort imports, fix what ruff can fix, format
 	.venv/bin/ruff check --fix-only --exit-zero --quiet .
