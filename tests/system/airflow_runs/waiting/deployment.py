@@ -67,8 +67,24 @@ class AirflowThatWaits(Airflow):
 
     def suspend_triggerer(self, name: str = TRIGGERER) -> None:
         """Let it stall: all of its processes stop."""
-        for process in psutil.Process(self._processes[name].pid).children(recursive=True):
-            process.suspend()
+        self.suspend(psutil.Process(self._processes[name].pid).children(recursive=True))
+
+    def suspend(self, processes: Sequence[psutil.Process]) -> None:
+        """Stop these processes, but not in the middle of a transaction: SQLite would stop all others too."""
+
+        def suspended() -> bool:
+            for process in processes:
+                process.suspend()
+            try:
+                with contextlib.closing(self._database(timeout=5)) as database:
+                    database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                for process in processes:
+                    process.resume()
+                return False
+            return True
+
+        self.wait_until(suspended, "the processes are stopped while the database is free")
 
     def wake_triggerer(self, name: str = TRIGGERER) -> None:
         """Let it continue."""

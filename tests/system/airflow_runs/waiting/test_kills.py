@@ -89,8 +89,7 @@ def test_a_worker_that_stalls(airflow: AirflowThatWaits, queue: Queue, closer: C
     run = airflow.in_state(dag_id, "running")
     airflow.wait_until(lambda: "0 of 8 tasks" in airflow.task_log(dag_id), "it waits")
     processes = airflow.worker_of(dag_id)
-    for each in processes:
-        each.suspend()
+    airflow.suspend(processes)
     try:
         airflow.in_state(dag_id, "running", attempt=2)
         airflow.wait_until(lambda: airflow.task_log(dag_id).count("0 of 8 tasks") > 1, "the retry waits")
