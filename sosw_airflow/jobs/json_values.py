@@ -70,7 +70,9 @@ class JsonCheck:
         self._types = types or ListTypes()
         self._outermost = len(path)
         # Of each object and list: how many there are in it, written out, and how deep it is. None while it is checked.
+        # Few pairs differ, so each is kept once: a job may have a hundred thousand objects.
         self._known: dict[int, tuple[int, int] | None] = {}
+        self._pairs: dict[tuple[int, int], tuple[int, int]] = {}
         self._value(value, path)
 
     def _value(self, value: object, path: Path) -> tuple[int, int]:
@@ -119,7 +121,7 @@ class JsonCheck:
                 )
         elif not _all_plain(value, self._types.of(value)):
             found = self._below(enumerate(value), path)
-        self._known[key] = found
+        self._known[key] = found = self._pairs.setdefault(found, found)
         if found[0] > _MOST_REPEATS + len(self._known) and not self.endless:
             repeats = "shares objects or lists, and has"
             return self._ends(path, f"{repeats} {found[0]:,} of them written out: give the worker less")
