@@ -1,6 +1,6 @@
 """Word lint: refuses words that make the project's text read as translated. Prints each hit, exits with 1 if any.
 
-    python .ci/words.py [FILE...]      (no file: the package, the DAGs, the docs, the README)
+    python .ci/words.py [PATH...]      (a folder: its files; no path: the package, the DAGs, the docs, the README)
 
 The words and their replacements are in `WORDS`; `ALLOWED` is the list of exceptions, each with its reason.
 """
@@ -31,8 +31,6 @@ WORDS = {
 #: File name -> {text that is allowed there: reason}.
 ALLOWED: dict[str, dict[str, str]] = {
     "sosw_airflow/triggers/sosw.py": {'CANNOT_POLL = "look"': "a status in stored events: its spelling stays"},
-    "sosw_airflow/sensors/sosw.py": {'"look"': "status of a stored event"},
-    "sosw_airflow/triggers/several_jobs.py": {'"look"': "status of a stored event", "``look``": "the same"},
 }
 
 FOLDERS = ("sosw_airflow", "dags", "docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "Makefile")
@@ -42,10 +40,13 @@ _WORDS = (rf"(?P<w{number}>(?<![\w])(?:{word})(?![\w]))" for number, word in enu
 _PATTERN = re.compile("|".join(_WORDS), re.IGNORECASE)
 
 
-def main(names: list[str]) -> int:
-    """Check the files and return the exit code."""
-    names = names or subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *FOLDERS],
+def main(paths: list[str]) -> int:
+    """Check the files and return the exit code: 1 with hits, 2 if a path does not exist."""
+    if missing := [path for path in paths if not Path(path).exists()]:
+        print(f"There is no {', '.join(missing)} here. Fix: name files or folders of this checkout.", file=sys.stderr)
+        return 2
+    names = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *(paths or FOLDERS)],
         check=True, capture_output=True, text=True,
     ).stdout.splitlines()  # fmt: skip
     hits = [hit for name in names if name.endswith(ENDINGS) and Path(name).is_file() for hit in _hits(name)]

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,12 +43,9 @@ ELSEWHERE = {
     "DeliveryUncertain": "a person has to check whether the labourer has its tasks",
 }
 
-TESTED: set[str] = set()
-
 
 def remedy_of(error: type[errors.SoswError]) -> Callable[[Any], Any]:
     """Mark the test that carries out the fix of this error."""
-    TESTED.add(error.__name__)
     return lambda test: test
 
 
@@ -83,9 +81,12 @@ def scheduled(
 
 
 def test_every_error_has_a_remedy_that_is_tested() -> None:
-    """Here, or with the reason why not."""
-    names = {each.__name__ for each in every_error()}
-    assert sorted(names) == sorted([*TESTED, *ELSEWHERE])
+    """In a module of this folder, or with the reason why not; no error has both."""
+    modules = Path(__file__).parent.glob("test_remedies*.py")
+    tested = {
+        name for each in modules for name in re.findall(r"^@remedy_of\(errors\.(\w+)\)", each.read_text(), re.MULTILINE)
+    }
+    assert sorted({each.__name__ for each in every_error()}) == sorted([*tested, *ELSEWHERE])
 
 
 @remedy_of(errors.InvalidConfiguration)
@@ -169,6 +170,31 @@ def test_the_queue_runs_empty(scheduled: Any, installation: Aws) -> None:
     installation.dynamodb.put_item(TableName=installation.names.tasks_table, Item=newest)
     refusal(errors.QueueFull, scheduled, "let the queue run empty and retry")
     installation.dynamodb.delete_item(TableName=installation.names.tasks_table, Key={"task_id": newest["task_id"]})
+    assert scheduled()["tasks"] == 8
+
+
+@remedy_of(errors.MissingCredentials)
+@pytest.mark.parametrize("way", ["AWS Connection", "environment", "profile"])
+def test_credentials_are_given(
+    scheduled: Any, connection: Configure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
+) -> None:
+    """By the AWS Connection that aws_conn_id names, by the two variables, or by a profile."""
+    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    for name in keys:
+        monkeypatch.delenv(name)
+    refusal(errors.MissingCredentials, scheduled, "name an AWS Connection .* aws_conn_id .* or set AWS_ACCESS_KEY_ID")
+    if way == "AWS Connection":
+        document = {"conn_type": "aws", "login": "testing", "password": "testing"}
+        monkeypatch.setenv("AIRFLOW_CONN_MY_AWS", json.dumps(document))
+        connection(aws_conn_id="my_aws")
+    elif way == "environment":
+        for name, value in keys.items():
+            monkeypatch.setenv(name, value)
+    else:
+        profiles = tmp_path / "credentials"
+        profiles.write_text("[sosw]\naws_access_key_id = testing\naws_secret_access_key = testing\n")
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(profiles))
+        monkeypatch.setenv("AWS_PROFILE", "sosw")
     assert scheduled()["tasks"] == 8
 
 
