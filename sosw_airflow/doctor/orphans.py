@@ -158,7 +158,7 @@ def find_uploads(deployment: Deployment) -> Iterator[Finding]:
     for each in old[:_SHOWN]:
         names = ["--bucket", bucket, "--key", each["Key"], "--upload-id", each["UploadId"]]
         command = shlex.join(["aws", "s3api", "abort-multipart-upload", *names])
-        fix = f"Run: {command}; or give the bucket a lifecycle rule (docs/tables.md's template has one)."
+        fix = f"Run: {command}; or give the bucket a lifecycle rule (the template of docs/guides/tables.md has one)."
         age = _ago(now - each["Initiated"].timestamp())
         text = f"an upload was begun {age} ago and never ended."
         yield warning("upload", f"s3://{bucket}/{each['Key']}", text, fix, command)

@@ -161,8 +161,8 @@ def _describe(deployment: Deployment, definition: TableDefinition, setting: str)
 def _missing_table(deployment: Deployment, definition: TableDefinition, setting: str) -> Finding:
     level = Level.WARNING if setting == "retry_tasks_table" else Level.ERROR  # only sosw itself uses that one
     fix = (
-        f"Create it (sosw-airflow init; docs/guides/tables.md), or correct {setting!r} or 'region_name' in the extras "
-        f"of the sosw Connection."
+        f"Create it with `{_INIT}` (docs/guides/tables.md), or correct {setting!r} or 'region_name' in the extras of "
+        f"the sosw Connection."
     )
     return Finding(level, "missing", definition.name, f"does not exist in {_region(deployment)}.", fix, _INIT)
 
@@ -253,7 +253,7 @@ def _bucket(deployment: Deployment) -> Iterator[Finding]:
     except (ClientError, BotoCoreError) as failed:
         what = explain(failed, action="s3:ListBucket", resource=bucket, setting="queue_bucket", bucket=True)
         if isinstance(what, MissingBucket):
-            fix = "Create it, or correct 'queue_bucket' in the extras of the sosw Connection."
+            fix = f"Create it with `{_INIT}`, or correct 'queue_bucket' in the extras of the sosw Connection."
             yield error("bucket", bucket, "does not exist.", fix, _INIT)
         elif isinstance(what, AccessDenied):
             fix = "Allow s3:ListBucket to have it checked, or correct 'queue_bucket': it may belong to another account."

@@ -51,6 +51,9 @@ MAX_TASKS = 10_000
 #: Processor seconds for one input, and megabytes that all inputs of an entrance may add to the process.
 MOST_SECONDS, MOST_MEGABYTES = 1.0, 300
 
+#: Seconds for one entrance: the large run takes minutes for each.
+pytestmark = pytest.mark.timeout(max(600, INPUTS // 5))
+
 seeds = given(st.integers(0, 2**64))
 many = settings(
     max_examples=INPUTS,

@@ -32,3 +32,14 @@ def test_the_readme_links_every_guide() -> None:
     readme = (ROOT / "README.md").read_text()
     guides = [page for page in (ROOT / "docs").rglob("*.md") if page.parent.name in ("guides", "start")]
     assert [page.name for page in guides if str(page.relative_to(ROOT)) not in readme] == []
+
+
+def test_the_code_names_pages_that_exist() -> None:
+    """A message or a comment that sends you to a page names where it lies now."""
+    names = {
+        name
+        for module in (ROOT / "sosw_airflow").rglob("*.py")
+        for name in re.findall(r"docs/[\w/-]+\.md", module.read_text())
+    }
+    assert sorted(name for name in names if not (ROOT / name).exists()) == []
+    assert "docs/permissions.md" in names

@@ -24,23 +24,10 @@ from tests.integration.operators.test_drain import LOCKED, draining, left
 Schedule = Callable[..., SoswScheduleOperator]
 Configure = Callable[..., None]
 
-#: Classes whose remedy is carried out elsewhere, or that only a person can carry out: the place, or the reason.
+#: Classes whose fix no test of these modules can carry out, and the reason.
 ELSEWHERE = {
-    "DeploymentBroken": "cli/test_init.py::test_creates_it does what its lines say",
     "AwsFault": "one class for any other answer of AWS: it has no fix of its own",
-    "AccessDenied": "moto does not enforce policies; integration/test_permissions.py plays them",
-    "NoProgress": "scheduling/test_page_writer.py::test_without_progress_it_gives_up; capacity is not moto's",
-    "JobStopped": "test_schedule.py::test_a_kill_leaves_what_is_written_and_the_next_attempt_goes_on retries",
-    "JobCancelled": "test_schedule.py::test_a_kill_can_cancel_the_job",
-    "JobRecordDamaged": "its messages differ by what was changed; no test restores a deleted record",
-    "UnknownJob": "the fix is to give another id: scheduling/test_repair.py gives right ones throughout",
-    "JobFailed": "test_repair.py repairs",
-    "JobsFailed": "its fixes are those of the errors in it",
-    "JobTimedOut": "test_waiting.py retries",
-    "TriggererCannotPoll": "the fix is a change of the triggerer's environment",
-    "TasksLost": "a person has to check what the workers have done",
-    "JobUnfinished": "test_repair.py repairs with unfinished='leave'",
-    "DeliveryUncertain": "a person has to check whether the labourer has its tasks",
+    "AccessDenied": "moto enforces no policies; test_permissions.py::test_each_line_is_needed plays them",
 }
 
 
