@@ -68,7 +68,7 @@ class UnknownLabourer(SoswError):
     def __init__(self, labourer_id: str, known: Iterable[str]) -> None:
         self.labourer_id, self.known = labourer_id, tuple(sorted(known))
         super().__init__(
-            f"The labourer {labourer_id!r} is not registered. "
+            f"The labourer {_name(labourer_id)} is not registered. "
             f"{_known('Labourers', self.known, 'the Variable sosw_labourers')} Fix: add it to this Variable, or create "
             f"a Connection of type sosw_labourer with this id."
         )
@@ -79,7 +79,7 @@ class ConflictingLabourers(SoswError):
 
     def __init__(self, labourer: str, lambda_name: str) -> None:
         self.labourer, self.lambda_name = labourer, lambda_name
-        names = f"The operator's labourer is {labourer!r}, but lambda_name in the job is {lambda_name!r}."
+        names = f"The operator's labourer is {_name(labourer)}, but lambda_name in the job is {_name(lambda_name)}."
         super().__init__(f"{names} Fix: give only one, or make both name the same Lambda function.")
 
 
@@ -89,8 +89,8 @@ class UnknownJobSchema(SoswError):
     def __init__(self, name: str, known: Iterable[str], *, where: str = "the Variable sosw_job_schemas") -> None:
         self.name, self.known = name, tuple(sorted(known))
         super().__init__(
-            f"The job schema {name!r} is not known. {_known('Variants', self.known, where)} Fix: add it to {where}, or "
-            f"correct the name (the operator's job_schema, or job_schema_name in the job)."
+            f"The job schema {_name(name)} is not known. {_known('Variants', self.known, where)} Fix: add it to "
+            f"{where}, or correct the name (the operator's job_schema, or job_schema_name in the job)."
         )
 
 
@@ -262,8 +262,8 @@ class UnknownJob(SoswError):
     def __init__(self, job_id: str, *, table: str) -> None:
         self.job_id = job_id
         super().__init__(
-            f"There is no job {job_id!r} in {table}, which keeps job records for 180 days. Fix: give job_id of the "
-            f"XCom of the Airflow task that scheduled it, or the first 20 digits of the id of a task."
+            f"There is no job {_name(job_id)} in {table}, which keeps job records for 180 days. Fix: give job_id of "
+            f"the XCom of the Airflow task that scheduled it, or the first 20 digits of the id of a task."
         )
 
 
@@ -417,3 +417,8 @@ def _short(name: object) -> str:
     """A name for a message: printable, and 80 characters at most."""
     text = str(name)
     return ascii(text)[1:-1][:80] if len(text) > 80 or not text.isprintable() else text
+
+
+def _name(name: object) -> str:
+    """A name from outside in quotes, 80 characters at most."""
+    return repr(text if len(text := str(name)) <= 80 else f"{text[:77]}...")

@@ -16,6 +16,7 @@ from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidQueueFile, MissingQueueFile, QueueFileLocked
 from sosw_airflow.jobs.blocks import Block, blocks_of_lines
+from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.jobs.job_checks import row_faults
 from sosw_airflow.jobs.json_documents import read_object
@@ -162,7 +163,7 @@ class LeftFile:
             else:
                 first = first or task["labourer_id"]
                 if task["labourer_id"] != first:
-                    problem = f"is for {task['labourer_id']!r}, the first for {first!r}: split the file"
+                    problem = f"is for {excerpt(task['labourer_id'])}, the first for {excerpt(first)}: split the file"
                     faults.append(Fault(f"line {number}", problem))
                 elif not faults:
                     yield task

@@ -36,6 +36,23 @@ def test_an_unknown_labourer(schedule: Schedule, context: MakeContext, tutorial_
         schedule(tutorial_job, labourer="nobody").execute(context())
 
 
+@pytest.mark.parametrize(
+    ("error", "changes", "arguments"),
+    [
+        (errors.UnknownLabourer, {}, {"labourer": "x" * 140}),
+        (errors.ConflictingLabourers, {"lambda_name": "y" * 140}, {"labourer": "x" * 140}),
+        (errors.UnknownJobSchema, {}, {"job_schema": "x" * 100_000}),
+    ],
+)
+def test_names_of_any_length(
+    installation: Aws, schedule: Any, context: MakeContext, tutorial_job: Any, error: Any, changes: Any, arguments: Any
+) -> None:
+    """A message shows the first 80 characters."""
+    with pytest.raises(error, match="'xxxx.*x\\.\\.\\.'") as refused:
+        schedule({**tutorial_job, **changes}, **arguments).execute(context())
+    assert len(str(refused.value)) < 600
+
+
 def test_no_labourer_at_all(schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]) -> None:
     """Both places where it can be given are named."""
     with pytest.raises(errors.InvalidConfiguration, match="the operator's labourer, or lambda_name in the job"):

@@ -269,7 +269,7 @@ def test_a_kill_leaves_what_is_written_and_the_next_attempt_goes_on(
         return create(records, header)
 
     monkeypatch.setattr(JobRecords, "create", create_and_kill)
-    with pytest.raises(JobStopped, match="a retry resumes there"):
+    with pytest.raises(JobStopped, match="retry the Airflow task, which resumes there"):
         operator.execute(context())
     monkeypatch.setattr(JobRecords, "create", create)
     assert [] == installation.rows()

@@ -177,3 +177,11 @@ def test_a_file_behind_an_access_point(installation: Installation) -> None:
     arn = "arn:aws:s3:us-west-2:123456789012:accesspoint/queues"
     file = LeftFile.of(installation.deployment, f"s3://{arn}/a/locked_b.txt")
     assert (file.bucket, file.key, file.locked_key) == (arn, "a/b.txt", "a/locked_b.txt")
+
+
+def test_an_endless_labourer_in_a_line(installation: Installation) -> None:
+    """The refusal shows the beginning of its name."""
+    leave(installation, text=TEXT + json.dumps({"labourer_id": "x" * 100_000, "q": 4}))
+    with pytest.raises(errors.InvalidQueueFile, match="line 5: is for 'xxx.*, the first for 'worker'") as refused:
+        drained(installation)
+    assert len(str(refused.value)) < 1000
