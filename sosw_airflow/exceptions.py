@@ -1,8 +1,7 @@
 """Every error of this provider, in the order in which you meet them.
 
 One class for everything that you can fix. A message names the value, the place and the rule, and says after ``Fix:``
-what you do. This module imports neither Airflow nor boto3, since every room uses it.
-``retryable``: a later attempt with the same inputs may succeed. On other errors the operators fail at once.
+what you do. ``retryable``: a later attempt with the same inputs may succeed; other errors fail the operator at once.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ class SoswError(Exception):
         cls.retryable = cls.retryable if retryable is None else retryable
 
     def __init__(self, message: str = "") -> None:
-        # A log and a terminal can write it, whatever names from outside are in it.
-        super().__init__(message.encode("utf-8", "backslashreplace").decode())
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())  # so that a log can write any name
 
     def __reduce__(self) -> tuple[object, ...]:
         # A copy keeps the message; its parts are attributes, not arguments of `__init__`.
@@ -123,8 +121,7 @@ class TooManyTasks(SoswError):
         self.tasks, self.max_tasks = tasks, max_tasks
         super().__init__(
             f"The job has {tasks:,} tasks, max_tasks allows {max_tasks:,}. Nothing was written. {multiplier}. "
-            f"Fix: correct the job; or, if it is meant so, set max_tasks={tasks} at the operator (for all operators: "
-            f"max_tasks in the section [sosw] of Airflow's configuration)."
+            f"Fix: correct the job; or set max_tasks={tasks} at the operator ([sosw] max_tasks for all operators)."
         )
 
 
@@ -157,19 +154,15 @@ class AwsFault(SoswError):
 
 
 class AccessDenied(AwsFault, retryable=True):  # policies and credentials change without the DAG
-    """The credentials may not do what is needed.
-
-    ``may_be_missing``: S3 also denies access to an object that does not exist, unless the identity may list the bucket.
-    """
+    """The credentials may not do this; ``may_be_missing``: or the object does not exist (S3 answers alike)."""
 
     def __init__(self, *, action: str, resource: str, detail: str, may_be_missing: bool = False) -> None:
         self.action, self.resource, self.may_be_missing = action, resource, may_be_missing
         missing = " The object does not exist, or it may not be read: without s3:ListBucket S3 gives the same answer."
         trust = " and in the trust policy of the role" if action.startswith("sts:") else ""
-        super().__init__(
-            f"AWS refuses {action} on {resource}.{missing if may_be_missing else ''} Fix: allow it to the identity of "
-            f"the AWS Connection{trust} (docs/permissions.md has the policies). AWS says: {detail}"
-        )
+        fix = f"Fix: allow it to the identity of the AWS Connection{trust} (docs/permissions.md has the policies)."
+        what = f"AWS refuses {action} on {resource}.{missing if may_be_missing else ''}"
+        super().__init__(f"{what} {fix} AWS says: {detail}")
 
 
 class MissingCredentials(AwsFault, retryable=True):  # the endpoint of a role may not answer for a moment
@@ -179,8 +172,8 @@ class MissingCredentials(AwsFault, retryable=True):  # the endpoint of a role ma
         places = f" Searched: {'; '.join(searched)}." if searched else ""
         super().__init__(
             f"There are no AWS credentials.{places} Fix: name an AWS Connection that has them in the extra aws_conn_id "
-            f"of the sosw Connection, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or a role for "
-            f"every Airflow component that runs tasks or triggers. AWS's client says: {detail}"
+            f"of the sosw Connection; or give workers and triggerer AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            f"AWS_PROFILE or a role. AWS's client says: {detail}"
         )
 
 
@@ -200,10 +193,8 @@ class MissingBucket(AwsFault):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        super().__init__(
-            f"There is no S3 bucket {name!r}. Fix: create it with `sosw-airflow init --apply`, or correct "
-            f"'queue_bucket' in the extras of the sosw Connection."
-        )
+        fix = "create it (`sosw-airflow init --apply`), or correct queue_bucket in the extras of the sosw Connection."
+        super().__init__(f"There is no S3 bucket {name!r}. Fix: {fix}")
 
 
 class NoProgress(SoswError, retryable=True):
@@ -247,9 +238,8 @@ class JobCancelled(SoswError):
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
-        super().__init__(
-            f"The job {job_id} was cancelled and is never resumed. Fix: clear the Airflow task to schedule it again."
-        )
+        fix = "Fix: clear the Airflow task to schedule it again."
+        super().__init__(f"The job {job_id} was cancelled and is never resumed. {fix}")
 
 
 class JobRecordDamaged(SoswError):
@@ -294,11 +284,11 @@ class JobTimedOut(SoswError, retryable=True):  # a retry waits on, and schedules
 
     def __init__(self, *, job_id: str, total: int | None, closed: int) -> None:
         self.job_id = job_id
-        closings = f"{closed:,} of {total:,} tasks are closed, all others stay in the queue or with the workers"
-        state = "it has no record yet" if total is None else closings
+        known = f"{closed:,} of {total:,} tasks are closed, all others stay in the queue or with the workers"
+        state = known if total is not None else "it has no record yet"
         super().__init__(
-            f"The job {job_id} was not done in time: {state}. Fix: retry the Airflow task, which only "
-            f"waits; raise timeout; or see what the workers do with `sosw-airflow status {job_id}`."
+            f"The job {job_id} was not done in time: {state}. Fix: retry, which only waits; raise timeout; or see what "
+            f"the workers do with `sosw-airflow status {job_id}`."
         )
 
 
@@ -309,8 +299,8 @@ class TriggererCannotPoll(SoswError, retryable=True):  # the tasks stay, and a r
         self.job_id, self.hops, self.reason = job_id, hops, reason
         super().__init__(
             f"The triggerer could not poll the job {job_id} {hops} times in a row, the worker could. The triggerer's "
-            f"reason: {reason}\nThe job's tasks stay, and a retry continues to wait. Fix: give the triggerer the "
-            f"Connections, secrets backend, network and packages of the workers; or set deferrable=False."
+            f"reason: {reason}\nThe tasks stay, and a retry continues to wait. Fix: give the triggerer the workers' "
+            f"Connections, secrets backend, network and packages; or set deferrable=False."
         )
 
 
@@ -319,12 +309,11 @@ class TasksLost(SoswError):
 
     def __init__(self, *, job_id: str, total: int, closed: int, lost: Sequence[str], tables: Sequence[str]) -> None:
         self.job_id, self.total, self.closed, self.lost = job_id, total, closed, tuple(lost)
-        more = f" and {len(self.lost) - 3:,} more" if len(self.lost) > 3 else ""
         super().__init__(
-            f"Tasks of the job {job_id} are in none of {', '.join(tables)}: {', '.join(self.lost[:3])}{more}. They "
-            f"were deleted, or a time to live removed them before they were counted; {closed:,} of {total:,} tasks "
-            f"are closed. Fix: check what the workers have done; then mark the Airflow task as successful, or clear "
-            f"it with on_clear='reschedule' to schedule every task again. Keep closed tasks longer than jobs run."
+            f"Tasks of the job {job_id} are in none of {', '.join(tables)}: {', '.join(lost[:3])} ({len(lost):,}). "
+            f"They were deleted, or a time to live removed them uncounted; {closed:,} of {total:,} tasks are closed. "
+            f"Fix: check what the workers have done; then mark the Airflow task as successful, or clear it with "
+            f"on_clear='reschedule'. Keep closed tasks longer than jobs run."
         )
 
 
@@ -345,8 +334,7 @@ class InvalidQueueFile(_FaultyDocument):
     fix = "correct these lines of the file, now named locked_..., or remove them; then drain it with take_locked=True."
 
     def __init__(self, name: str, faults: Iterable[Fault]) -> None:
-        self.name = name
-        self.what = f"The queue file {name}"
+        self.name, self.what = name, f"The queue file {name}"
         super().__init__(faults)
 
 
@@ -368,8 +356,7 @@ class QueueFileLocked(SoswError):
         self.name = name
         super().__init__(
             f"The queue file {name} is locked by another Scheduler. Fix: let it finish; if it has crashed, take the "
-            f"file with take_locked=True (--take-locked on the command line). The file does not show which of its "
-            f"tasks were written before, so some may then be done twice."
+            f"file with take_locked=True (--take-locked): tasks that it has written may then be done twice."
         )
 
 
@@ -380,8 +367,8 @@ class JobDelivered(SoswError):
         self.job_id = job_id
         super().__init__(
             f"The job {job_id} was delivered as a queue file (delivery='queue_file'): sosw's own Scheduler writes its "
-            f"tasks, under unknown ids. So it cannot be written, waited for or repaired from here. Fix: clear the "
-            f"Airflow task with on_clear='reschedule' and delivery='tasks' to write the job here, as a new one."
+            f"tasks, under unknown ids, so it cannot be waited for or repaired from here. Fix: clear the Airflow task "
+            f"with on_clear='reschedule' and delivery='tasks'."
         )
 
 
@@ -393,14 +380,13 @@ class DeliveryUncertain(SoswError):
         at = datetime.fromtimestamp(since, timezone.utc).isoformat(sep=" ")
         super().__init__(
             f"An attempt at the job {job_id} ended while it delivered its queue file {name} at {at}. The file does not "
-            f"exist now: it was never delivered, or sosw's Scheduler has drained it, under ids of its own. Fix: search "
-            f"the labourer's tasks that were created since then (created_at in sosw_tasks and sosw_closed_tasks). If "
-            f"they are missing, clear the Airflow task with on_clear='reschedule'; if not, mark it as successful."
+            f"exist now: it was never delivered, or sosw's Scheduler has drained it. Fix: search the labourer's tasks "
+            f"created since then (created_at in sosw_tasks and sosw_closed_tasks). If they are missing, clear the "
+            f"Airflow task with on_clear='reschedule'; if not, mark it as successful."
         )
 
 
 def _lines(items: Sequence[object], total: int | None = None) -> str:
-    """A line for each of the first items, and one that counts the others."""
     shown = "".join(f"\n  - {item}" for item in items[:SHOWN])
     more = (total or len(items)) - min(len(items), SHOWN)
     return f"{shown}\n  - and {more:,} more" if more > 0 else shown
@@ -410,13 +396,7 @@ def _known(what: str, names: Sequence[str], where: str) -> str:
     if not names:
         return f"{where[0].upper()}{where[1:]} is empty."
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{what} in {where}: {', '.join(map(_short, names[:SHOWN]))}{more}."
-
-
-def _short(name: object) -> str:
-    """A name for a message: printable, and 80 characters at most."""
-    text = str(name)
-    return ascii(text)[1:-1][:80] if len(text) > 80 or not text.isprintable() else text
+    return f"{what} in {where}: {', '.join(_name(name)[1:-1] for name in names[:SHOWN])}{more}."
 
 
 def _name(name: object) -> str:
