@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
 
 if TYPE_CHECKING:
     from sosw_airflow.hooks.sosw import SoswHook
+    from sosw_airflow.orchestration.background import Seat
     from sosw_airflow.orchestration.orchestrator import Orchestrator
     from sosw_airflow.orchestration.policy import LabourerPolicy
 
-__all__ = ["labourer_ids_of", "orchestrator_of", "policies_of"]
+__all__ = ["check_labourer", "labourer_ids_of", "orchestrator_of", "policies_of", "seat_beside"]
 
 #: Seconds that the answer of a function may take that is waited for: it runs for 900 s at most.
 _SYNCHRONOUS = 910.0
+
+#: Seconds between two searches for tasks of a labourer without any, while an Airflow task waits for one.
+_AWAITED = 10.0
 
 
 def labourer_ids_of(value: Any) -> list[str] | None:
@@ -82,3 +86,36 @@ def orchestrator_of(
         cloudwatch=hook.client("cloudwatch") if any(each.health_metrics for each in policies) else None,
     )
     return Orchestrator(policies, clients, hook.settings.table_names(), concurrency=concurrency, **settings)
+
+
+def check_labourer(hook: SoswHook, labourer_id: str) -> None:
+    """See that the labourer can be orchestrated, before a job for it is written.
+
+    :raises UnknownLabourer: it is not registered.
+    :raises InvalidConfiguration: names each faulty setting.
+    :raises AwsFault: its function does not exist, or may not be read and no ``expiry`` is set.
+    """
+    from sosw_airflow.exceptions import AccessDenied
+    from sosw_airflow.orchestration.readings import function_facts
+
+    (policy,) = policies_of(hook, [labourer_id])
+    try:
+        function_facts(hook.client("lambda"), policy.function)
+    except AccessDenied:
+        if policy.expiry is None:
+            raise
+
+
+def seat_beside(hook: SoswHook, labourer_id: str, *, on_idle: Callable[[], None]) -> Seat:
+    """A seat beside this process's orchestrator of a labourer, which starts if it does not run yet.
+
+    :param on_idle: called, in another thread, after each turn that finds no task of the labourer.
+    :raises SoswError: as `policies_of`, or the Connection is faulty.
+    """
+    from sosw_airflow.orchestration.background import take_seat
+
+    return take_seat(
+        (hook.sosw_conn_id, labourer_id),
+        lambda: orchestrator_of(hook, [labourer_id], poll_interval=_AWAITED),
+        on_idle=on_idle,
+    )

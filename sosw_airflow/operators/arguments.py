@@ -87,6 +87,10 @@ class SoswArguments(AirflowArguments, total=False):
     wait_for_completion: bool
     """Wait until every task is closed: completed, or failed for good. By default False."""
 
+    orchestrate: bool
+    """Also invoke the tasks of the job's labourer while you wait, which this implies: Airflow then does what sosw's
+    Orchestrator and Scavenger did. By default False."""
+
     deferrable: bool
     """Wait in the triggerer, which takes no worker slot. The default is ``[operators] default_deferrable``."""
 

@@ -55,6 +55,7 @@ class SoswBaseOperator(BaseOperator):
         sosw_conn_id: str = "sosw_default",
         queue_position: str = "back",
         wait_for_completion: bool = False,
+        orchestrate: bool = False,
         deferrable: bool = default_deferrable(),
         poll_interval: float | timedelta = 60,
         timeout: float | timedelta | None = None,
@@ -66,6 +67,7 @@ class SoswBaseOperator(BaseOperator):
         self.sosw_conn_id = sosw_conn_id
         self.queue_position = queue_position
         self.wait_for_completion = wait_for_completion
+        self.orchestrate = orchestrate
         self.deferrable = deferrable
         self.poll_interval = poll_interval
         self.timeout = timeout
@@ -142,6 +144,7 @@ class SoswBaseOperator(BaseOperator):
     def _finish(self, context: Context, hook: SoswHook, summary: dict[str, Any]) -> dict[str, Any]:
         """Wait if `wait_for_completion` is set. Returns the summary for the XCom, or defers."""
         from sosw_airflow.operators.waiting import (
+            beside,
             conclude,
             deadline_after,
             poller_of,
@@ -150,7 +153,7 @@ class SoswBaseOperator(BaseOperator):
         )
 
         self._lineage = summary
-        if not self.wait_for_completion:
+        if not self._waits:
             return summary
         deployment, job_id = hook.deployment(), summary["job_id"]
         poller = poller_of(deployment, job_id, deadline_after(self.timeout))
@@ -158,11 +161,16 @@ class SoswBaseOperator(BaseOperator):
         with on_kill.watch(deployment, job_id):
             result = poller.poll()
             if result is None and not self.deferrable:
-                result = wait_until_over(poller, seconds(self.poll_interval), on_kill)
+                labourer = summary["labourer"] if self.orchestrate else None
+                result = wait_until_over(poller, seconds(self.poll_interval), on_kill, beside(hook, labourer))
         if result is None:
             self._defer(context, poller, summary)
             raise AssertionError  # _defer has raised
         return {**summary, **conclude(deployment, result, tolerated_failures=self.tolerated_failures)}
+
+    @property
+    def _waits(self) -> bool:
+        return self.wait_for_completion or self.orchestrate
 
     def _stop_on_kill(self, context: Context) -> CancelOnKill:
         """The stop, and the cancellation, of a kill of this attempt."""
@@ -197,6 +205,7 @@ class SoswBaseOperator(BaseOperator):
             mark=attempt.mark.as_dict() if attempt is not None and attempt.mark is not None else None,
             clear_kills=self._clear_kills,
             hops=hops,
+            orchestrate=summary.get("labourer") if self.orchestrate else None,
         )
         self.defer(
             trigger=trigger,
@@ -204,10 +213,13 @@ class SoswBaseOperator(BaseOperator):
             kwargs={"summary": summary, "deadline": poller.deadline},
         )
 
-    def _push_links(self, context: Context, hook: SoswHook, labourer: Labourer, job_id: str) -> None:
-        """Show the links from now on, not only when the Airflow task has ended."""
+    def _announce(self, context: Context, hook: SoswHook, labourer: Labourer, job_id: str) -> None:
+        """Before the first row: check the orchestration, and show the links from now on, not only at the end."""
+        from sosw_airflow.hooks.orchestration import check_labourer
         from sosw_airflow.links.sosw import push_links
 
+        if self.orchestrate:
+            check_labourer(hook, labourer.labourer_id)
         if self.do_xcom_push:
             push_links(context["ti"], hook, labourer, job_id)
 

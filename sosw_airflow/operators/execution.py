@@ -162,7 +162,7 @@ class ScheduleExecution:
 
     def _not_with_delivery(self) -> Iterator[tuple[str, str]]:
         if self.waits:
-            yield "wait_for_completion", "False"
+            yield "wait_for_completion (and orchestrate)", "False"
         if self.queue_position == "front":
             yield "queue_position", "'back'"
         if self.on_clear == "failed":

@@ -96,7 +96,7 @@ class SoswOrchestrateOperator(BaseOperator):
     def _orchestrator(self) -> Orchestrator:
         from sosw_airflow.hooks.orchestration import labourer_ids_of, orchestrator_of
         from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.triggers.orchestrate import log_turn
+        from sosw_airflow.orchestration.background import log_turn
 
         return orchestrator_of(
             SoswHook(self.sosw_conn_id),

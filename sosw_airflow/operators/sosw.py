@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow._compat import BaseOperator
 from sosw_airflow.operators.base import SoswBaseOperator, fail_without_retry
+from sosw_airflow.operators.orchestrate import SoswOrchestrateOperator
 
 # Airflow imports this module whenever it parses a DAG file: whatever only `execute` needs is imported there.
 if TYPE_CHECKING:
@@ -16,7 +18,13 @@ if TYPE_CHECKING:
     from sosw_airflow.jobs.schema import JobSchema
     from sosw_airflow.operators.arguments import AirflowArguments, SoswArguments
 
-__all__ = ["SoswDoctorOperator", "SoswDrainQueueOperator", "SoswRepairOperator", "SoswScheduleOperator"]
+__all__ = [
+    "SoswDoctorOperator",
+    "SoswDrainQueueOperator",
+    "SoswOrchestrateOperator",
+    "SoswRepairOperator",
+    "SoswScheduleOperator",
+]
 
 
 class SoswScheduleOperator(SoswBaseOperator):
@@ -110,11 +118,11 @@ class SoswScheduleOperator(SoswBaseOperator):
                 delivery=self.delivery,
                 scheduler_function=self.scheduler_function,
                 max_tasks=self.max_tasks,
-                waits=self.wait_for_completion,
+                waits=self._waits,
                 hook=hook,
                 on_kill=self._cancel_on_kill,
                 argument_faults=self._argument_faults(),
-                announce=lambda labourer, job_id: self._push_links(context, hook, labourer, job_id),
+                announce=partial(self._announce, context, hook),
             )
             return self._finish(context, hook, scheduling.run(context).summary())
 
@@ -163,7 +171,7 @@ class SoswRepairOperator(SoswBaseOperator):
                 queue_position=self.queue_position,
                 hook=hook,
                 on_kill=self._cancel_on_kill,
-                announce=lambda labourer, job_id: self._push_links(context, hook, labourer, job_id),
+                announce=partial(self._announce, context, hook),
                 argument_faults=self._argument_faults(),
             )
             return self._finish(context, hook, repairing.run(context).summary())
@@ -208,7 +216,7 @@ class SoswDrainQueueOperator(SoswBaseOperator):
                 queue_position=self.queue_position,
                 hook=hook,
                 on_kill=self._cancel_on_kill,
-                announce=lambda labourer, job_id: self._push_links(context, hook, labourer, job_id),
+                announce=partial(self._announce, context, hook),
                 argument_faults=self._argument_faults(),
             )
             return self._finish(context, hook, draining.run(context).summary())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +20,12 @@ from sosw_airflow.waiting.progress import ProgressReader
 from sosw_airflow.waiting.tolerance import Tolerance
 
 if TYPE_CHECKING:
+    from sosw_airflow.hooks.sosw import SoswHook
     from sosw_airflow.operators.cancellation import CancelOnKill
     from sosw_airflow.stores.deployment import Deployment
 
 __all__ = [
+    "beside",
     "conclude",
     "deadline_after",
     "hops_after",
@@ -36,6 +40,12 @@ log = logging.getLogger(__name__)
 
 #: Triggers in a row that may fail to poll before the Airflow task fails with their reason.
 _MOST_HOPS = 5
+
+#: Seconds after which a wait asks whether the queue is empty.
+_SLICE = 1.0
+
+#: Seconds that a wait which fails gives to the turns under way of its orchestration.
+_LAST_TURNS = 20.0
 
 
 def seconds(duration: float | timedelta) -> float:
@@ -67,14 +77,53 @@ def poller_of(deployment: Deployment, job_id: str, deadline: float | None, *, mu
     return JobPoller(ProgressReader(deployment.dynamodb, deployment.tables, job_id, must_exist), deadline)
 
 
-def wait_until_over(poller: JobPoller, poll_interval: float, on_kill: CancelOnKill) -> JobResult:
+@contextmanager
+def beside(hook: SoswHook, labourer_id: str | None) -> Iterator[Callable[[], bool]]:
+    """Orchestrate a labourer inside, if one is named.
+
+    Yields a question: has the queue been seen empty since it was last asked? Then a poll is worth its requests. It
+    raises what has ended the orchestration, if something did.
+    """
+    if labourer_id is None:
+        yield lambda: False
+        return
+    from sosw_airflow.hooks.orchestration import seat_beside
+
+    idle = threading.Event()
+    seat = seat_beside(hook, labourer_id, on_idle=idle.set)
+
+    def was_idle() -> bool:
+        seat.background.check()
+        was = idle.is_set()
+        idle.clear()
+        return was
+
+    patience: float | None = _LAST_TURNS
+    try:
+        yield was_idle
+        patience = None  # the answers of synchronous invocations under way belong to other jobs: they are stored
+    finally:
+        seat.leave()
+        seat.background.join(patience)
+
+
+def wait_until_over(
+    poller: JobPoller,
+    poll_interval: float,
+    on_kill: CancelOnKill,
+    orchestration: AbstractContextManager[Callable[[], bool]],
+) -> JobResult:
     """Poll and wait, in turn.
 
+    :param orchestration: of `beside`.
     :raises Stopped: Airflow has asked to stop.
     """
-    while (result := poller.poll()) is None:
-        if on_kill.stop.wait(poll_interval):
-            raise Stopped
+    with orchestration as was_idle:
+        while (result := poller.poll()) is None:
+            next_poll = time.monotonic() + poll_interval
+            while (left := next_poll - time.monotonic()) > 0 and not was_idle():
+                if on_kill.stop.wait(min(left, _SLICE)):
+                    raise Stopped
     return result
 
 

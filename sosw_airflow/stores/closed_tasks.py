@@ -28,7 +28,7 @@ _QUERY_ROWS = 1000
 #: Keys of one BatchGetItem, by DynamoDB's rule.
 _BATCH_KEYS = 100
 
-#: Characters of a payload that a message shows.
+#: Characters of a payload, and of an error, that a message shows.
 _SHOWN_CHARACTERS = 300
 
 
@@ -55,19 +55,20 @@ class ClosedTask:
     """A closed row.
 
     :ivar payload: what the worker was given; None if the row has none that can be read.
+    :ivar error: of its last attempt, as the assistant or the orchestrator has stored it; empty if it is unknown.
     """
 
     task_id: str
     end: End
     attempts: int
     payload: dict[str, Any] | None
+    error: str = ""
 
     def __str__(self) -> str:
-        """For a message: id, attempts, and the beginning of the payload, without its secrets."""
-        payload = "its payload cannot be read" if self.payload is None else json.dumps(redacted(self.payload))
-        if len(payload) > _SHOWN_CHARACTERS:
-            payload = f"{payload[:_SHOWN_CHARACTERS]}..."
-        return f"{self.task_id} ({self.attempts} attempt{'' if self.attempts == 1 else 's'}): {payload}"
+        """For a message: id, attempts, the beginning of the error and of the payload, without their secrets."""
+        payload = "its payload cannot be read" if self.payload is None else _shown(json.dumps(redacted(self.payload)))
+        error = f" {_shown(redacted({'error': self.error})['error'])};" if self.error else ""
+        return f"{self.task_id} ({self.attempts} attempt{'' if self.attempts == 1 else 's'}):{error} {payload}"
 
 
 class ClosedTasks:
@@ -189,7 +190,19 @@ def _closed_task(item: dict[str, Any]) -> ClosedTask:
         end=End.COMPLETED if status.endswith(f"_{End.COMPLETED.value}") else End.FAILED,
         attempts=_whole(item.get("attempts", {}).get("N")),
         payload=_payload(item.get("payload", {})),
+        error=_error(item),
     )
+
+
+def _error(item: dict[str, Any]) -> str:
+    kind, message, reason = (
+        " ".join(item.get(name, {}).get("S", "").split()) for name in ("error_type", "error_message", "closed_reason")
+    )
+    return ": ".join(filter(None, (kind, message))) or reason
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
 def _payload(value: dict[str, Any]) -> dict[str, Any] | None:

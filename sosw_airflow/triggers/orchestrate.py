@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
-import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,9 +12,8 @@ from sosw_airflow._compat import BaseTrigger, TriggerEvent
 
 if TYPE_CHECKING:
     from sosw_airflow.orchestration.orchestrator import Orchestrator
-    from sosw_airflow.orchestration.turn import TurnReport
 
-__all__ = ["SoswOrchestrateTrigger", "log_turn"]
+__all__ = ["SoswOrchestrateTrigger"]
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +73,7 @@ class SoswOrchestrateTrigger(BaseTrigger):
     def _orchestrator(self) -> Orchestrator:
         from sosw_airflow.hooks.orchestration import orchestrator_of
         from sosw_airflow.hooks.sosw import SoswHook
+        from sosw_airflow.orchestration.background import log_turn
 
         return orchestrator_of(
             SoswHook(self.sosw_conn_id),
@@ -86,45 +84,24 @@ class SoswOrchestrateTrigger(BaseTrigger):
         )
 
     async def _process(self, orchestrator: Orchestrator) -> None:
+        from sosw_airflow.orchestration.background import Background
+
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
-        failures: list[BaseException] = []
-        context = contextvars.copy_context()  # what the thread logs belongs to this trigger
 
-        def work() -> None:
-            deadline = None if self.deadline is None else time.monotonic() + self.deadline - time.time()
-            try:
-                context.run(orchestrator.run, until_idle=self.until_idle, deadline=deadline)
-            except BaseException as failure:  # noqa: BLE001 - raised below, in the trigger
-                failures.append(failure)
-            finally:
-                loop.call_soon_threadsafe(ended.set)
+        def on_end() -> None:
+            loop.call_soon_threadsafe(ended.set)
 
-        threading.Thread(target=work, name=f"sosw-orchestrate-{self.sosw_conn_id}", daemon=True).start()
+        background = Background(orchestrator, on_end=on_end)
+        left = None if self.deadline is None else time.monotonic() + self.deadline - time.time()
+        background.start(until_idle=self.until_idle, deadline=left)
         try:
             await ended.wait()
         except asyncio.CancelledError:
             # The lease is released, so that the next orchestrator need not wait for its end.
-            orchestrator.stop.set()
+            background.stop()
             await asyncio.shield(asyncio.wait_for(ended.wait(), _LAST_TURNS))
             raise
-        if failures:
-            raise failures[0]
-
-
-def log_turn(report: TurnReport) -> None:
-    """One line for a turn that did something."""
-    if report.moved or report.refused:
-        log.info(
-            "%s: %s invoked, %s completed, %s retried, %s failed, %s refused; %s of %s running.",
-            report.labourer_id,
-            report.invoked,
-            report.completed,
-            report.retried,
-            report.failed,
-            report.refused,
-            report.running,
-            report.limit,
-        )
+        background.check()
 
 
 def _event(payload: dict[str, Any]) -> TriggerEvent:

@@ -8,6 +8,7 @@ client, which is replaced only when the Connection was edited (a triggerer lives
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import time
@@ -20,11 +21,12 @@ from sosw_airflow.triggers.attempt import Verdict
 
 # Triggers are imported on the event loop. So this module imports nothing that takes long.
 if TYPE_CHECKING:
+    from sosw_airflow.orchestration.background import Seat
     from sosw_airflow.stores.tables import TableNames
     from sosw_airflow.triggers.attempt import Attempt
     from sosw_airflow.waiting.poller import JobPoller, JobResult
 
-__all__ = ["AsyncJobPoller", "cancel_if_killed"]
+__all__ = ["AsyncJobPoller", "Orchestration", "cancel_if_killed"]
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +96,57 @@ class AsyncJobPoller:
             self._poller = JobPoller(reader, self._deadline)
         self._poller.reader.dynamodb, self._poller.reader.tables = access.dynamodb, access.tables
         return self._poller.poll()
+
+
+class Orchestration:
+    """Orchestrates a labourer beside the polls of one trigger. All triggers of a process share its threads.
+
+    :param labourer_id: None: nothing is orchestrated, and a sleep is only a sleep.
+    """
+
+    def __init__(self, sosw_conn_id: str, labourer_id: str | None) -> None:
+        self._conn_id = sosw_conn_id
+        self._labourer_id = labourer_id
+        self._idle = asyncio.Event()
+        self._seat: Seat | None = None
+        self._ended = False
+
+    async def begin(self) -> None:
+        """Begin, unless it has begun.
+
+        :raises SoswError: the labourer or the Connection is faulty.
+        """
+        if self._labourer_id is not None and self._seat is None:
+            loop = asyncio.get_running_loop()
+            await _with_connections(lambda: self._take_seat(loop))
+
+    def _take_seat(self, loop: asyncio.AbstractEventLoop) -> None:
+        from sosw_airflow.hooks.orchestration import seat_beside
+
+        def on_idle() -> None:
+            with contextlib.suppress(RuntimeError):  # the triggerer has closed its loop
+                loop.call_soon_threadsafe(self._idle.set)
+
+        self._seat = seat_beside(_hook(self._conn_id), str(self._labourer_id), on_idle=on_idle)
+        if self._ended:  # the trigger was cancelled meanwhile, this thread was not
+            self._seat.leave()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, until the labourer's queue is seen empty at most.
+
+        :raises BaseException: whatever has ended the orchestration.
+        """
+        if self._seat is not None:
+            self._seat.background.check()
+        self._idle.clear()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), seconds)
+
+    def end(self) -> None:
+        """Leave the labourer to others. Turns under way end by themselves."""
+        self._ended = True
+        if self._seat is not None:
+            self._seat.leave()
 
 
 async def cancel_if_killed(sosw_conn_id: str, job_id: str, attempt: Attempt) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from itertools import count
@@ -10,7 +9,7 @@ from typing import Any
 
 from sosw_airflow._compat import BaseTrigger, TriggerEvent, redact
 from sosw_airflow.triggers.attempt import Attempt, Mark
-from sosw_airflow.triggers.polling import AsyncJobPoller, cancel_if_killed
+from sosw_airflow.triggers.polling import AsyncJobPoller, Orchestration, cancel_if_killed
 
 __all__ = ["CANNOT_POLL", "SoswJobTrigger"]
 
@@ -49,6 +48,7 @@ class SoswJobTrigger(BaseTrigger):
     :param mark: of this deferral, see `sosw_airflow.triggers.attempt.Mark`.
     :param clear_kills: a clear abandons the job. False if the next attempt continues the same job.
     :param hops: how many triggers in a row could not poll before this one.
+    :param orchestrate: the labourer whose tasks are invoked meanwhile, None for none.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class SoswJobTrigger(BaseTrigger):
         mark: dict[str, Any] | None = None,
         clear_kills: bool = True,
         hops: int = 0,
+        orchestrate: str | None = None,
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -77,6 +78,7 @@ class SoswJobTrigger(BaseTrigger):
         self.mark = mark
         self.clear_kills = clear_kills
         self.hops = hops
+        self.orchestrate = orchestrate
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class's path and its arguments."""
@@ -90,28 +92,37 @@ class SoswJobTrigger(BaseTrigger):
             "mark": self.mark,
             "clear_kills": self.clear_kills,
             "hops": self.hops,
+            **({} if self.orchestrate is None else {"orchestrate": self.orchestrate}),
         }
 
     async def run(self) -> AsyncIterator[Any]:
-        """Poll and sleep, in turn."""
-        await asyncio.sleep(self._first_pause())
+        """Poll and sleep, in turn; meanwhile orchestrate the labourer, if one is named."""
         poller = AsyncJobPoller(self.sosw_conn_id, self.job_id, self.deadline, must_exist=bool(self.must_exist))
+        orchestration = Orchestration(self.sosw_conn_id, self.orchestrate)
+        try:
+            if not self.hops:
+                await orchestration.begin()
+            await orchestration.sleep(self._first_pause())
+            await orchestration.begin()
+            yield _event(await self._poll(poller, orchestration))
+        except Exception as error:  # noqa: BLE001
+            # Raised here it would reach the user as "Trigger failure", without its reason.
+            log.warning("The job %s cannot be polled any more: %s", self.job_id, error)
+            yield _event(self._failure(error, has_polled=poller.has_polled))
+        finally:
+            orchestration.end()
+
+    async def _poll(self, poller: AsyncJobPoller, orchestration: Orchestration) -> dict[str, Any]:
+        """The payload of the event, once the job is over."""
         for number in count(1):
-            try:
-                result = await poller.poll()
-            except Exception as error:  # noqa: BLE001
-                # Raised here it would reach the user as "Trigger failure", without its reason.
-                log.warning("The job %s cannot be polled any more: %s", self.job_id, error)
-                yield _event(self._failure(error, has_polled=poller.has_polled))
-                return
+            result = await poller.poll()
             if result is not None:
-                yield _event(result.event())
-                return
+                return result.event()
             if self.must_exist is None and not poller.has_record and number >= _POLLS_WITHOUT_RECORD:
-                # Deferred by a version that did not say whether the job was scheduled; the Airflow task knows.
-                yield _event({"status": CANNOT_POLL, "job_id": self.job_id, "hops": 0})
-                return
-            await asyncio.sleep(self.poll_interval)
+                break
+            await orchestration.sleep(self.poll_interval)
+        # Deferred by a version that did not say whether the job was scheduled; the Airflow task knows.
+        return {"status": CANNOT_POLL, "job_id": self.job_id, "hops": 0}
 
     async def on_kill(self) -> None:
         """Cancel the job if you want that and Airflow confirms the kill (called by Airflow 3.3 and later)."""

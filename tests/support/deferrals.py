@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sosw_airflow.operators.sosw import SoswRepairOperator, SoswScheduleOperator
+from sosw_airflow.operators.sosw import SoswDrainQueueOperator, SoswRepairOperator, SoswScheduleOperator
 from sosw_airflow.sensors.sosw import SoswJobSensor
 from sosw_airflow.triggers.sosw import SoswJobTrigger
 
@@ -36,7 +36,7 @@ def deferrals(monkeypatch: pytest.MonkeyPatch) -> None:
     def defer(self: Any, *, trigger: Any, method_name: str, kwargs: dict[str, Any]) -> None:
         raise Deferred(trigger, method_name, kwargs)
 
-    for each in (SoswScheduleOperator, SoswRepairOperator, SoswJobSensor):
+    for each in (SoswScheduleOperator, SoswRepairOperator, SoswDrainQueueOperator, SoswJobSensor):
         monkeypatch.setattr(each, "defer", defer)
 
 

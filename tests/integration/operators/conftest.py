@@ -8,10 +8,12 @@ from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 
+import botocore.session
 import pytest
 
 from sosw_airflow.operators.sosw import SoswScheduleOperator
 from tests.conftest import Aws
+from tests.integration.orchestration.conftest import Lambda
 from tests.support.airflow_answers import FakeAirflow
 from tests.support.deferrals import deferrals
 
@@ -115,3 +117,23 @@ def schedule() -> Callable[..., SoswScheduleOperator]:
         return SoswScheduleOperator(**{"task_id": "schedule", "labourer": LABOURER, "job": job, **arguments})
 
     return make
+
+
+@pytest.fixture
+def function(installation: Aws, monkeypatch: pytest.MonkeyPatch) -> Lambda:
+    """The labourer is invoked synchronously and answers at once."""
+    stub = Lambda(reply=lambda event: (200, "", b'"done"'))
+    settings = {LABOURER: {"invocation": "request", "max_simultaneous_invocations": 2}}
+    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps(settings))
+    create = botocore.session.Session.create_client
+
+    def creating(self: Any, service_name: str, *arguments: Any, **more: Any) -> Any:
+        client = create(self, service_name, *arguments, **more)
+        if service_name == "lambda":
+            client.meta.events.register_first("before-send.lambda", stub.answer)
+        return client
+
+    monkeypatch.setattr(botocore.session.Session, "create_client", creating)
+    for name in ("_BUSY", "_QUIET", "_BESIDE"):
+        monkeypatch.setattr(f"sosw_airflow.orchestration.turn.{name}", 0.05)
+    return stub

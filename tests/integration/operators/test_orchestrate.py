@@ -4,39 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import boto3
-import botocore.session
 import pytest
 
 from sosw_airflow.exceptions import InvalidConfiguration, UnknownLabourer
 from sosw_airflow.operators.orchestrate import SoswOrchestrateOperator
 from sosw_airflow.triggers.orchestrate import SoswOrchestrateTrigger
-from tests.conftest import Aws
 from tests.integration.operators.conftest import LABOURER
 from tests.integration.orchestration.conftest import Lambda
-
-
-@pytest.fixture
-def function(installation: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambda]:
-    """The labourer is invoked synchronously and answers at once."""
-    stub = Lambda(reply=lambda event: (200, "", b'"done"'))
-    settings = {LABOURER: {"invocation": "request", "max_simultaneous_invocations": 2}}
-    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps(settings))
-    create = botocore.session.Session.create_client
-
-    def creating(self: Any, service_name: str, *arguments: Any, **more: Any) -> Any:
-        client = create(self, service_name, *arguments, **more)
-        if service_name == "lambda":
-            client.meta.events.register_first("before-send.lambda", stub.answer)
-        return client
-
-    monkeypatch.setattr(botocore.session.Session, "create_client", creating)
-    monkeypatch.setattr("sosw_airflow.orchestration.turn._BUSY", 0.05)
-    return stub
 
 
 class Deferred(Exception):

@@ -90,8 +90,8 @@ def test_a_kill_cancels_the_repair_and_not_the_job(
 ) -> None:
     """What was done of the job stays done."""
     operator = repairing(failed_job, cancel_on_kill=True, wait_for_completion=True, poll_interval=0.01)
-    push_links = operator._push_links
-    operator._push_links = lambda *arguments: (push_links(*arguments), operator.on_kill())
+    announce = operator._announce
+    operator._announce = lambda *arguments: (announce(*arguments), operator.on_kill())
 
     with pytest.raises(JobStopped, match="cancelled"):
         operator.execute(context())
