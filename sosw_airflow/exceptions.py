@@ -161,8 +161,7 @@ class AccessDenied(AwsFault, retryable=True):  # policies and credentials change
         missing = " The object does not exist, or it may not be read: without s3:ListBucket S3 gives the same answer."
         trust = " and in the trust policy of the role" if action.startswith("sts:") else ""
         fix = f"Fix: allow it to the identity of the AWS Connection{trust} (docs/permissions.md has the policies)."
-        what = f"AWS refuses {action} on {resource}.{missing if may_be_missing else ''}"
-        super().__init__(f"{what} {fix} AWS says: {detail}")
+        super().__init__(f"AWS refuses {action} on {resource}.{missing * may_be_missing} {fix} AWS says: {detail}")
 
 
 class MissingCredentials(AwsFault, retryable=True):  # the endpoint of a role may not answer for a moment
@@ -172,8 +171,8 @@ class MissingCredentials(AwsFault, retryable=True):  # the endpoint of a role ma
         places = f" Searched: {'; '.join(searched)}." if searched else ""
         super().__init__(
             f"There are no AWS credentials.{places} Fix: name an AWS Connection that has them in the extra aws_conn_id "
-            f"of the sosw Connection; or give workers and triggerer AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-            f"AWS_PROFILE or a role. AWS's client says: {detail}"
+            f"of the sosw Connection, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or a role for "
+            f"workers and triggerer. AWS's client says: {detail}"
         )
 
 
@@ -193,7 +192,9 @@ class MissingBucket(AwsFault):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        fix = "create it (`sosw-airflow init --apply`), or correct queue_bucket in the extras of the sosw Connection."
+        fix = (
+            "create it with `sosw-airflow init --apply`, or correct queue_bucket in the extras of the sosw Connection."
+        )
         super().__init__(f"There is no S3 bucket {name!r}. Fix: {fix}")
 
 
@@ -287,8 +288,8 @@ class JobTimedOut(SoswError, retryable=True):  # a retry waits on, and schedules
         known = f"{closed:,} of {total:,} tasks are closed, all others stay in the queue or with the workers"
         state = known if total is not None else "it has no record yet"
         super().__init__(
-            f"The job {job_id} was not done in time: {state}. Fix: retry, which only waits; raise timeout; or see what "
-            f"the workers do with `sosw-airflow status {job_id}`."
+            f"The job {job_id} was not done in time: {state}. Fix: retry the Airflow task, which only waits; raise "
+            f"timeout; or see what the workers do with `sosw-airflow status {job_id}`."
         )
 
 

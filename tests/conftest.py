@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -49,6 +50,13 @@ def one_loader() -> Iterator[None]:
     loader = botocore.loaders.create_loader(None)
     with patch("botocore.loaders.create_loader", lambda *_: loader):
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def hearing_sigint() -> None:
+    """A shell's ``&`` lets its command ignore SIGINT, and what the tests start would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -169,8 +169,9 @@ class SoswBaseOperator(BaseOperator):
         return {**summary, **conclude(deployment, result, tolerated_failures=self.tolerated_failures)}
 
     @property
-    def _waits(self) -> bool:
-        return self.wait_for_completion or self.orchestrate
+    def _waits(self) -> list[str]:
+        """The arguments that say that this operator waits."""
+        return [name for name in ("wait_for_completion", "orchestrate") if getattr(self, name)]
 
     def _stop_on_kill(self, context: Context) -> CancelOnKill:
         """The stop, and the cancellation, of a kill of this attempt."""

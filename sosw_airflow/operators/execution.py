@@ -56,6 +56,7 @@ _WHY = " with delivery='queue_file': sosw's own Scheduler writes the tasks then,
 class ScheduleExecution:
     """One attempt at a job, with the rendered arguments of `SoswScheduleOperator`.
 
+    :ivar waits: the arguments that say that the operator waits.
     :ivar argument_faults: of the operator's other arguments.
     """
 
@@ -68,7 +69,7 @@ class ScheduleExecution:
     delivery: str
     scheduler_function: str | None
     max_tasks: int | None
-    waits: bool
+    waits: Sequence[str]
     hook: SoswHook
     on_kill: CancelOnKill
     argument_faults: Sequence[Fault] = ()
@@ -161,8 +162,8 @@ class ScheduleExecution:
             raise InvalidConfiguration(faults)
 
     def _not_with_delivery(self) -> Iterator[tuple[str, str]]:
-        if self.waits:
-            yield "wait_for_completion (and orchestrate)", "False"
+        for name in self.waits:
+            yield name, "False"
         if self.queue_position == "front":
             yield "queue_position", "'back'"
         if self.on_clear == "failed":

@@ -49,7 +49,9 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     assert main(["import-config", *arguments]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
-    return [line[4:] for line in printed.err.splitlines()[1:]]
+    lines = printed.err.splitlines()
+    assert lines[-1].startswith("Fix: ")
+    return [line[4:] for line in lines[1:-1]]
 
 
 def test_the_documented_configuration_as_a_python_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

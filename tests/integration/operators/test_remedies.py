@@ -202,7 +202,7 @@ def test_a_table_is_created(scheduled: Any, connection: Configure, way: str) -> 
 def test_a_bucket_is_created(scheduled: Any, connection: Configure) -> None:
     """By the command of the message."""
     connection(queue_bucket="another-bucket")
-    refusal(errors.MissingBucket, scheduled, "`sosw-airflow init --apply`, or correct 'queue_bucket'")
+    refusal(errors.MissingBucket, scheduled, "`sosw-airflow init --apply`, or correct queue_bucket")
     assert main(["init", "--apply"]) == 0
     assert scheduled()["tasks"] == 8
 

@@ -406,7 +406,7 @@ def test_the_triggerer_gets_the_connection(
         operator.execute(context())
     job_id = deferred.value.trigger.job_id
     event = {"status": "look", "job_id": job_id, "hops": 5, "reason": "no Connection"}
-    fix = "give the triggerer the Connections, .* or set deferrable=False"
+    fix = "give the triggerer the workers. Connections, .* or set deferrable=False"
     refusal(
         errors.TriggererCannotPoll,
         lambda: operator.execute_complete(context(), event, **deferred.value.kwargs),

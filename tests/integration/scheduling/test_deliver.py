@@ -138,7 +138,7 @@ def test_a_copy_whose_answer_is_lost_is_uncertain(
     with failing(installation, operation, fault), pytest.raises(errors.AwsFault) as first:
         delivered(installation)
 
-    with pytest.raises(errors.DeliveryUncertain, match="search the labourer's tasks that were created since then"):
+    with pytest.raises(errors.DeliveryUncertain, match="search the labourer's tasks created since then"):
         delivered(installation)
 
     assert first.value.retryable
