@@ -332,7 +332,7 @@ class JobUnfinished(SoswError, retryable=True):  # the workers continue
 class InvalidQueueFile(_FaultyDocument):
     """A queue file that was left in S3 cannot be written. ``faults`` has each fault with its line."""
 
-    fix = "correct these lines of the file, now named locked_..., or remove them; then drain it with take_locked=True."
+    fix = "correct these lines of the file, or remove them, then drain it again. It was not renamed."
 
     def __init__(self, name: str, faults: Iterable[Fault]) -> None:
         self.name, self.what = name, f"The queue file {name}"
@@ -384,6 +384,28 @@ class DeliveryUncertain(SoswError):
             f"exist now: it was never delivered, or sosw's Scheduler has drained it. Fix: search the labourer's tasks "
             f"created since then (created_at in sosw_tasks and sosw_closed_tasks). If they are missing, clear the "
             f"Airflow task with on_clear='reschedule'; if not, mark it as successful."
+        )
+
+
+class InvocationUncertain(SoswError, retryable=True):  # once the Scheduler has taken the file, a retry succeeds
+    """The answer to the invocation of sosw's Scheduler was lost, or the attempt ended before it came."""
+
+    def __init__(self, job_id: str, *, name: str) -> None:
+        self.job_id = job_id
+        super().__init__(
+            f"An attempt at the job {job_id} ended while it invoked sosw's Scheduler with the queue file {name}. If "
+            f"Lambda has the invocation, the Scheduler takes the file soon, and a retry succeeds. Fix: if the file "
+            f"waits for longer than six hours (so long Lambda keeps an event), invoke it yourself, then retry."
+        )
+
+
+class DeliveryInProgress(SoswError, retryable=True):  # a retry finds it delivered, or finishes the delivery
+    """Another attempt at the same job delivers it at this moment."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(
+            f"Another attempt at the job {job_id} has taken over its delivery. Fix: retry the Airflow task."
         )
 
 

@@ -36,8 +36,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output != "table":
         print_record(asdict(cancelled), arguments.output)
         return DONE
-    show_text(
-        f"Job {job_id} is cancelled: {cancelled.removed:,} tasks were removed from the queue, "
-        f"{cancelled.kept:,} are with the workers or over, {cancelled.never_written:,} were never written."
-    )
+    show_text(f"Job {job_id} is cancelled: {cancelled}.")
     return DONE

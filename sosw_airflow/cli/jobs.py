@@ -13,6 +13,7 @@ from sosw_airflow.cli.exit_codes import DONE
 from sosw_airflow.cli.job_arguments import positive_int
 from sosw_airflow.cli.output import add_output, print_document
 from sosw_airflow.cli.terminal import Column, plain_rows, show_table, show_text
+from sosw_airflow.jobs.transitions import JobState
 
 if TYPE_CHECKING:
     from sosw_airflow.stores.job_record import Header
@@ -21,8 +22,7 @@ __all__ = ["EXIT_CODES", "STATES", "add_arguments", "origin", "run"]
 
 EXIT_CODES = {DONE: "done, also if no job matches"}
 
-#: Those of `JobState`, whose module loads botocore.
-STATES = ("planned", "written", "delivering", "delivered", "cancelled")
+STATES = tuple(state.value for state in JobState)
 
 _COLUMNS = (
     Column("job_id"),

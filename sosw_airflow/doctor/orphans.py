@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.doctor.findings import Finding, ok, warning
 from sosw_airflow.jobs.identity import job_of
+from sosw_airflow.jobs.transitions import JobState
 from sosw_airflow.stores.aws_errors import explained
-from sosw_airflow.stores.job_record import Header, JobRecords, JobState
+from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.stores.queue_file import locked_name
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ __all__ = ["check_queue", "find_planned_jobs", "find_queue_files", "find_uploads
 #: without progress, and then Airflow waits for its retry.
 PLANNED_SECONDS = 3600
 
+#: States that an attempt leaves, unless it has died.
+_UNFINISHED = frozenset(JobState) - {JobState.WRITTEN, JobState.DELIVERED, JobState.CANCELLED}
+
 #: Seconds that a task may wait before it is worth a word.
 WAITING_SECONDS = 24 * 3600
 
@@ -33,7 +37,7 @@ FILE_SECONDS = 24 * 3600
 _INVOKED = 31_557_600
 
 _SHOWN = 5
-_OURS = re.compile(r"locked_tasks_queue_([0-9a-f]{20})\.txt")
+_OURS = re.compile(r"locked_tasks_queue_([0-9a-f]{20})(?:_[0-9a-f]{8})?\.txt")
 
 
 def job_headers(deployment: Deployment, *, most_pages: int = 200) -> Iterator[Header]:
@@ -61,7 +65,7 @@ def find_planned_jobs(deployment: Deployment) -> Iterator[Finding]:
     old = [
         header
         for header in job_headers(deployment)
-        if header.state in (JobState.PLANNED, JobState.DELIVERING) and now - header.updated_at > PLANNED_SECONDS
+        if header.state in _UNFINISHED and now - header.updated_at > PLANNED_SECONDS
     ]
     for header in sorted(old, key=lambda each: each.updated_at)[:_SHOWN]:
         where = f"Airflow task {header.task_id} of the DAG {header.dag_id}, run {header.run_id}"
@@ -133,7 +137,7 @@ def find_queue_files(deployment: Deployment) -> Iterator[Finding]:
         if ours is None:
             text = f"is locked since {age}, by a Scheduler of sosw that is gone."
             fix = "Part of its tasks may be in the queue already. Compare them with sosw_tasks before you schedule it."
-        elif header is not None and header.state in (JobState.PLANNED, JobState.DELIVERING):
+        elif header is not None and header.state in _UNFINISHED and header.queue_key == key:
             text = f"is the plan of the job {ours[1]}, which is not written since {age}."
             fix = (
                 f"Retry or clear the Airflow task {header.task_id} of the DAG {header.dag_id}; do not delete the file."

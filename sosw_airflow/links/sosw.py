@@ -41,9 +41,9 @@ class Console:
         parts = arn.split(":")
         return cls(parts[3], parts[1]) if len(parts) > 5 and parts[1] in _DOMAINS and parts[3] else None
 
-    def s3_object(self, bucket: str, key: str) -> str:
-        """An object."""
-        return f"https://{self._host()}/s3/object/{quote(bucket)}?region={self.region}&prefix={quote(key)}"
+    def s3_objects(self, bucket: str, prefix: str) -> str:
+        """The objects whose keys begin with a prefix."""
+        return f"https://{self._host()}/s3/buckets/{quote(bucket)}?region={self.region}&prefix={quote(prefix)}"
 
     def table_rows(self, table: str, index: str, key: str) -> str:
         """The items of an index with this partition key."""
@@ -109,7 +109,7 @@ LINKS = (QueueFileLink(), TaskRowsLink(), FunctionLink(), FunctionLogsLink())
 
 def push_links(ti: Any, hook: SoswHook, labourer: Labourer, job_id: str) -> None:
     """Push the addresses. An emulator has no console, so it gets none."""
-    from sosw_airflow.stores.queue_file import queue_file_key
+    from sosw_airflow.stores.queue_file import queue_file_prefix
 
     settings = hook.settings
     if settings.endpoint_url and "amazonaws.com" not in settings.endpoint_url:
@@ -119,7 +119,7 @@ def push_links(ti: Any, hook: SoswHook, labourer: Labourer, job_id: str) -> None
     there = Console.of_arn(labourer.arn or "") or here
     name = labourer.labourer_id
     addresses = (
-        here.s3_object(settings.queue_bucket, queue_file_key(settings.s3_prefix, job_id)),
+        here.s3_objects(settings.queue_bucket, queue_file_prefix(settings.s3_prefix, job_id)),
         here.table_rows(settings.tasks_table, settings.index_greenfield, name),
         there.function(name),
         there.function_logs(name),

@@ -50,12 +50,18 @@ class CancelOnKill:
             yield
         except BaseException as reason:
             # Airflow 2 raises from its signal's handler, wherever that strikes; Airflow 3 only calls `on_kill`.
-            cancels = self.stop.is_set() and self.cancels and self._is_killed(job_id)
-            if cancels:
-                cancel_job(deployment, job_id)
+            # A job that is not planned yet has nothing to be cancelled; a retry schedules it.
+            cancelled = self._cancels(job_id) and cancel_job(deployment, job_id) is not None
             if isinstance(reason, Stopped):
-                raise JobStopped(job_id, cancelled=cancels) from None
+                raise JobStopped(job_id, cancelled=cancelled) from None
             raise
+        if self._cancels(job_id):
+            # Airflow asked to stop after the last check: the job is done, but its task is killed all the same.
+            cancel_job(deployment, job_id)
+            raise JobStopped(job_id, cancelled=True)
+
+    def _cancels(self, job_id: str) -> bool:
+        return self.stop.is_set() and self.cancels and self._is_killed(job_id)
 
     def _is_killed(self, job_id: str) -> bool:
         if self.attempt is None:

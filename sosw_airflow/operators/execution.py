@@ -137,7 +137,10 @@ class ScheduleExecution:
     def _deliver(self, request: ScheduleRequest, scheduler: JobScheduler) -> Scheduled:
         function = self.scheduler_function
         return deliver(
-            scheduler, request, function=function, aws_lambda=self.hook.client("lambda") if function else None
+            scheduler,
+            request,
+            function=function,
+            aws_lambda=self.hook.client("lambda", attempts=1) if function else None,
         )
 
     def _watch(self, job_id: str, scheduler: JobScheduler) -> AbstractContextManager[None]:

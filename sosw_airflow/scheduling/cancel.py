@@ -1,10 +1,11 @@
 """Cancels a job: takes out of the queue what no worker has got yet, and lets no writer add anything.
 
-1. The header goes to ``cancelled``: no later attempt resumes the job.
+1. The header goes to ``cancelled``, and keeps the state before that: no later attempt resumes the job.
 2. Every page without a marker gets one that says so: a copy of the writer that still lives cannot commit it any more.
 3. The rows that were never invoked are deleted, each on the condition that it still was not.
 
-Each step can be repeated, so that a cancelling which was interrupted is finished by the next one.
+A delivered job has no rows of its own; its queue file is withdrawn instead. Each step can be repeated, so a cancelling
+that was interrupted is finished by the next one.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from sosw_airflow.exceptions import AccessDenied
 from sosw_airflow.jobs.identity import task_id
 from sosw_airflow.jobs.pages import PageLimits, cut_pages
+from sosw_airflow.jobs.transitions import CANCEL, IN_DELIVERY, JobState
 from sosw_airflow.scheduling.deliver import withdraw
-from sosw_airflow.stores.aws_errors import error_code
+from sosw_airflow.stores.aws_errors import Verdict, error_code, explain, judge, was_refused
 from sosw_airflow.stores.backoff import Backoff
-from sosw_airflow.stores.job_record import Header, JobRecords, JobState
+from sosw_airflow.stores.closed_tasks import ClosedTasks
+from sosw_airflow.stores.job_record import Header, JobRecords, Marker
 from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone
 from sosw_airflow.waiting.progress_log import ProgressFactory, ProgressLog
 
@@ -45,112 +47,144 @@ class Cancelled:
     """What became of a job's tasks.
 
     :ivar removed: tasks that were taken out of the queue now.
-    :ivar kept: tasks that had been invoked, or are gone already (completed, archived, removed before).
-    :ivar never_written: tasks that had not come into the queue.
+    :ivar kept: tasks that had been invoked, or are gone already (completed, archived, removed before). None if AWS does
+        not say.
+    :ivar never_written: tasks that had not come into the queue. None if AWS does not say.
     """
 
     job_id: str
     removed: int
-    kept: int
-    never_written: int
+    kept: int | None
+    never_written: int | None
+
+    def __str__(self) -> str:
+        """For a message."""
+        if self.kept is None or self.never_written is None:
+            return f"{self.removed:,} tasks were removed from the queue; how many of the others were invoked is unknown"
+        return (
+            f"{self.removed:,} tasks were removed from the queue, {self.kept:,} are with the workers or over, "
+            f"{self.never_written:,} were never written"
+        )
 
 
 def cancel_job(deployment: Deployment, job_id: str, *, progress: ProgressFactory = ProgressLog) -> Cancelled | None:
-    """Cancel a job that was planned or written; None if the job does not exist.
+    """Cancel a job in any state; None if the job does not exist.
 
     :param progress: begins to count the tasks that are removed.
     :raises SoswError: AWS refuses; what is done is done, and calling again finishes it.
     """
     records = JobRecords(deployment.dynamodb, deployment.tables.jobs_table, now=deployment.now)
-    header = records.header(job_id)
-    if header is None:
+    change = records.change(CANCEL, job_id)
+    header = change.after
+    if change.before is None or header is None:
         return None
-    records.change_state(header, JobState.CANCELLED, allowed=tuple(JobState))
-    if header.state in (JobState.DELIVERING, JobState.DELIVERED):
-        withdrawn = withdraw(deployment, header)
-        fate = {True: "is removed", False: "was taken before", None: "is removed if no Scheduler has taken it"}
-        log.info("The job %s is cancelled; its queue file %s.", job_id, fate[withdrawn])
-        return Cancelled(job_id, header.tasks if withdrawn else 0, 0 if withdrawn else header.tasks, 0)
-    closed = _close_pages(deployment, records, header)
-    queue_file = QueueFile(deployment.s3, header.queue_bucket, header.queue_key)
-    written = list(_written(header, closed, queue_file)) if closed else [range(header.tasks)]
-    total = sum(map(len, written))
-    counted = progress(f"Cancelling job {job_id}", total)
+    before = JobState(header.cancelled_from)
+    if before in IN_DELIVERY:
+        # A file that is missing may be drained, or withdrawn by the cancelling that is repeated.
+        drained_if_missing = change.before.state is JobState.DELIVERED
+        cancelled = _withdraw(deployment, header, drained_if_missing=drained_if_missing)
+    elif before is JobState.CANCELLED:
+        cancelled = _finish_older(deployment, records, header, progress)
+    else:
+        cancelled = _remove_rows(deployment, records, header, progress)
+    log.info("The job %s is cancelled: %s.", job_id, cancelled)
+    return cancelled
+
+
+def _withdraw(deployment: Deployment, header: Header, *, drained_if_missing: bool) -> Cancelled:
+    """Take back the queue file of a delivered job."""
+    tasks = header.tasks
+    withdrawn = withdraw(deployment, header)
+    if withdrawn:
+        return Cancelled(header.job_id, tasks, 0, 0)
+    if withdrawn is None or not drained_if_missing:
+        return Cancelled(header.job_id, 0, None, None)
+    return Cancelled(header.job_id, 0, tasks, 0)
+
+
+def _finish_older(deployment: Deployment, records: JobRecords, header: Header, progress: ProgressFactory) -> Cancelled:
+    """Finish a cancelling by version 0.1, whose record does not say whether the job was delivered."""
+    if withdraw(deployment, header):
+        return Cancelled(header.job_id, header.tasks, 0, 0)
+    return Cancelled(header.job_id, _remove_rows(deployment, records, header, progress).removed, None, None)
+
+
+def _remove_rows(deployment: Deployment, records: JobRecords, header: Header, progress: ProgressFactory) -> Cancelled:
+    """Let no page be committed any more, and delete the rows that were never invoked."""
+    committed = [marker for marker in _close_pages(records, header) if not marker.cancelled]
+    queue_file = QueueFile(deployment.s3, header.queue_bucket, header.queue_key, fingerprint=header.fingerprint)
+    written = _written(header, committed, queue_file)
+    indexes = [range(header.tasks)] if written is None else written
+    total = sum(map(len, indexes))
+    counted = progress(f"Cancelling job {header.job_id}", total)
     removed = 0
     for was_there in _in_parallel(
-        lambda index: _remove(deployment, task_id(job_id, index)), (index for part in written for index in part)
+        lambda index: _remove(deployment, task_id(header.job_id, index)), (index for part in indexes for index in part)
     ):
         removed += was_there
         counted.add(1)
     queue_file.delete()
-    cancelled = Cancelled(job_id, removed, total - removed, header.tasks - total)
-    log.info(
-        "The job %s is cancelled: %s tasks removed from the queue, %s had been invoked, %s were never written.",
-        job_id,
-        f"{cancelled.removed:,}",
-        f"{cancelled.kept:,}",
-        f"{cancelled.never_written:,}",
-    )
-    return cancelled
+    if written is None:
+        return Cancelled(header.job_id, removed, None, None)
+    return Cancelled(header.job_id, removed, total - removed, header.tasks - total)
 
 
-def _close_pages(deployment: Deployment, records: JobRecords, header: Header) -> set[int]:
-    """Put a marker on each page that has none. Returns the pages that were never committed."""
-    markers = dict(records.markers(header.job_id))
-    closed = {page for page, cancelled in markers.items() if cancelled}
-
-    def close(page: int) -> int | None:
-        marker = records.marker(header, page, cancelled=True)
-        put = partial(deployment.dynamodb.put_item, **marker)
-        # Without it, the page was committed in this very moment.
-        is_new = _if_allowed(put, action="dynamodb:PutItem", resource=records.table, setting="jobs_table")
-        return page if is_new else None
-
+def _close_pages(records: JobRecords, header: Header) -> list[Marker]:
+    """Put a marker on each page that has none. Returns the markers of all pages."""
+    markers = {marker.page: marker for marker in records.markers(header.job_id)}
     missing = (page for page in range(header.pages) if page not in markers)
-    return closed | {page for page in _in_parallel(close, missing) if page is not None}
+    return [*markers.values(), *_in_parallel(lambda page: records.close_page(header, page), missing)]
 
 
-def _written(header: Header, closed: set[int], queue_file: QueueFile) -> Iterator[range]:
-    """The indexes of the tasks whose pages were committed."""
+def _written(header: Header, committed: list[Marker], queue_file: QueueFile) -> list[range] | None:
+    """The indexes of the tasks whose pages were committed; None if that is not known."""
+    known = [tasks for marker in committed if (tasks := marker.tasks) is not None]
+    if len(known) == len(committed):
+        return known
+    # Markers of version 0.1 do not say which tasks they stand for, but the plan does.
+    numbers = {marker.page for marker in committed}
+    if len(numbers) == header.pages:
+        return [range(header.tasks)]
     try:
-        for page in cut_pages(queue_file.lines(), PageLimits(header.page_rows, header.page_units)):
-            if page.number not in closed:
-                yield range(page.first, page.first + len(page.lines))
+        return [
+            range(page.first, page.first + len(page.lines))
+            for page in cut_pages(queue_file.lines(header.queue_bytes), PageLimits(header.page_rows, header.page_units))
+            if page.number in numbers
+        ]
     except (QueueFileGone, AccessDenied) as error:
         if isinstance(error, AccessDenied) and not error.may_be_missing:
             raise
-        # Which tasks a page has is unknown without the file. To remove all of them is slower, but as right.
-        yield range(header.tasks)
+        return None
 
 
 def _remove(deployment: Deployment, task: str) -> bool:
     """Delete a row that was never invoked. False: it was invoked, or it does not exist."""
     table = deployment.tables.tasks_table
-    delete = partial(
-        deployment.dynamodb.delete_item,
-        TableName=table,
-        Key={"task_id": {"S": task}},
-        # Upstream counts an attempt in the very update that invokes a task.
-        ConditionExpression="attempts = :none",
-        ExpressionAttributeValues={":none": {"N": "0"}},
-    )
-    return _if_allowed(delete, action="dynamodb:DeleteItem", resource=table, setting="tasks_table")
-
-
-def _if_allowed(request: Callable[[], object], *, action: str, resource: str, setting: str) -> bool:
-    """Send a conditional request until AWS answers. False: its condition does not hold."""
-
-    def send() -> bool:
+    backoff, lost = Backoff(), False
+    while True:
         try:
-            request()
-        except ClientError as error:
-            if error_code(error) != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
+            deployment.dynamodb_once.delete_item(
+                TableName=table,
+                Key={"task_id": {"S": task}},
+                # Upstream counts an attempt in the very update that invokes a task.
+                ConditionExpression="attempts = :none",
+                ExpressionAttributeValues={":none": {"N": "0"}},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except (ClientError, BotoCoreError) as error:  # noqa: PERF203 - a request costs a thousand times as much
+            if error_code(error) == "ConditionalCheckFailedException":
+                # A row that is gone after a request whose answer was lost was removed by that one, or archived since.
+                gone = isinstance(error, ClientError) and "Item" not in error.response
+                return lost and gone and not _is_closed(deployment, task)
+            if judge(error) not in (Verdict.THROTTLED, Verdict.TRANSIENT) or not backoff.wait():
+                raise explain(error, action="dynamodb:DeleteItem", resource=table, setting="tasks_table") from error
+            lost = lost or not was_refused(error)
+        else:
+            return True
 
-    # A small table, or a transaction of a writer that still lives, must not end the cancelling in its middle.
-    return Backoff().call(send, action=action, resource=resource, setting=setting)
+
+def _is_closed(deployment: Deployment, task: str) -> bool:
+    return next(iter(ClosedTasks(deployment.dynamodb, deployment.tables, "").rows([task])), None) is not None
 
 
 def _in_parallel(call: Callable[[int], _T], numbers: Iterable[int]) -> Iterator[_T]:

@@ -192,7 +192,8 @@ class PageWriter:
 
     def _actions(self, page: Page) -> list[dict[str, Any]]:
         job_id, created_at = self._header.job_id, self._now()
-        actions: list[dict[str, Any]] = [{"Put": self._records.marker(self._header, page.number)}]
+        tasks = range(page.first, page.first + len(page.lines))
+        actions: list[dict[str, Any]] = [{"Put": self._records.marker(self._header, page.number, tasks=tasks)}]
         for index, line in enumerate(page.lines, page.first):
             row = Row(
                 task_id(job_id, index),

@@ -20,11 +20,12 @@ from sosw_airflow.exceptions import JobCancelled, JobConflict, JobRecordDamaged,
 from sosw_airflow.jobs.blocks import Block, blocks_of_lines
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.jobs.rows import LineCodec
+from sosw_airflow.jobs.transitions import UNWRITTEN, JobState
 from sosw_airflow.scheduling.requests import QueuePosition
 from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome, Scheduled
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.closed_tasks import ClosedTasks
-from sosw_airflow.stores.job_record import Header, JobRecords, JobState
+from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.waiting.progress import JobProgress, ProgressReader
 from sosw_airflow.waiting.progress_log import ProgressLog
 
@@ -151,15 +152,17 @@ def repair(
     last = last_of_chain(records, job_id)
     if last.state is JobState.CANCELLED:
         raise JobCancelled(last.job_id)
-    if last.repairs and (last.state is JobState.PLANNED or _asked(last, asked_by)):
+    if last.repairs and (last.state in UNWRITTEN or _asked(last, asked_by)):
         return resume(scheduler, last, guard)
+    repairs, _, cancelled = _repair_of(records, last)
+    if cancelled is not None and _asked(cancelled, asked_by):
+        raise JobCancelled(cancelled.job_id)
     reader = _reader(scheduler, last.job_id)
     progress = reader.read_patiently(scheduler.backoff())
     if not progress.over and unfinished == "refuse":
         raise JobUnfinished(job_id=last.job_id, total=progress.total, closed=progress.closed, failed=progress.failed)
     if not progress.failed or (not progress.over and unfinished == "wait"):
         return Scheduled(last, Outcome.FOUND)
-    repairs, _ = _repair_of(records, last)
     identity = replace(asked_by or _identity(last), labourer_id=last.labourer_id, repairs=repairs)
     request = RepairRequest(
         identity,
@@ -180,13 +183,15 @@ def repair(
         return resume(scheduler, winner, guard)
 
 
-def _repair_of(records: JobRecords, header: Header) -> tuple[str, Header | None]:
-    """What names the job's repair, and its header where it was planned; a cancelled one gives way to another."""
+def _repair_of(records: JobRecords, header: Header) -> tuple[str, Header | None, Header | None]:
+    """What names the job's repair, its header if it was planned, and the header of the cancelled one before it."""
+    cancelled = None
     for attempt in count():
         repairs = f"{header.job_id}#{attempt}" if attempt else header.job_id
         found = records.header(replace(_identity(header), repairs=repairs).job_id)
         if found is None or found.state is not JobState.CANCELLED:
-            return repairs, found
+            return repairs, found, cancelled
+        cancelled = found
     raise AssertionError  # for the type checker: count() has no end
 
 

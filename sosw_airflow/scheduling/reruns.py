@@ -44,7 +44,7 @@ def identity_in_run(records: JobRecords, own: JobIdentity, attempt: Attempt, *, 
     """The identity under which this attempt schedules or finds its job.
 
     :param own: of the Airflow task instance.
-    :param continues: a clear continues the newest job of the Airflow task that was not cancelled.
+    :param continues: a clear continues the newest job of the Airflow task, unless that was cancelled.
     """
     own = replace(own, run_started=attempt.run_started)
     if not continues or attempt.fresh:
@@ -54,12 +54,15 @@ def identity_in_run(records: JobRecords, own: JobIdentity, attempt: Attempt, *, 
         if identity.rerun and not planned:
             return identity  # an earlier attempt of this run noted it, and got no further
     former = [
-        (header.created_at, identity.generation, identity)
+        (header.created_at, identity.generation, identity, header.state)
         for generation in range(own.generation, -1, -1)
         for identity, header in _reruns(records, replace(own, generation=generation))
-        if header is not None and header.state is not JobState.CANCELLED
+        if header is not None
     ]
-    return max(former, key=lambda each: each[:2])[2] if former else _in_run(records, own, attempt)[0]
+    newest = max(former, key=lambda each: each[:2], default=None)
+    if newest is None or newest[3] is JobState.CANCELLED:
+        return _in_run(records, own, attempt)[0]
+    return newest[2]
 
 
 def report_other_run(header: Header, attempt: Attempt) -> None:

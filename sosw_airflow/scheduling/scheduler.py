@@ -29,12 +29,14 @@ from sosw_airflow.jobs.greenfield import Placement, place_at_back, place_at_fron
 from sosw_airflow.jobs.identity import JobIdentity, outline_changes, task_id
 from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, MAX_PAGE_ROWS_WITH_META, PageCutter, PageLimits, cut_pages
 from sosw_airflow.jobs.rows import LineCodec
+from sosw_airflow.jobs.transitions import FINISH, IN_DELIVERY, UNWRITTEN, WRITE, JobState, Transition
+from sosw_airflow.scheduling.committed_pages import committed_pages, uncommitted_pages
 from sosw_airflow.scheduling.pace import PagePace, page_limits_for
 from sosw_airflow.scheduling.page_writer import MetaTable, PageWriter, Stopped
 from sosw_airflow.scheduling.requests import QueuePosition, Request, ScheduleRequest
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.deployment import Deployment
-from sosw_airflow.stores.job_record import RECORD_SECONDS, Header, JobRecords, JobState
+from sosw_airflow.stores.job_record import RECORD_SECONDS, Header, JobRecords
 from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone, queue_file_key
 from sosw_airflow.stores.task_queue import Capacity, TaskQueue, table_capacity
 from sosw_airflow.waiting.progress_log import ProgressFactory, ProgressLog
@@ -108,7 +110,7 @@ class JobScheduler:
         :raises NoProgress, Stopped, AwsFault: the next attempt resumes from here.
         """
         header, outcome = self.plan(request)
-        if header.state in (JobState.DELIVERING, JobState.DELIVERED):
+        if header.state in IN_DELIVERY:
             raise JobDelivered(header.job_id)
         if header.state is JobState.WRITTEN:
             log.info("The job %s was written before: %s tasks. Nothing to do.", header.job_id, f"{header.tasks:,}")
@@ -129,8 +131,9 @@ class JobScheduler:
                 outcome = Outcome.SCHEDULED
             else:
                 header = self._winner(job_id)
-                if header.state is not JobState.PLANNED:
-                    self._queue_file(request).delete()  # ours came too late; no other attempt would remove it
+                ours = self._queue_file(request)
+                if header.state not in UNWRITTEN or header.queue_key != ours.key:
+                    ours.delete()  # it came too late, and no other attempt would remove it
         self._compare(request, header)
         return header, outcome
 
@@ -169,6 +172,9 @@ class JobScheduler:
             queue_bucket=queue_file.bucket,
             queue_key=queue_file.key,
             queue_bytes=size,
+            plan_digest=plan.digest,
+            tasks_table=at.tables.tasks_table,
+            meta_table=at.tables.meta_table or "",
             reference_date=request.reference_date.isoformat(),
             dag_id=identity.dag_id,
             run_id=identity.run_id,
@@ -201,11 +207,12 @@ class JobScheduler:
         with self.planned_file(header).writer() as plan:
             for block in request.blocks(self._codec(header.labourer_id)):
                 plan.write(block.text)
-            if plan.size != header.queue_bytes:
+            # A record of version 0.1 has no digest.
+            if plan.size != header.queue_bytes or header.plan_digest not in ("", plan.digest):
                 raise JobRecordDamaged(
                     f"The queue file s3://{header.queue_bucket}/{header.queue_key} is gone, and the job expands to "
-                    f"{plan.size:,} bytes now, to {header.queue_bytes:,} when it was planned. Fix: restore the file, "
-                    f"or clear the Airflow task to schedule the job as a new one."
+                    f"other tasks now ({plan.size:,} bytes) than when it was planned ({header.queue_bytes:,} bytes). "
+                    f"Fix: restore the file, or clear the Airflow task to schedule the job as a new one."
                 )
             plan.complete()
 
@@ -217,7 +224,41 @@ class JobScheduler:
         if header.state is JobState.CANCELLED:
             raise JobCancelled(header.job_id)
 
+    def _compare_tables(self, header: Header) -> None:
+        """Refuse to write half of a job into other tables than the first half, or with other pages."""
+        tables = self.deployment.tables
+        now = {"tasks_table": tables.tasks_table, "meta_table": tables.meta_table or ""}
+        planned = {"tasks_table": header.tasks_table, "meta_table": header.meta_table}
+        if header.tasks_table and planned != now:  # version 0.1 does not keep them
+            changes = [
+                f"{name} of the sosw Connection was {planned[name]!r}, is {now[name]!r}"
+                for name in now
+                if planned[name] != now[name]
+            ]
+            raise JobConflict(job_id=header.job_id, changes=changes)
+
+    def _change(self, transition: Transition, header: Header) -> Header:
+        """Change the job's state.
+
+        :raises JobCancelled, JobDelivered: it was cancelled or delivered meanwhile.
+        :raises JobRecordDamaged: its header is gone.
+        """
+        change = self.records.change(transition, header.job_id)
+        if change.after is not None:
+            return change.after
+        if change.before is None:
+            raise self._header_gone(header.job_id)
+        if change.before.state in IN_DELIVERY:
+            raise JobDelivered(header.job_id)
+        if change.before.state is JobState.WRITTEN:
+            return change.before  # by another copy of this generation
+        raise JobCancelled(header.job_id)
+
     def _finish(self, request: Request, header: Header, outcome: Outcome) -> Scheduled:
+        self._compare_tables(header)
+        header = self._change(WRITE, header)
+        if header.state is JobState.WRITTEN:
+            return Scheduled(header, outcome)
         queue_file = self.planned_file(header)
         denied = False
         for _ in range(_PLANS):
@@ -225,7 +266,7 @@ class JobScheduler:
                 self._write_pages(request, header, queue_file.lines(header.queue_bytes))
                 break
             except (QueueFileGone, AccessDenied) as error:
-                if self._all_committed(header):
+                if len(committed_pages(self.records, header)) == header.pages:
                     break  # another copy of this generation has finished in the meantime
                 if isinstance(error, AccessDenied):
                     # Without s3:ListBucket a missing file is denied. One that was just written is not missing.
@@ -240,16 +281,13 @@ class JobScheduler:
             )
         # First the file: after a crash in between the next attempt finds all markers but no state, and sets the state.
         queue_file.delete()
-        written = self.records.change_state(header, JobState.WRITTEN, allowed=(JobState.PLANNED, JobState.WRITTEN))
-        if written is None:
-            self._winner(header.job_id)  # raises where the header is gone
-            raise JobCancelled(header.job_id)
+        written = self._change(FINISH, header)
         log.info("The job %s is in the queue of %s: %s tasks.", header.job_id, header.labourer_id, f"{header.tasks:,}")
         return Scheduled(written, outcome)
 
     def _write_pages(self, request: Request, header: Header, lines: Iterator[str]) -> None:
         at = self.deployment
-        committed = self._committed(header)
+        committed = committed_pages(self.records, header)
         if len(committed) == header.pages:
             return
         limits = PageLimits(header.page_rows, header.page_units)
@@ -272,24 +310,20 @@ class JobScheduler:
         if committed:
             log.info("The job %s resumes: %s of %s pages are written.", header.job_id, len(committed), header.pages)
         progress = self.progress(f"Writing job {header.job_id}", header.tasks, done=done)
-        writer.write((page for page in cut_pages(lines, limits) if page.number not in committed), progress)
+        writer.write(uncommitted_pages(header, cut_pages(lines, limits), committed), progress)
 
     def _winner(self, job_id: str) -> Header:
         """The header that another copy of this generation has put."""
         header = self.records.header(job_id)
         if header is None:
-            raise JobRecordDamaged(
-                f"The header of the job {job_id} in {self.records.table} was there and is gone: another program "
-                f"deletes job records. Fix: stop that, then retry the Airflow task."
-            )
+            raise self._header_gone(job_id)
         return header
 
-    def _all_committed(self, header: Header) -> bool:
-        return len(self._committed(header)) == header.pages
-
-    def _committed(self, header: Header) -> set[int]:
-        """The pages that have markers; a marker of a page that the job does not have counts for none."""
-        return {page for page, _ in self.records.markers(header.job_id) if page < header.pages}
+    def _header_gone(self, job_id: str) -> JobRecordDamaged:
+        return JobRecordDamaged(
+            f"The header of the job {job_id} in {self.records.table} was there and is gone: another program "
+            f"deletes job records. Fix: stop that, then retry the Airflow task."
+        )
 
     # -- small things that the above share -----------------------------------------------------------------------------
 
@@ -308,7 +342,7 @@ class JobScheduler:
 
     def _queue_file(self, request: Request) -> QueueFile:
         at = self.deployment
-        key = queue_file_key(at.s3_prefix, request.identity.job_id)
+        key = queue_file_key(at.s3_prefix, request.identity.job_id, request.fingerprint)
         return QueueFile(at.s3, at.queue_bucket, key, fingerprint=request.fingerprint)
 
     def planned_file(self, header: Header) -> QueueFile:

@@ -13,17 +13,18 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields, replace
 from datetime import date
-from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from sosw_airflow.exceptions import JobRecordDamaged
 from sosw_airflow.jobs.excerpts import excerpt, printable
 from sosw_airflow.jobs.json_documents import read_object
+from sosw_airflow.jobs.transitions import CANCEL, NEXT_NUMBER, JobState, Transition
 from sosw_airflow.stores.aws_errors import error_code, explained, member
+from sosw_airflow.stores.backoff import Backoff
 
-__all__ = ["RECORD_SECONDS", "Header", "JobRecords", "JobState"]
+__all__ = ["RECORD_SECONDS", "Change", "Header", "JobRecords", "JobState", "Marker"]
 
 #: How long a job record is kept after its header was written: longer than any Airflow task is retried.
 RECORD_SECONDS = 180 * 86_400
@@ -52,16 +53,6 @@ _RANGES = {
 }
 
 
-class JobState(str, Enum):
-    """How far the writing of a job is."""
-
-    PLANNED = "planned"
-    WRITTEN = "written"
-    DELIVERING = "delivering"  # the queue file is being given to sosw's own Scheduler
-    DELIVERED = "delivered"
-    CANCELLED = "cancelled"
-
-
 _STATES = frozenset(state.value for state in JobState)
 
 
@@ -78,6 +69,11 @@ class Header:
     :ivar created_at: and ``updated_at``, ``expires_at``: seconds since 1970.
     :ivar repairs: id of the job whose failed tasks this one schedules again; empty for a job of its own.
     :ivar namespace: and ``rerun``, ``run_started``: of the identity (`JobIdentity`).
+    :ivar cancelled_from: the state before the job was cancelled; ``cancelled`` if a version that did not keep it has
+        cancelled the job, empty for a job that is not cancelled.
+    :ivar attempt: number of the last attempt to deliver the job, 0 for none.
+    :ivar plan_digest: SHA-256 of the plan.  :ivar tasks_table: and ``meta_table``: where the rows go. Version 0.1 kept
+        none of the three.
     """
 
     job_id: str
@@ -107,6 +103,11 @@ class Header:
     namespace: str = ""
     rerun: int = 0
     run_started: str = ""
+    cancelled_from: str = ""
+    attempt: int = 0
+    plan_digest: str = ""
+    tasks_table: str = ""
+    meta_table: str = ""
 
     def item(self) -> dict[str, dict[str, str]]:
         """The header in DynamoDB's notation."""
@@ -184,6 +185,39 @@ def _damaged(job_id: object, problem: str) -> JobRecordDamaged:
     )
 
 
+@dataclass(frozen=True)
+class Change:
+    """The outcome of a change of state.
+
+    :ivar before: the header at the time of the request, None if the job has none.
+    :ivar after: the header since then, None if the change was refused.
+    """
+
+    before: Header | None
+    after: Header | None
+
+
+class Marker(NamedTuple):
+    """The marker of a page.
+
+    :ivar cancelled: it only says that the job was cancelled before this page was committed.
+    :ivar first: index of the page's first task, and ``rows`` the number of its tasks. None in the markers of version
+        0.1, and of pages that a cancelling has closed.
+    :ivar expires_at: that of the header; two records of one job differ in it.
+    """
+
+    page: int
+    cancelled: bool
+    expires_at: int = 0
+    first: int | None = None
+    rows: int | None = None
+
+    @property
+    def tasks(self) -> range | None:
+        """The indexes of the page's tasks."""
+        return None if self.first is None or self.rows is None else range(self.first, self.first + self.rows)
+
+
 class JobRecords:
     """The job records of one table.
 
@@ -237,40 +271,86 @@ class JobRecords:
             )
         return str(reply["Item"]["run_started"]["S"]) if "Item" in reply else ""
 
-    def change_state(self, header: Header, state: JobState, *, allowed: tuple[JobState, ...]) -> Header | None:
-        """Move the header on, provided that it is in one of the allowed states. None: it is not."""
+    def change(self, transition: Transition, job_id: str, *, attempt: int = 0) -> Change:
+        """Change the state of a job in one request, if it is in one of the transition's source states.
+
+        :param attempt: number of the delivery's attempt, for a transition that is fenced by it; 0 for none yet.
+        """
+        sets, conditions, values = ["#state = :to", "updated_at = :now"], [], {}
+        for number, state in enumerate(transition.sources):
+            values[f":from{number}"] = {"S": state.value}
+        conditions.append(f"#state IN ({', '.join(values)})")
+        if transition is CANCEL:
+            # A job that is cancelled again keeps the state from which it was cancelled first.
+            sets.insert(0, "cancelled_from = if_not_exists(cancelled_from, #state)")
+        if transition.fenced:
+            conditions.append("attempt = :attempt" if attempt else "attribute_not_exists(attempt)")
+            values |= {":attempt": {"N": str(attempt)}} if attempt else {}
+        next_attempt = attempt
+        if transition.fenced == NEXT_NUMBER:
+            # A record of version 0.1 has no number, though its first attempt may have made a copy.
+            next_attempt = max(attempt + 1, 1 if transition.target not in transition.sources else 2)
+            sets.append("attempt = :next")
+            values[":next"] = {"N": str(next_attempt)}
         now = int(self._now())
-        names = [f":from{number}" for number in range(len(allowed))]
         with explained(action="dynamodb:UpdateItem", resource=self.table, setting="jobs_table"):
             try:
-                self._dynamodb.update_item(
+                reply = self._dynamodb.update_item(
                     TableName=self.table,
-                    Key={"job_id": {"S": header.job_id}, "record": _HEADER},
-                    UpdateExpression="SET #state = :to, updated_at = :now",
-                    ConditionExpression=f"#state IN ({', '.join(names)})",
+                    Key={"job_id": {"S": job_id}, "record": _HEADER},
+                    UpdateExpression=f"SET {', '.join(sets)}",
+                    ConditionExpression=" AND ".join(conditions),
                     ExpressionAttributeNames={"#state": "state"},
                     ExpressionAttributeValues={
-                        ":to": {"S": state.value},
+                        ":to": {"S": transition.target.value},
                         ":now": {"N": str(now)},
-                        **{name: {"S": each.value} for name, each in zip(names, allowed, strict=True)},
+                        **values,
                     },
+                    ReturnValues="ALL_OLD",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
             except ClientError as error:
-                if error_code(error) == "ConditionalCheckFailedException":
-                    return None
-                raise
-        return replace(header, state=state, updated_at=now)
+                if error_code(error) != "ConditionalCheckFailedException":
+                    raise
+                item = error.response.get("Item")
+                return Change(before=Header.of(item) if item else None, after=None)
+        before = Header.of(member(reply, "Attributes", action="dynamodb:UpdateItem"))
+        after = replace(before, state=transition.target, updated_at=now, attempt=next_attempt or before.attempt)
+        if transition is CANCEL:
+            after = replace(after, cancelled_from=before.cancelled_from or before.state.value)
+        return Change(before, after)
 
-    def marker(self, header: Header, page: int, *, cancelled: bool = False) -> dict[str, Any]:
-        """The arguments of the put of a page's marker; it fails if there is one."""
-        item = {
+    def marker(self, header: Header, page: int, *, tasks: range | None = None) -> dict[str, Any]:
+        """The arguments of the put of a page's marker; it fails if there is one.
+
+        :param tasks: the indexes of the tasks that are committed with it; None to close a page of a cancelled job.
+        """
+        item: dict[str, Any] = {
             "job_id": {"S": header.job_id},
             "record": {"S": f"{_PAGE}{page:08d}"},
             "expires_at": {"N": str(header.expires_at)},
         }
-        if cancelled:
-            item["cancelled"] = {"BOOL": True}  # type: ignore[dict-item]
+        if tasks is None:
+            item["cancelled"] = {"BOOL": True}
+        else:
+            item["first_task"], item["tasks"] = {"N": str(tasks.start)}, {"N": str(len(tasks))}
         return {"TableName": self.table, "Item": item, "ConditionExpression": "attribute_not_exists(job_id)"}
+
+    def close_page(self, header: Header, page: int) -> Marker:
+        """Put the marker of a cancelled page, unless the page is committed. Returns the marker that it has then."""
+        put = self.marker(header, page)
+
+        def send() -> Marker:
+            try:
+                self._dynamodb.put_item(**put, ReturnValuesOnConditionCheckFailure="ALL_OLD")
+            except ClientError as error:
+                if error_code(error) != "ConditionalCheckFailedException":
+                    raise
+                return _marker(header.job_id, error.response["Item"])
+            return Marker(page, cancelled=True, expires_at=header.expires_at)
+
+        # A small table, or a transaction of a writer that still lives, must not end the cancelling in its middle.
+        return Backoff().call(send, action="dynamodb:PutItem", resource=self.table, setting="jobs_table")
 
     def has_marker(self, job_id: str, page: int) -> bool:
         """Was this page committed (or the job cancelled)? Read consistently."""
@@ -282,25 +362,36 @@ class JobRecords:
             )
         return "Item" in reply
 
-    def markers(self, job_id: str) -> Iterator[tuple[int, bool]]:
-        """The pages that have markers, in order, and whether each marker only says that the job was cancelled."""
+    def markers(self, job_id: str) -> Iterator[Marker]:
+        """The markers of a job's pages, in the order of the pages."""
         query: dict[str, Any] = {
             "TableName": self.table,
             "ConsistentRead": True,
             "KeyConditionExpression": "job_id = :job AND begins_with(#record, :page)",
             "ExpressionAttributeNames": {"#record": "record"},
             "ExpressionAttributeValues": {":job": {"S": job_id}, ":page": {"S": _PAGE}},
-            "ProjectionExpression": "#record, cancelled",
+            "ProjectionExpression": "#record, cancelled, expires_at, first_task, tasks",
             "Limit": _QUERY_ROWS,
         }
         while True:
             with explained(action="dynamodb:Query", resource=self.table, setting="jobs_table"):
                 reply = self._dynamodb.query(**query)
             for item in member(reply, "Items", action="dynamodb:Query"):
-                page = _MARKER.fullmatch(item["record"]["S"])
-                if page is None:
-                    raise _damaged(job_id, f"its record {item['record']['S']!r} is no marker of a page")
-                yield int(page[1]), "cancelled" in item
+                yield _marker(job_id, item)
             if "LastEvaluatedKey" not in reply:
                 return
             query["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+
+
+def _marker(job_id: str, item: dict[str, dict[str, str]]) -> Marker:
+    page = _MARKER.fullmatch(item["record"]["S"])
+    if page is None:
+        raise _damaged(job_id, f"its record {item['record']['S']!r} is no marker of a page")
+    try:
+        first, rows, expires_at = (
+            int(_value(item, name, number=True)) if name in item else None
+            for name in ("first_task", "tasks", "expires_at")
+        )
+    except ValueError as error:
+        raise _damaged(job_id, f"the marker of its page {int(page[1])}: {error}") from error
+    return Marker(int(page[1]), "cancelled" in item, expires_at or 0, first, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from types import TracebackType
@@ -14,7 +15,7 @@ from sosw_airflow.stores.aws_errors import error_code, explained
 from sosw_airflow.stores.object_head import ObjectHead, head_object
 from sosw_airflow.stores.s3_url import s3_url
 
-__all__ = ["QueueFile", "QueueFileGone", "QueueFileWriter", "locked_name", "queue_file_key"]
+__all__ = ["QueueFile", "QueueFileGone", "QueueFileWriter", "locked_name", "queue_file_key", "queue_file_prefix"]
 
 #: Bytes of one part of a multipart upload; S3 allows 10,000 parts of at least 5 MiB.
 PART_BYTES = 16 * 1024 * 1024
@@ -41,20 +42,27 @@ def locked_name(name: str) -> str:
     return f"locked_{name}"
 
 
-def queue_file_key(prefix: str, job_id: str) -> str:
+def queue_file_key(prefix: str, job_id: str, fingerprint: str) -> str:
     """The key of a job's queue file under its locked name.
 
-    It follows from the job, so that a retry replaces the plan that a crashed attempt has left.
+    It follows from the job, so that a retry replaces the plan that a crashed attempt has left. An edited job under the
+    same id has another fingerprint, so its attempts never write over this plan.
     """
-    return "/".join(part for part in (prefix.strip("/"), locked_name(f"tasks_queue_{job_id}.txt")) if part)
+    digest = hashlib.sha256(fingerprint.encode()).hexdigest()[:8]
+    return "/".join(part for part in (prefix.strip("/"), locked_name(f"tasks_queue_{job_id}_{digest}.txt")) if part)
+
+
+def queue_file_prefix(prefix: str, job_id: str) -> str:
+    """What the keys of all queue files of this job begin with."""
+    return "/".join(part for part in (prefix.strip("/"), locked_name(f"tasks_queue_{job_id}")) if part)
 
 
 class QueueFile:
     """One object with the tasks of a job.
 
     :param s3: a boto3 S3 client.
-    :param fingerprint: of the job. The key is the same for every job of one identity, so a copy of the writer with an
-        edited job replaces the file before it learns that it came too late; the two have different fingerprints.
+    :param fingerprint: of the job. Version 0.1 gave all jobs of one identity the same key, so an attempt with an edited
+        job could write over it; their fingerprints differ.
     """
 
     def __init__(self, s3: Any, bucket: str, key: str, *, fingerprint: str | None = None) -> None:
@@ -166,7 +174,13 @@ class QueueFileWriter:
         self._buffer = bytearray()
         self._upload_id: str | None = None
         self._parts: list[dict[str, Any]] = []
+        self._digest = hashlib.sha256()
         self.size = 0
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what it has so far."""
+        return self._digest.hexdigest()
 
     def __enter__(self) -> QueueFileWriter:  # noqa: PYI034 - Self is not in Python 3.10
         return self
@@ -183,8 +197,9 @@ class QueueFileWriter:
 
     def write(self, lines: str) -> None:
         """Add a line, or several with newlines between them (ASCII, without the end of the last one)."""
-        self._buffer += lines.encode("ascii")
-        self._buffer += b"\n"
+        data = lines.encode("ascii") + b"\n"
+        self._buffer += data
+        self._digest.update(data)
         self.size += len(lines) + 1
         if len(self._buffer) >= PART_BYTES:
             self._send_part()

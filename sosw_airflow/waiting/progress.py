@@ -19,9 +19,10 @@ from typing import Any
 
 from sosw_airflow.exceptions import AccessDenied, JobDelivered, JobRecordDamaged, SoswError
 from sosw_airflow.jobs.identity import job_of, task_id, task_index
+from sosw_airflow.jobs.transitions import IN_DELIVERY, JobState
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.closed_tasks import ClosedTasks, End, Place
-from sosw_airflow.stores.job_record import Header, JobRecords, JobState
+from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.stores.tables import TableNames
 from sosw_airflow.stores.task_queue import open_tasks
 from sosw_airflow.waiting.index_set import IndexSet
@@ -105,7 +106,7 @@ class ProgressReader:
         header = self._read_header()
         if header is None:
             return JobProgress(self.job_id)
-        if header.state in (JobState.DELIVERING, JobState.DELIVERED):
+        if header.state in IN_DELIVERY:
             raise JobDelivered(self.job_id)
         if not self._ends:
             self._begin(header)

@@ -12,10 +12,11 @@ import pytest
 from sosw_airflow.exceptions import JobCancelled, JobConflict, JobStopped
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.jobs import job_of
+from sosw_airflow.jobs.transitions import FINISH, Transition
 from sosw_airflow.operators.sosw import SoswScheduleOperator
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.page_writer import Stopped
-from sosw_airflow.stores.job_record import Header, JobRecords
+from sosw_airflow.stores.job_record import Change, Header, JobRecords
 from tests.conftest import Aws
 from tests.integration.operators.conftest import LABOURER, MakeContext
 
@@ -58,13 +59,14 @@ def test_the_summary_tells_where_to_look(
     """The XCom has the job's id, its size, its first and last task."""
     summary = schedule(tutorial_job).execute(context())
 
-    job_id = summary["job_id"]
+    job_id, queue_key = summary["job_id"], summary["queue_key"]
+    assert queue_key.startswith(f"s3://{installation.bucket}/sosw/scheduler/locked_tasks_queue_{job_id}_")
     assert {
         "job_id": job_id,
         "labourer": LABOURER,
         "tasks": 8,
         "pages": 1,
-        "queue_key": f"s3://{installation.bucket}/sosw/scheduler/locked_tasks_queue_{job_id}.txt",
+        "queue_key": queue_key,
         "reference_date": "2026-03-02",
         "first_task_id": f"{job_id}000000000000",
         "last_task_id": f"{job_id}000000000007",
@@ -111,7 +113,7 @@ def test_a_clear_can_resume(
 def test_a_clear_does_not_resume_a_cancelled_job(
     installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]
 ) -> None:
-    """It is scheduled anew instead."""
+    """It is scheduled again instead."""
     first = schedule(tutorial_job).execute(context())
     cancel_job(SoswHook().deployment(), str(first["job_id"]))
 
@@ -289,14 +291,16 @@ def test_a_kill_can_cancel_the_job(
 ) -> None:
     """With ``cancel_on_kill`` nothing stays in the queue, and no later attempt of this generation resumes the job."""
     operator = schedule(tutorial_job, cancel_on_kill=True)
-    change_state = JobRecords.change_state
+    change = JobRecords.change
 
-    def kill_when_all_is_written(records: JobRecords, header: Header, *arguments: Any, **names: Any) -> Header | None:
-        monkeypatch.setattr(JobRecords, "change_state", change_state)
+    def kill_when_all_is_written(records: JobRecords, transition: Transition, *arguments: Any, **names: Any) -> Change:
+        if transition is not FINISH:
+            return change(records, transition, *arguments, **names)
+        monkeypatch.setattr(JobRecords, "change", change)
         operator.on_kill()
         raise Stopped
 
-    monkeypatch.setattr(JobRecords, "change_state", kill_when_all_is_written)
+    monkeypatch.setattr(JobRecords, "change", kill_when_all_is_written)
     with pytest.raises(JobStopped, match="stopped and cancelled"):
         operator.execute(context())
 

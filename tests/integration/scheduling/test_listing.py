@@ -9,7 +9,7 @@ from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.stores.job_record import JobState
 from tests.integration.conftest import Installation, request_for
 from tests.integration.scheduling.test_deliver import LISTING, NO_LISTING, PLAN
-from tests.integration.scheduling.test_scheduler import PAYLOADS
+from tests.integration.scheduling.test_scheduler import PAYLOADS, REQUESTS
 from tests.support.iam import Policy, enforced
 from tests.support.network_edge import Crash, crash_at
 
@@ -20,7 +20,8 @@ pytestmark = pytest.mark.usefixtures("pages_of_two")
 
 def half_written(installation: Installation) -> None:
     """Leave a job with one of its two pages in the queue, and without its plan."""
-    with pytest.raises(Crash), crash_at(9, *installation.clients, applied=True):
+    first_page = REQUESTS.index("TransactWriteItems")
+    with pytest.raises(Crash), crash_at(first_page, *installation.clients, applied=True):
         installation.scheduler().schedule(request_for())
     assert len(installation.queue()) == 2
     installation.aws.s3.delete_object(Bucket=installation.aws.bucket, Key=PLAN)
@@ -50,7 +51,7 @@ def test_a_job_without_its_plan_is_cancelled(installation: Installation, policy:
 
 
 def test_a_plan_that_may_not_be_read_is_a_refusal(installation: Installation) -> None:
-    """It is written once more, which shows that it is not missing; then the denial is reported, naming the action."""
+    """It is written again, which shows that it is not missing; then the denial is reported, naming the action."""
     half_written(installation)
     no_reading = NO_LISTING.without(("s3:GetObject", "arn:aws:s3:::sosw-queue/*"))
 

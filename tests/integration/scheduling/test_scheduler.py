@@ -18,10 +18,12 @@ from sosw_airflow.exceptions import (
 )
 from sosw_airflow.jobs.blocks import blocks_of_lines
 from sosw_airflow.jobs.rows import Row, row_item
+from sosw_airflow.jobs.transitions import CANCEL
 from sosw_airflow.scheduling.page_writer import Stopped
 from sosw_airflow.scheduling.requests import ScheduleRequest
 from sosw_airflow.scheduling.scheduler import Outcome
 from sosw_airflow.stores.job_record import RECORD_SECONDS, JobRecords, JobState
+from sosw_airflow.stores.queue_file import queue_file_key
 from sosw_airflow.stores.tables import TableNames
 from tests.integration.conftest import JOB, LABOURER, NOW, TODAY, Installation, MakeInstallation, request_for
 from tests.support.network_edge import Crash, answering, crash_at, once, s3_error, watching
@@ -41,6 +43,7 @@ REQUESTS = [
     "Query",  # where does the queue end?
     "PutObject",  # the plan
     "PutItem",  # the header
+    "UpdateItem",  # the header, to `writing`
     "Query",  # which pages have markers?
     "DescribeTable",  # what can the jobs table take?
     "DescribeTable",  # and the tasks table, on a resume the only time?
@@ -51,7 +54,7 @@ REQUESTS = [
 ]
 
 JOB_ID = request_for().identity.job_id
-KEY = f"sosw/scheduler/locked_tasks_queue_{JOB_ID}.txt"
+KEY = queue_file_key("sosw/scheduler", JOB_ID, request_for().fingerprint)
 
 
 def plan(installation: Installation) -> None:
@@ -236,20 +239,20 @@ def test_a_plan_that_cannot_be_made_again(installation: Installation, monkeypatc
     scheduler = installation.scheduler()
     monkeypatch.setattr(ScheduleRequest, "blocks", lambda request, codec: blocks_of_lines(["{}"]))
 
-    with pytest.raises(JobRecordDamaged, match=f"{KEY} is gone, and the job expands to .* bytes now"):
+    with pytest.raises(JobRecordDamaged, match=f"{KEY} is gone, and the job expands to other tasks now"):
         scheduler.schedule(request_for())
     assert (installation.payloads(), installation.aws.queue_files()) == ([], {})
 
 
 def test_a_queue_file_gone_after_the_last_page_is_not_made_again(installation: Installation) -> None:
     """A crash between the removal of the file and the last step: the next attempt only takes that step."""
-    with pytest.raises(Crash), crash_at(REQUESTS.index("UpdateItem"), *installation.clients, applied=False):
+    with pytest.raises(Crash), crash_at(len(REQUESTS) - 1, *installation.clients, applied=False):
         installation.scheduler().schedule(request_for())
 
     with watching(*installation.clients) as sent:
         scheduled = installation.scheduler().schedule(request_for())
 
-    assert sent == ["GetItem", "Query", "DeleteObject", "UpdateItem"]
+    assert sent == ["GetItem", "UpdateItem", "Query", "DeleteObject", "UpdateItem"]
     assert (scheduled.header.state, len(installation.payloads())) == (JobState.WRITTEN, 4)
 
 
@@ -430,7 +433,7 @@ def test_a_cancelled_job_is_not_resumed(installation: Installation, state: JobSt
         installation.scheduler().schedule(request_for())
     before = installation.payloads()
     records = JobRecords(installation.aws.dynamodb, installation.aws.names.jobs_table, now=lambda: NOW)
-    records.change_state(header_of(installation), JobState.CANCELLED, allowed=tuple(JobState))
+    records.change(CANCEL, JOB_ID)
 
     with pytest.raises(JobCancelled, match=f"The job {JOB_ID} was cancelled"):
         installation.scheduler().schedule(request_for())
@@ -443,7 +446,7 @@ def test_a_job_cancelled_while_it_is_written(installation: Installation) -> None
 
     def cancel(operation: str) -> None:
         if operation == "TransactWriteItems":
-            records.change_state(header_of(installation), JobState.CANCELLED, allowed=tuple(JobState))
+            records.change(CANCEL, JOB_ID)
 
     with answering(*installation.clients, handler=cancel), pytest.raises(JobCancelled):
         installation.scheduler().schedule(request_for())

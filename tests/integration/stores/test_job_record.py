@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sosw_airflow.exceptions import AccessDenied, JobRecordDamaged, MissingTable
-from sosw_airflow.stores.job_record import Header, JobRecords, JobState
+from sosw_airflow.jobs.transitions import CANCEL, FINISH, WRITE, JobState
+from sosw_airflow.stores.job_record import Change, Header, JobRecords
 from sosw_airflow.stores.tables import TableDefinition
 from tests.support.network_edge import answering, dynamodb_error
 
@@ -83,9 +84,9 @@ def records(dynamodb: Any) -> JobRecords:
     return JobRecords(dynamodb, TABLE, now=lambda: 1_700_003_600.9)
 
 
-def put_marker(dynamodb: Any, records: JobRecords, page: int, **how: Any) -> None:
+def put_marker(dynamodb: Any, records: JobRecords, page: int, tasks: range | None = range(1)) -> None:
     """Commit a page that has no rows."""
-    dynamodb.transact_write_items(TransactItems=[{"Put": records.marker(HEADER, page, **how)}])
+    dynamodb.transact_write_items(TransactItems=[{"Put": records.marker(HEADER, page, tasks=tasks)}])
 
 
 # -- header ------------------------------------------------------------------------------------------------------------
@@ -190,21 +191,23 @@ def test_a_marker_does_not_stand_in_the_headers_way(dynamodb: Any, records: JobR
 def test_a_change_of_state(records: JobRecords) -> None:
     """The header moves on, and says when."""
     records.create(HEADER)
-    changed = records.change_state(HEADER, JobState.WRITTEN, allowed=(JobState.PLANNED,))
-    assert changed == replace(HEADER, state=JobState.WRITTEN, updated_at=1_700_003_600)
-    assert records.header(HEADER.job_id) == changed
+    changed = records.change(WRITE, HEADER.job_id)
+    writing = replace(HEADER, state=JobState.WRITING, updated_at=1_700_003_600)
+    assert changed == Change(before=HEADER, after=writing)
+    assert records.header(HEADER.job_id) == writing
 
 
 def test_a_change_that_is_not_allowed(records: JobRecords) -> None:
     """What is in the table counts, not what this copy has read before."""
-    records.create(replace(HEADER, state=JobState.CANCELLED))
-    assert records.change_state(HEADER, JobState.WRITTEN, allowed=(JobState.PLANNED, JobState.WRITTEN)) is None
-    assert records.header(HEADER.job_id) == replace(HEADER, state=JobState.CANCELLED)
+    cancelled = replace(HEADER, state=JobState.CANCELLED)
+    records.create(cancelled)
+    assert records.change(FINISH, HEADER.job_id) == Change(before=cancelled, after=None)
+    assert records.header(HEADER.job_id) == cancelled
 
 
 def test_a_change_of_nothing(dynamodb: Any, records: JobRecords) -> None:
     """A header that was deleted does not come back as a fragment."""
-    assert records.change_state(HEADER, JobState.WRITTEN, allowed=tuple(JobState)) is None
+    assert records.change(CANCEL, HEADER.job_id) == Change(before=None, after=None)
     assert dynamodb.scan(TableName=TABLE)["Items"] == []
 
 
@@ -212,11 +215,13 @@ def test_a_change_of_nothing(dynamodb: Any, records: JobRecords) -> None:
 
 
 def test_a_marker(records: JobRecords) -> None:
-    """It has the page's number, and expires with the header."""
-    assert records.marker(HEADER, 12)["Item"] == {
+    """It has the page's number and its tasks, and expires with the header."""
+    assert records.marker(HEADER, 12, tasks=range(36, 39))["Item"] == {
         "job_id": {"S": HEADER.job_id},
         "record": {"S": "page#00000012"},
         "expires_at": {"N": str(HEADER.expires_at)},
+        "first_task": {"N": "36"},
+        "tasks": {"N": "3"},
     }
 
 
@@ -242,14 +247,14 @@ def test_markers_in_order(dynamodb: Any, records: JobRecords) -> None:
     for page in (100, 9, 10):
         put_marker(dynamodb, records, page)
     dynamodb.put_item(**records.marker(replace(HEADER, job_id="another"), 1))
-    assert list(records.markers(HEADER.job_id)) == [(9, False), (10, False), (100, False)]
+    assert [marker.page for marker in records.markers(HEADER.job_id)] == [9, 10, 100]
 
 
 def test_markers_of_a_cancelled_job(dynamodb: Any, records: JobRecords) -> None:
     """They say that their pages were never committed."""
     put_marker(dynamodb, records, 0)
-    put_marker(dynamodb, records, 1, cancelled=True)
-    assert list(records.markers(HEADER.job_id)) == [(0, False), (1, True)]
+    put_marker(dynamodb, records, 1, tasks=None)
+    assert [(marker.page, marker.cancelled) for marker in records.markers(HEADER.job_id)] == [(0, False), (1, True)]
 
 
 def test_markers_of_a_long_job(dynamodb: Any, records: JobRecords) -> None:
@@ -263,7 +268,7 @@ def test_markers_of_a_long_job(dynamodb: Any, records: JobRecords) -> None:
         sent.append(dict(params))
 
     dynamodb.meta.events.register("provide-client-params.dynamodb.Query", three_at_a_time)
-    assert [page for page, _ in records.markers(HEADER.job_id)] == list(range(7))
+    assert [marker.page for marker in records.markers(HEADER.job_id)] == list(range(7))
     assert ["ExclusiveStartKey" in each for each in sent] == [False, True, True]
 
 
@@ -277,7 +282,7 @@ def test_no_markers(records: JobRecords) -> None:
 CALLS: dict[str, tuple[str, Callable[[JobRecords], object]]] = {
     "header": ("GetItem", lambda records: records.header("j")),
     "create": ("PutItem", lambda records: records.create(HEADER)),
-    "change_state": ("UpdateItem", lambda r: r.change_state(HEADER, JobState.WRITTEN, allowed=(JobState.PLANNED,))),
+    "change": ("UpdateItem", lambda records: records.change(FINISH, "j")),
     "has_marker": ("GetItem", lambda records: records.has_marker("j", 0)),
     "markers": ("Query", lambda records: list(records.markers("j"))),
 }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sosw_airflow.exceptions import AccessDenied, AwsFault, MissingBucket
 from sosw_airflow.stores import queue_file as module
-from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone, locked_name, queue_file_key
+from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone, locked_name, queue_file_key, queue_file_prefix
 from tests.conftest import BUCKET, REGION
 from tests.support.network_edge import answering, at, s3_error, s3_object, watching
 
@@ -85,14 +85,24 @@ def test_locked_name() -> None:
 @pytest.mark.parametrize(
     ("prefix", "expected"),
     [
-        ("sosw/scheduler", "sosw/scheduler/locked_tasks_queue_0a.txt"),
-        ("/sosw/scheduler/", "sosw/scheduler/locked_tasks_queue_0a.txt"),
-        ("", "locked_tasks_queue_0a.txt"),
+        ("sosw/scheduler", "sosw/scheduler/locked_tasks_queue_0a_252f10c8.txt"),
+        ("/sosw/scheduler/", "sosw/scheduler/locked_tasks_queue_0a_252f10c8.txt"),
+        ("", "locked_tasks_queue_0a_252f10c8.txt"),
     ],
 )
 def test_key(prefix: str, expected: str) -> None:
     """The key follows from prefix and job; slashes too many are passed over, as no key may begin with one."""
-    assert queue_file_key(prefix, "0a") == expected
+    assert queue_file_key(prefix, "0a", "f") == expected
+
+
+def test_an_edited_job_has_another_key() -> None:
+    """So that its attempts never write over the plan of the job that was scheduled."""
+    assert queue_file_key("", "0a", "f") != queue_file_key("", "0a", "edited")
+
+
+def test_the_keys_of_a_job_have_a_prefix() -> None:
+    """The link to the queue file uses it before the plan has a name."""
+    assert queue_file_key("a/b", "0a", "f").startswith(queue_file_prefix("a/b", "0a"))
 
 
 def test_it_says_where_it_is() -> None:

@@ -29,13 +29,15 @@ _answering: list[Answering] = []
 class Clients:
     """The clients of a deployment, as the provider makes them but with fewer repeats: a refused request is soon over.
 
-    :ivar dynamodb_once: without botocore's own repeats.
+    :ivar dynamodb_once: and ``s3_once``, ``aws_lambda_once``: without botocore's own repeats.
     """
 
     dynamodb: Any
     dynamodb_once: Any
     s3: Any
+    s3_once: Any
     aws_lambda: Any
+    aws_lambda_once: Any
 
 
 @contextmanager
@@ -72,7 +74,9 @@ def clients(attempts: int = 2) -> Clients:
         dynamodb=make("dynamodb", attempts),
         dynamodb_once=make("dynamodb", 1),
         s3=make("s3", attempts, s3={"addressing_style": "path"}),
+        s3_once=make("s3", 1, s3={"addressing_style": "path"}),
         aws_lambda=make("lambda", attempts),
+        aws_lambda_once=make("lambda", 1),
     )
 
 

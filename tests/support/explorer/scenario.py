@@ -161,6 +161,7 @@ class Scenario:
                 dynamodb=ours.dynamodb,
                 dynamodb_once=ours.dynamodb_once,
                 s3=ours.s3,
+                s3_once=ours.s3_once,
                 tables=TableNames(),
                 queue_bucket=BUCKET,
                 s3_prefix=PREFIX,

@@ -30,7 +30,7 @@ def test_each_partition_has_a_console_of_its_own(arn: str, host: str, region: st
     assert console is not None
     assert f"https://{host}/lambda/home?region={region}#/functions/pull" == console.function("pull")
     assert console.function_logs("pull").startswith(f"https://{host}/cloudwatch/home?region={region}#")
-    assert console.s3_object("bucket", "a/b.txt").startswith(f"https://{host}/s3/object/bucket?region={region}&")
+    assert console.s3_objects("bucket", "a/b").startswith(f"https://{host}/s3/buckets/bucket?region={region}&prefix=")
     assert console.table_rows("t", "i", "pull").startswith(f"https://{host}/dynamodbv2/home?region={region}#")
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from sosw_airflow.jobs.transitions import DELIVER
 from sosw_airflow.operators.cancellation import CancelOnKill
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.deliver import deliver
 from sosw_airflow.scheduling.scheduler import Scheduled
-from sosw_airflow.stores.job_record import JobRecords, JobState
+from sosw_airflow.stores.job_record import JobRecords
 from tests.support.explorer.scenario import Cast, Role, Scenario, request_for
 from tests.support.explorer.scenarios.delivery import FUNCTION, Delivering
 from tests.support.explorer.sosw import delivered_files, invoke_queued, remove_file, run_scheduler
@@ -54,7 +55,7 @@ class CancelWhileDelivering(CancelDelivered):
         Delivering.prepare(self)
         scheduler = self.scheduler()
         header, _ = scheduler.plan(request_for())
-        scheduler.records.change_state(header, JobState.DELIVERING, allowed=(JobState.PLANNED,))
+        scheduler.records.change(DELIVER, header.job_id)
 
     def cast(self) -> Cast:
         yield Role("deliver job", self.deliver)
@@ -90,7 +91,7 @@ class CancelUndelivered(CancelDelivered):
         Delivering.prepare(self)
         scheduler = self.scheduler()
         header, _ = scheduler.plan(request_for())
-        scheduler.records.change_state(header, JobState.DELIVERING, allowed=(JobState.PLANNED,))
+        scheduler.records.change(DELIVER, header.job_id)
 
     def afterwards(self) -> None:
         self.drain("9")
