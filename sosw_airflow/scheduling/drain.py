@@ -1,6 +1,7 @@
 """Takes over a queue file that a Scheduler of sosw has left, and writes its tasks, once (sosw rule 7).
 
-The file is claimed as sosw's Scheduler claims one, by renaming it; then its lines become the plan of a job of ours, and
+Every line is checked first, and a file that cannot be drained stays as it is. Then the job claims the file in the jobs
+table, which only one job can, and renames it, as sosw's Scheduler does. Its lines become the plan of a job of ours, and
 everything else is as for any job. The file is removed when its tasks are in the queue.
 """
 
@@ -14,16 +15,19 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-from sosw_airflow.exceptions import Fault, InvalidQueueFile, MissingQueueFile, QueueFileLocked
+from sosw_airflow.exceptions import AwsFault, Fault, InvalidQueueFile, MissingQueueFile, QueueFileLocked
 from sosw_airflow.jobs.blocks import Block, blocks_of_lines
 from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.jobs.job_checks import row_faults
 from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.rows import LineCodec
+from sosw_airflow.jobs.transitions import JobState
 from sosw_airflow.scheduling.requests import QueuePosition
 from sosw_airflow.scheduling.scheduler import JobScheduler, Scheduled
 from sosw_airflow.stores.deployment import Deployment
+from sosw_airflow.stores.file_claims import FileClaims
+from sosw_airflow.stores.job_record import RECORD_SECONDS, JobRecords
 from sosw_airflow.stores.object_copy import ObjectCopy
 from sosw_airflow.stores.object_head import ObjectHead, head_object
 from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone, locked_name
@@ -33,8 +37,11 @@ __all__ = ["DrainRequest", "LeftFile", "drain"]
 
 log = logging.getLogger(__name__)
 
-#: Name of the metadata of a claimed file that say which job has claimed it.
+#: Name of the metadata of a claimed file: the job that has claimed it.
 _CLAIM = "sosw-claimed-by"
+
+#: The object from which it was made; a new one under its unlocked name has another ETag.
+_SOURCE = "sosw-claimed-etag"
 
 _LOCK = locked_name("")
 
@@ -97,31 +104,59 @@ class LeftFile:
         """The id of the job that has claimed the file, or None: it is not locked, or by a Scheduler of sosw."""
         return self._head(self.locked_key).metadata.get(_CLAIM)
 
-    def claim(self, job_id: str, *, take_locked: bool, check: Callable[[], None] = lambda: None) -> None:
-        """Rename it, so that no other process takes it.
+    def claim(
+        self,
+        records: JobRecords,
+        claims: FileClaims,
+        job_id: str,
+        *,
+        take_locked: bool,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Claim it in the jobs table, then rename it as sosw's Scheduler does.
 
         :param check: called between two requests of a long copy; may raise.
-        :raises QueueFileLocked: another process has renamed it, and it is not to be taken from that one.
+        :raises QueueFileLocked: another process has it, and it is not to be taken from that one.
         :raises MissingQueueFile: the file does not exist.
+        :raises InvalidQueueFile: it cannot be drained, and is left as it is.
         """
         locked, left = self._head(self.locked_key), self._head(self.key)
         if locked.exists and locked.metadata.get(_CLAIM) == job_id:
-            self._remove(self.key)  # an earlier attempt may have ended between the copy and this
+            # An earlier attempt has renamed it, or ended before it removed the unlocked one. A new one is kept.
+            if left.exists and left.etag in (locked.etag, locked.metadata.get(_SOURCE)):
+                self._remove(self.key)
             return
+        if locked.exists and not take_locked:
+            raise QueueFileLocked(str(self))
+        if not (locked.exists or left.exists):
+            self._refuse_denied()
+            raise MissingQueueFile(str(self))
+        # If S3 lets the unlocked one be read, the locked one was not denied but is missing.
+        source, head = (self.locked_key, locked) if locked.exists else (self.key, left)
+        for _ in self._tasks(source):  # all of it, before anything is changed
+            check()
+        owner = claims.owner(str(self))
+        free = take_locked or owner in ("", job_id) or _is_over(records, owner)
+        if not free or not claims.take(str(self), job_id, instead_of=owner):
+            raise QueueFileLocked(str(self))
         if locked.exists:
-            if not take_locked:
-                raise QueueFileLocked(str(self))
             log.warning(
                 "The queue file %s was locked by another process. Which of its tasks are in the queue already cannot "
                 "be known, so all of them are written now.",
                 self,
             )
-            source, head = self.locked_key, locked
-        elif left.exists:
-            source, head = self.key, left  # S3 lets it be read, so the locked one was not denied but is missing
-        else:
-            self._refuse_denied()
-            raise MissingQueueFile(str(self))
+        try:
+            self._lock(source, head, job_id, check)
+        except (AwsFault, QueueFileLocked):
+            if self._head(source).etag == head.etag:
+                raise
+            # Another process has taken it, or a person has replaced it, after it was read.
+            claims.release(str(self), job_id)
+            raise QueueFileLocked(str(self)) from None
+        if source == self.key and self._head(self.key).etag == head.etag:
+            self._remove(self.key)
+
+    def _lock(self, source: str, head: ObjectHead, job_id: str, check: Callable[[], None]) -> None:
         with ObjectCopy(
             self.s3,
             self.s3_once,
@@ -130,30 +165,40 @@ class LeftFile:
             target=self.locked_key,
             size=head.size,
             etag=head.etag,
-            metadata={_CLAIM: job_id},
+            metadata={_CLAIM: job_id, _SOURCE: head.etag or ""},
             check=check,
         ) as copy:
             copy.prepare()
-            # Parts take minutes to copy: another process may have taken the file meanwhile.
+            # Parts take minutes to copy: a Scheduler of sosw, which knows no claims, may have taken the file meanwhile.
             if copy.in_parts and self._head(source).etag != head.etag:
                 raise QueueFileLocked(str(self))
             copy.commit()
-        self._remove(self.key)
 
-    def remove(self, job_id: str) -> None:
-        """Remove what this job has claimed, if it still exists."""
+    def remove(self, claims: FileClaims, job_id: str) -> None:
+        """Remove what this job has claimed, if it still exists, and end its claim."""
         locked = self._head(self.locked_key)
         if locked.exists and locked.metadata.get(_CLAIM) == job_id:
             self._remove(self.locked_key)
+        claims.release(str(self), job_id)
 
     def tasks(self) -> Iterator[dict[str, Any]]:
         """The tasks of the claimed file.
 
         :raises InvalidQueueFile: a line is no task, or a task of another labourer than the first; names several.
+        :raises MissingQueueFile: another attempt has drained it meanwhile.
         """
+        return self._tasks(self.locked_key)
+
+    def _tasks(self, key: str) -> Iterator[dict[str, Any]]:
+        try:
+            yield from self._checked_tasks(key)
+        except QueueFileGone:
+            raise MissingQueueFile(str(self)) from None
+
+    def _checked_tasks(self, key: str) -> Iterator[dict[str, Any]]:
         faults: list[Fault] = []
         first: str | None = None
-        for number, line in enumerate(self._lines(self.locked_key), start=1):
+        for number, line in enumerate(self._lines(key), start=1):
             if not line.strip():
                 continue
             try:
@@ -224,12 +269,19 @@ def drain(scheduler: JobScheduler, request: DrainRequest, *, take_locked: bool =
     :raises MissingQueueFile, QueueFileLocked, InvalidQueueFile: and nothing was written.
     :raises SoswError: as `JobScheduler.schedule`.
     """
-    job_id = request.identity.job_id
-    if scheduler.records.header(job_id) is None:
-        request.file.claim(job_id, take_locked=take_locked, check=scheduler.check_stop)
+    job_id, at, records = request.identity.job_id, scheduler.deployment, scheduler.records
+    claims = FileClaims(at.dynamodb, at.tables.jobs_table, seconds=RECORD_SECONDS, now=at.now)
+    if records.header(job_id) is None:
+        request.file.claim(records, claims, job_id, take_locked=take_locked, check=scheduler.check_stop)
     scheduled = scheduler.schedule(request)
-    request.file.remove(job_id)
+    request.file.remove(claims, job_id)
     return scheduled
+
+
+def _is_over(records: JobRecords, job_id: str) -> bool:
+    """The job has ended, though its attempt may have died before it gave up its claim."""
+    header = records.header(job_id)
+    return header is not None and header.state in (JobState.WRITTEN, JobState.CANCELLED)
 
 
 def _task(line: str, number: int, name: str) -> dict[str, Any]:

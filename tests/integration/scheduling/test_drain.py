@@ -12,6 +12,7 @@ from sosw_airflow import exceptions as errors
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
 from sosw_airflow.scheduling.scheduler import Scheduled
+from sosw_airflow.stores.file_claims import FileClaims
 from tests.integration.conftest import LABOURER, TODAY, Installation
 from tests.integration.scheduling.test_deliver import LISTING, NO_LISTING
 from tests.support.iam import Policy, enforced
@@ -127,7 +128,7 @@ def test_a_claim_that_succeeded_is_not_copied_again(installation: Installation) 
 
 
 def test_a_file_that_is_taken_while_it_is_claimed(installation: Installation) -> None:
-    """The source of the copy is gone: another Scheduler has it, and nothing is written here."""
+    """Another Scheduler has it: the first attempt already says so, writes nothing, and gives up its claim."""
     leave(installation)
 
     def take() -> None:
@@ -135,13 +136,13 @@ def test_a_file_that_is_taken_while_it_is_claimed(installation: Installation) ->
         s3.copy_object(Bucket=bucket, Key=LOCKED, CopySource={"Bucket": bucket, "Key": KEY})
         s3.delete_object(Bucket=bucket, Key=KEY)
 
-    with answering(*installation.clients, handler=once("CopyObject", take)), pytest.raises(errors.AwsFault) as first:
-        drained(installation)
-    with pytest.raises(errors.QueueFileLocked):
+    with answering(*installation.clients, handler=once("CopyObject", take)), pytest.raises(errors.QueueFileLocked):
         drained(installation)
 
-    assert (first.value.retryable, installation.queue()) == (True, [])
-    assert list(installation.aws.queue_files()) == [LOCKED]
+    assert (installation.queue(), list(installation.aws.queue_files())) == ([], [LOCKED])
+    tables = installation.aws.names
+    claims = FileClaims(installation.aws.dynamodb, tables.jobs_table, seconds=1)
+    assert claims.owner(f"s3://{installation.aws.bucket}/{KEY}") == ""
 
 
 def test_a_large_file_that_is_taken_while_its_parts_are_copied(installation: Installation, in_parts: None) -> None:
