@@ -36,6 +36,7 @@ def generated() -> dict[Path, str]:
         "reference/tables": {"tables": _tables()},
         "reference/errors": {"errors": _errors()},
         "guides/orchestration": {"clauses": _clauses()},
+        "guides/exactly-once": {"transitions": _transitions()},
     }
     files = {}
     for page, blocks in pages.items():
@@ -80,6 +81,17 @@ def _clauses() -> str:
 
     rows = [[f"`{name}`", f"`{condition}`", reason] for name, (condition, reason) in CLAUSES.items()]
     return _table(["name", "condition", "because"], rows)
+
+
+def _transitions() -> str:
+    from sosw_airflow.jobs.transitions import TRANSITIONS, JobState
+
+    rows = []
+    for each in TRANSITIONS:
+        every = each.sources == tuple(JobState)
+        sources = "any" if every else ", ".join(f"`{state.value}`" for state in each.sources)
+        rows.append([each.name, sources, f"`{each.target.value}`", each.fenced, each.made_by, each.holds])
+    return _table(["change", "from", "to", "attempt", "made by", "afterwards"], rows)
 
 
 def _tables() -> str:
