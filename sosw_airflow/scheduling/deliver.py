@@ -89,10 +89,10 @@ def deliver(
 
     header, outcome = scheduler.plan(request)
     if header.state is JobState.PLANNED:
-        _refuse_written_pages(scheduler, header)
+        _refuse_rows(scheduler, header)
         header = _begin(scheduler, request, header)
     if header.state is JobState.WRITING:
-        raise _written_pages(header)
+        raise _has_rows(header)
     if header.state in (JobState.DELIVERED, JobState.WRITTEN):
         scheduler.planned_file(header).delete()
         return Scheduled(header, Outcome.FOUND)
@@ -127,16 +127,16 @@ def withdraw(deployment: Deployment, header: Header) -> bool | None:
     return None if plan.exists is not False else False
 
 
-def _refuse_written_pages(scheduler: JobScheduler, header: Header) -> None:
+def _refuse_rows(scheduler: JobScheduler, header: Header) -> None:
     """Version 0.1 commits the pages of a job that is planned."""
     if next(iter(scheduler.records.markers(header.job_id)), None) is not None:
-        raise _written_pages(header)
+        raise _has_rows(header)
 
 
-def _written_pages(header: Header) -> JobRecordDamaged:
+def _has_rows(header: Header) -> JobRecordDamaged:
     return JobRecordDamaged(
-        f"Some tasks of the job {header.job_id} are in the queue already: its first attempt did not have "
-        f"delivery='queue_file'. Fix: give it delivery='tasks' again, or clear the Airflow task to schedule it again."
+        f"The job {header.job_id} is written as rows already: its first attempt did not have delivery='queue_file'. "
+        f"Fix: give it delivery='tasks' again, or clear the Airflow task to schedule it again."
     )
 
 

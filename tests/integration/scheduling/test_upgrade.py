@@ -1,7 +1,7 @@
 """Jobs in flight while version 0.1 is replaced: its records, rows and files in each state, as it stored them.
 
-``records_0_1.json`` holds what version 0.1 left in DynamoDB and S3 after crashes at chosen requests. It is never made
-again from later code.
+``records_0_1.json`` and ``drains_and_repairs_0_1.json`` hold what version 0.1 left in DynamoDB and S3 after crashes at
+chosen requests. They are never made again from later code.
 """
 
 from __future__ import annotations
@@ -13,15 +13,22 @@ from typing import Any
 import pytest
 
 from sosw_airflow.exceptions import DeliveryUncertain, JobCancelled, JobDelivered, JobRecordDamaged
+from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.deliver import deliver
+from sosw_airflow.scheduling.repair import repair
 from sosw_airflow.scheduling.scheduler import Outcome
 from sosw_airflow.stores.job_record import JobState
 from tests.integration.conftest import Installation, request_for
 from tests.integration.scheduling.test_deliver import COPY, JOB_ID, SECOND_COPY
+from tests.integration.scheduling.test_drain import drained
+from tests.integration.scheduling.test_repair import by
 from tests.integration.scheduling.test_scheduler import PAYLOADS
 
 STORED: dict[str, Any] = json.loads(Path(__file__).with_name("records_0_1.json").read_text())
+OTHERS: dict[str, Any] = json.loads(Path(__file__).with_name("drains_and_repairs_0_1.json").read_text())
+DRAINS = [name for name in OTHERS if name.startswith("drain")]
+REPAIRS = [name for name in OTHERS if name.startswith("repair")]
 
 #: Tasks that are removed, that a worker may have, and that never came into the queue, by the state. None: unknown.
 COUNTS = {
@@ -45,11 +52,13 @@ CANCELLED = tuple(name for name in STORED if name.startswith("cancelled"))
 
 def upgrade(installation: Installation, name: str) -> None:
     """Put there what version 0.1 has left."""
-    aws, left = installation.aws, STORED[name]
+    aws, left = installation.aws, {**STORED, **OTHERS}[name]
     for item in left["records"]:
         aws.dynamodb.put_item(TableName=aws.names.jobs_table, Item=item)
     for item in left["rows"]:
         aws.dynamodb.put_item(TableName=aws.names.tasks_table, Item=item)
+    for item in left.get("closed", ()):
+        aws.dynamodb.put_item(TableName=aws.names.closed_tasks_table, Item=item)
     for key, stored in left["objects"].items():
         aws.s3.put_object(Bucket=aws.bucket, Key=key, Body=stored["text"].encode(), Metadata=stored["metadata"])
 
@@ -116,7 +125,7 @@ def test_a_half_written_job_is_not_delivered(installation: Installation) -> None
     """Version 0.1 leaves its state at `planned`, but its marker shows that a page is in the queue."""
     upgrade(installation, "planned, one page of two")
 
-    with pytest.raises(JobRecordDamaged, match="Some tasks of the job .* are in the queue already"):
+    with pytest.raises(JobRecordDamaged, match="is written as rows already"):
         deliver(installation.scheduler(), request_for())
 
 
@@ -182,4 +191,40 @@ def test_it_is_cancelled(installation: Installation, name: str) -> None:
 
     assert cancelled is not None
     assert (cancelled.removed, cancelled.kept, cancelled.never_written) == COUNTS[name]
+    assert (installation.queue(), installation.aws.queue_files()) == ([], {})
+
+
+@pytest.mark.parametrize("name", DRAINS)
+def test_a_drain_is_finished(installation: Installation, name: str) -> None:
+    """Version 0.1 claimed the file by its metadata alone. Each task is in the queue once, and no file stays."""
+    upgrade(installation, name)
+
+    drained(installation)
+
+    assert [json.loads(payload)["q"] for payload in installation.payloads()] == [0, 1, 2, 3]
+    assert installation.aws.queue_files() == {}
+
+
+@pytest.mark.parametrize("asked_by", [by(0, "repair"), by(0, "another"), None])
+@pytest.mark.parametrize("name", REPAIRS)
+def test_a_repair_is_finished(installation: Installation, name: str, asked_by: JobIdentity | None) -> None:
+    """Each of the four failed tasks is in the queue once, whoever asks for the repair now."""
+    upgrade(installation, name)
+
+    repair(installation.scheduler(), JOB_ID, asked_by=asked_by)
+
+    assert [json.loads(payload)["sections"] for payload in installation.payloads()] == [["s2"], ["s3"], ["s7"], ["s8"]]
+    assert installation.aws.queue_files() == {}
+
+
+@pytest.mark.parametrize("name", REPAIRS)
+def test_a_repair_is_cancelled(installation: Installation, name: str) -> None:
+    """Nothing of it stays."""
+    upgrade(installation, name)
+    job_id = next(item["job_id"]["S"] for item in OTHERS[name]["records"] if "repairs" in item)
+
+    cancelled = cancel_job(installation.deployment, job_id)
+
+    assert cancelled is not None
+    assert (cancelled.removed, cancelled.kept, cancelled.never_written) in [(0, 0, 4), (2, 0, 2)]
     assert (installation.queue(), installation.aws.queue_files()) == ([], {})

@@ -1,0 +1,233 @@
+"""Each change of a job's state, by the process that makes it: one test for each row of the table of transitions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from sosw_airflow import exceptions as errors
+from sosw_airflow.jobs.transitions import (
+    CANCEL,
+    INVOKE,
+    NEXT_NUMBER,
+    TRANSITIONS,
+    JobState,
+    Transition,
+)
+from sosw_airflow.scheduling.cancel import cancel_job
+from sosw_airflow.scheduling.deliver import deliver
+from sosw_airflow.stores.job_record import Change, Header, JobRecords
+from tests.integration.conftest import Installation, request_for
+from tests.integration.scheduling.test_deliver import COPY, JOB_ID, PLAN, REFUSALS, SECOND_COPY, failing
+from tests.integration.scheduling.test_scheduler import PAYLOADS
+from tests.support.network_edge import Crash, answering
+
+pytestmark = pytest.mark.usefixtures("pages_of_two")
+
+#: A change that was made or refused: its name, the state before it, and the state after it.
+Made = tuple[str, str, str | None]
+
+
+@pytest.fixture(autouse=True)
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Made]:
+    """All changes that are asked for, in order. None: it was refused."""
+    changes: list[Made] = []
+    change = JobRecords.change
+
+    def noted(records: JobRecords, transition: Transition, job_id: str, **attempt: int) -> Change:
+        outcome = change(records, transition, job_id, **attempt)
+        before = outcome.before.state.value if outcome.before else "-"
+        changes.append((transition.name, before, outcome.after.state.value if outcome.after else None))
+        return outcome
+
+    monkeypatch.setattr(JobRecords, "change", noted)
+    return changes
+
+
+class _Function:
+    """sosw's Scheduler: takes invocations, or fails with the error."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error, self.invoked = error, 0
+
+    def invoke(self, **_: Any) -> None:
+        """Take one."""
+        if self.error:
+            raise self.error
+        self.invoked += 1
+
+
+def header(installation: Installation) -> Header:
+    """The job's header now."""
+    found = installation.scheduler().records.header(JOB_ID)
+    assert found is not None
+    return found
+
+
+def die_before(installation: Installation, operation: str, call: Any) -> None:
+    """Make a call that dies before its first request for this operation."""
+
+    def die(name: str) -> None:
+        if name == operation:
+            raise Crash
+
+    with pytest.raises(Crash), answering(*installation.clients, handler=die):
+        call()
+
+
+def delivered(installation: Installation, function: _Function | None = None) -> Header:
+    """Deliver the job."""
+    name = "scheduler" if function else None
+    return deliver(installation.scheduler(), request_for(), function=name, aws_lambda=function).header
+
+
+def test_write(installation: Installation, made: list[Made]) -> None:
+    """It precedes the first page, and from then on the job is not delivered."""
+    die_before(installation, "TransactWriteItems", lambda: installation.scheduler().schedule(request_for()))
+
+    with pytest.raises(errors.JobRecordDamaged, match="is written as rows"):
+        delivered(installation)
+
+    assert (made, installation.queue()) == ([("write", "planned", "writing")], [])
+
+
+def test_finish(installation: Installation, made: list[Made]) -> None:
+    """It follows the last page: every task is in the queue, and the plan is removed."""
+    installation.scheduler().schedule(request_for())
+
+    assert made == [("write", "planned", "writing"), ("finish", "writing", "written")]
+    assert (installation.payloads(), installation.aws.queue_files()) == (PAYLOADS, {})
+
+
+def test_deliver(installation: Installation, made: list[Made]) -> None:
+    """It precedes the copy, takes the number 1, and from then on no row is written."""
+    die_before(installation, "CopyObject", lambda: delivered(installation))
+
+    with pytest.raises(errors.JobDelivered):
+        installation.scheduler().schedule(request_for())
+
+    assert (made, header(installation).attempt) == ([("deliver", "planned", "delivering")], 1)
+    assert (installation.queue(), list(installation.aws.queue_files())) == ([], [PLAN])
+
+
+def test_take_over(installation: Installation, made: list[Made]) -> None:
+    """The next attempt copies under a name of its own, and the former one can invoke the function no more."""
+    die_before(installation, "CopyObject", lambda: delivered(installation))
+    function, late = _Function(), installation.scheduler().records
+
+    delivered(installation, function)
+    change = late.change(INVOKE, JOB_ID, attempt=1)
+
+    assert made[1] == ("take over", "delivering", "delivering")
+    assert (change.after, header(installation).attempt, function.invoked) == (None, 2, 1)
+    assert list(installation.aws.queue_files()) == [SECOND_COPY]
+
+
+def test_hand_back(installation: Installation, made: list[Made]) -> None:
+    """S3 has refused the copy, so it does not exist, and the job is only planned again."""
+    with failing(installation, *REFUSALS["copy 403"]), pytest.raises(errors.AccessDenied):
+        delivered(installation)
+
+    assert made == [("deliver", "planned", "delivering"), ("hand back", "delivering", "planned")]
+    assert list(installation.aws.queue_files()) == [PLAN]
+
+
+def test_invoke(installation: Installation, made: list[Made]) -> None:
+    """It precedes the invocation; if the answer is lost, the function is not invoked again."""
+    function = _Function(ReadTimeoutError(endpoint_url="https://lambda"))
+    with pytest.raises(errors.AwsFault):
+        delivered(installation, function)
+    function.error = None
+
+    with pytest.raises(errors.InvocationUncertain):
+        delivered(installation, function)
+
+    assert made == [("deliver", "planned", "delivering"), ("invoke", "delivering", "invoking")]
+    assert (function.invoked, header(installation).state) == (0, JobState.INVOKING)
+
+
+def test_not_invoked(installation: Installation, made: list[Made]) -> None:
+    """Lambda has refused the invocation: the file waits, and the next attempt invokes the function with it."""
+    refusal = {"Error": {"Code": "TooManyRequestsException"}, "ResponseMetadata": {"HTTPStatusCode": 429}}
+    function = _Function(ClientError(refusal, "Invoke"))  # type: ignore[arg-type]
+    with pytest.raises(errors.AwsFault):
+        delivered(installation, function)
+    assert (made[-1], sorted(installation.aws.queue_files())) == (
+        ("not invoked", "invoking", "delivering"),
+        [PLAN, COPY],
+    )
+    function.error = None
+
+    delivered(installation, function)
+
+    assert (function.invoked, header(installation).attempt) == (1, 1)
+
+
+def test_hand_over(installation: Installation, made: list[Made]) -> None:
+    """It follows the copy, or the invocation. sosw's Scheduler has the file, and the plan is removed."""
+    delivered(installation)
+    delivered(installation)
+
+    assert made == [("deliver", "planned", "delivering"), ("hand over", "delivering", "delivered")]
+    assert list(installation.aws.queue_files()) == [COPY]
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_cancel(installation: Installation, made: list[Made], state: JobState) -> None:
+    """From any state. The record keeps the state before, and no other change is made."""
+    scheduler = installation.scheduler()
+    scheduler.plan(request_for())
+    in_state(installation, state)
+
+    cancel_job(installation.deployment, JOB_ID)
+
+    assert made == [("cancel", state.value, "cancelled")]
+    assert header(installation).cancelled_from == state.value
+    others = [each for each in TRANSITIONS if each is not CANCEL]
+    assert [scheduler.records.change(each, JOB_ID).after for each in others] == [None] * len(others)
+
+
+def test_each_transition_has_a_test() -> None:
+    """Named after it."""
+    missing = [each.name for each in TRANSITIONS if f"test_{each.name.replace(' ', '_')}" not in globals()]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("state", JobState)
+@pytest.mark.parametrize("transition", TRANSITIONS, ids=lambda each: each.name)
+def test_a_transition_is_made_from_its_sources_only(
+    installation: Installation, transition: Transition, state: JobState
+) -> None:
+    """With the number that it asks for. The state before it is returned, also with a refusal."""
+    records = installation.scheduler().records
+    installation.scheduler().plan(request_for())
+    in_state(installation, state, attempt=3)
+
+    other = records.change(transition, JOB_ID, attempt=2)
+    own = records.change(transition, JOB_ID, attempt=3)
+
+    allowed = state in transition.sources
+    assert (own.before and own.before.state, own.after is not None) == (
+        transition.target if allowed and not transition.fenced else state,
+        allowed,
+    )
+    assert (other.after is not None) == (allowed and not transition.fenced)
+    assert header(installation).attempt == (4 if allowed and transition.fenced == NEXT_NUMBER else 3)
+
+
+def in_state(installation: Installation, state: JobState, *, attempt: int | None = None) -> None:
+    """Put the job's header into a state."""
+    number = "" if attempt is None else ", attempt = :attempt"
+    installation.aws.dynamodb.update_item(
+        TableName=installation.aws.names.jobs_table,
+        Key={"job_id": {"S": JOB_ID}, "record": {"S": "header"}},
+        UpdateExpression=f"SET #state = :state{number}",
+        ExpressionAttributeNames={"#state": "state"},
+        ExpressionAttributeValues={
+            ":state": {"S": state.value},
+            **({} if attempt is None else {":attempt": {"N": str(attempt)}}),
+        },
+    )
