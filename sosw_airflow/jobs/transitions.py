@@ -15,6 +15,7 @@ __all__ = [
     "FINISH",
     "HAND_BACK",
     "HAND_OVER",
+    "HELD",
     "INVOKE",
     "IN_DELIVERY",
     "NEXT_NUMBER",
@@ -29,8 +30,9 @@ __all__ = [
 ]
 
 
-#: Conditions on the number of the delivery's attempt.
-SAME_NUMBER, NEXT_NUMBER = "has the number", "takes the next number"
+#: Conditions on the number of the delivery's attempt. Two attempts can have one number, if the second finds the copy of
+#: the first. The last one to have changed the state holds the delivery.
+SAME_NUMBER, NEXT_NUMBER, HELD = "has the number", "takes the next number", "has the number, holds the delivery"
 
 
 class JobState(str, Enum):
@@ -99,7 +101,7 @@ HAND_BACK = Transition(
     JobState.PLANNED,
     "deliver, when S3 has refused its copy",
     "no copy of this attempt exists",
-    fenced=SAME_NUMBER,
+    fenced=HELD,
 )
 INVOKE = Transition(
     "invoke",
@@ -115,7 +117,7 @@ NOT_INVOKED = Transition(
     JobState.DELIVERING,
     "deliver, when Lambda has refused the invocation",
     "the file waits, and the function was not invoked with it",
-    fenced=SAME_NUMBER,
+    fenced=HELD,
 )
 HAND_OVER = Transition(
     "hand over",

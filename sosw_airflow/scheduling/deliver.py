@@ -152,8 +152,9 @@ def _change(scheduler: JobScheduler, transition: Transition, header: Header) -> 
     if change.before is None or change.before.state is JobState.CANCELLED:
         withdraw(scheduler.deployment, header)  # the cancelling may have come before the copy
         raise JobCancelled(header.job_id)
-    if change.before.attempt == header.attempt and change.before.state is transition.target:
-        return change.before  # our own request, whose answer was lost and which the client has repeated
+    if change.before.attempt != header.attempt:
+        # The attempt that took over has a copy of its own; this one may have been made since.
+        QueueFile(scheduler.deployment.s3, header.queue_bucket, delivered_key(header)).delete()
     raise DeliveryInProgress(header.job_id)
 
 
@@ -262,12 +263,7 @@ def _invoke(scheduler: JobScheduler, header: Header, function: str, aws_lambda: 
 
     :raises SoswError: Lambda refuses: a later attempt invokes it. Or the answer is lost: none does.
     """
-    try:
-        header = _change(scheduler, INVOKE, header)
-    except DeliveryInProgress:
-        # The attempt that took over has a copy of its own, which the function is invoked with.
-        QueueFile(scheduler.deployment.s3, header.queue_bucket, delivered_key(header)).delete()
-        raise
+    header = _change(scheduler, INVOKE, header)
     name = delivered_key(header).rpartition("/")[2]
     event = {"file_name": name, "lambda_name": header.labourer_id}
     with explained(action="lambda:InvokeFunction", resource=function):

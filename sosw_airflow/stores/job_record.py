@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -20,9 +21,10 @@ from botocore.exceptions import ClientError
 from sosw_airflow.exceptions import JobRecordDamaged
 from sosw_airflow.jobs.excerpts import excerpt, printable
 from sosw_airflow.jobs.json_documents import read_object
-from sosw_airflow.jobs.transitions import CANCEL, NEXT_NUMBER, JobState, Transition
+from sosw_airflow.jobs.transitions import JobState, Transition
 from sosw_airflow.stores.aws_errors import error_code, explained, member
 from sosw_airflow.stores.backoff import Backoff
+from sosw_airflow.stores.state_changes import StateChange
 
 __all__ = ["RECORD_SECONDS", "Change", "Header", "JobRecords", "JobState", "Marker"]
 
@@ -72,6 +74,7 @@ class Header:
     :ivar cancelled_from: the state before the job was cancelled; ``cancelled`` if a version that did not keep it has
         cancelled the job, empty for a job that is not cancelled.
     :ivar attempt: number of the last attempt to deliver the job, 0 for none.
+    :ivar holder: the process that has changed the state of its delivery last.
     :ivar plan_digest: SHA-256 of the plan.  :ivar tasks_table: and ``meta_table``: where the rows go. Version 0.1 kept
         none of the three.
     """
@@ -105,6 +108,7 @@ class Header:
     run_started: str = ""
     cancelled_from: str = ""
     attempt: int = 0
+    holder: str = ""
     plan_digest: str = ""
     tasks_table: str = ""
     meta_table: str = ""
@@ -190,7 +194,8 @@ class Change:
     """The outcome of a change of state.
 
     :ivar before: the header at the time of the request, None if the job has none.
-    :ivar after: the header since then, None if the change was refused.
+    :ivar after: the header since then, None if the change was refused. A change that this process has made, and whose
+        answer was lost, is not refused when the client repeats it.
     """
 
     before: Header | None
@@ -223,12 +228,14 @@ class JobRecords:
 
     :param dynamodb: a boto3 DynamoDB client.
     :param now: the present, in seconds since 1970.
+    :ivar holder: a name for this process in the records of deliveries.
     """
 
     def __init__(self, dynamodb: Any, table: str, *, now: Callable[[], float] = time.time) -> None:
         self._dynamodb = dynamodb
         self.table = table
         self._now = now
+        self.holder = uuid.uuid4().hex
 
     def header(self, job_id: str, *, consistent: bool = True) -> Header | None:
         """The header, or None. Reading it inconsistently costs half."""
@@ -276,36 +283,13 @@ class JobRecords:
 
         :param attempt: number of the delivery's attempt, for a transition that is fenced by it; 0 for none yet.
         """
-        sets, conditions, values = ["#state = :to", "updated_at = :now"], [], {}
-        for number, state in enumerate(transition.sources):
-            values[f":from{number}"] = {"S": state.value}
-        conditions.append(f"#state IN ({', '.join(values)})")
-        if transition is CANCEL:
-            # A job that is cancelled again keeps the state from which it was cancelled first.
-            sets.insert(0, "cancelled_from = if_not_exists(cancelled_from, #state)")
-        if transition.fenced:
-            conditions.append("attempt = :attempt" if attempt else "attribute_not_exists(attempt)")
-            values |= {":attempt": {"N": str(attempt)}} if attempt else {}
-        next_attempt = attempt
-        if transition.fenced == NEXT_NUMBER:
-            # A record of version 0.1 has no number, though its first attempt may have made a copy.
-            next_attempt = max(attempt + 1, 1 if transition.target not in transition.sources else 2)
-            sets.append("attempt = :next")
-            values[":next"] = {"N": str(next_attempt)}
-        now = int(self._now())
+        change = StateChange(transition, attempt, self.holder, int(self._now()))
         with explained(action="dynamodb:UpdateItem", resource=self.table, setting="jobs_table"):
             try:
                 reply = self._dynamodb.update_item(
                     TableName=self.table,
                     Key={"job_id": {"S": job_id}, "record": _HEADER},
-                    UpdateExpression=f"SET {', '.join(sets)}",
-                    ConditionExpression=" AND ".join(conditions),
-                    ExpressionAttributeNames={"#state": "state"},
-                    ExpressionAttributeValues={
-                        ":to": {"S": transition.target.value},
-                        ":now": {"N": str(now)},
-                        **values,
-                    },
+                    **change.arguments(),
                     ReturnValues="ALL_OLD",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
@@ -313,12 +297,10 @@ class JobRecords:
                 if error_code(error) != "ConditionalCheckFailedException":
                     raise
                 item = error.response.get("Item")
-                return Change(before=Header.of(item) if item else None, after=None)
+                found = Header.of(item) if item else None
+                return Change(found, found if found and change.is_made(found) else None)
         before = Header.of(member(reply, "Attributes", action="dynamodb:UpdateItem"))
-        after = replace(before, state=transition.target, updated_at=now, attempt=next_attempt or before.attempt)
-        if transition is CANCEL:
-            after = replace(after, cancelled_from=before.cancelled_from or before.state.value)
-        return Change(before, after)
+        return Change(before, change.of(before))
 
     def marker(self, header: Header, page: int, *, tasks: range | None = None) -> dict[str, Any]:
         """The arguments of the put of a page's marker; it fails if there is one.

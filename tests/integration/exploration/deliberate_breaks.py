@@ -78,6 +78,26 @@ def _changes_state_to(state: str) -> Callable[[str, Arguments], bool]:
     )
 
 
+def _puts_claim(operation: str, arguments: Arguments) -> bool:
+    return operation == "PutItem" and arguments["Item"].get("record") == {"S": "claim"}
+
+
+def _any_number(arguments: Arguments) -> Arguments:
+    """The change without its condition on the number of the attempt."""
+    without = arguments["ConditionExpression"].partition(" AND ")[0]
+    values = dict(arguments["ExpressionAttributeValues"])
+    if ":attempt" not in arguments["UpdateExpression"]:
+        values.pop(":attempt", None)
+    return {**arguments, "ConditionExpression": without, "ExpressionAttributeValues": values}
+
+
+def _number_one(arguments: Arguments) -> Arguments:
+    """The change with the number of the first attempt, so that all copies have one name."""
+    if ":next" not in arguments["ExpressionAttributeValues"]:
+        return arguments
+    return {**arguments, "ExpressionAttributeValues": {**arguments["ExpressionAttributeValues"], ":next": {"N": "1"}}}
+
+
 def _elsewhere(arguments: Arguments) -> Arguments:
     """The same change of an item that does not matter."""
     if "Item" in arguments:
@@ -127,4 +147,31 @@ BREAKS = [
         "cancel-while-writing",
         _where(_changes_state_to("cancelled"), _elsewhere),
     ),
+    Break(
+        "change to delivering without its condition",
+        "deliver-twice",
+        _where(_changes_state_to("delivering"), _unconditional),
+    ),
+    Break("claim of a file without its condition", "drain-twice", _where(_puts_claim, _unconditional)),
+    Break(
+        "change to writing without its condition",
+        "schedule-and-deliver",
+        _where(_changes_state_to("writing"), _unconditional),
+    ),
+    Break(
+        "change to invoking without its condition",
+        "deliver-and-invoke-twice",
+        _where(_changes_state_to("invoking"), _unconditional),
+    ),
+    Break(
+        "change to delivered without its condition",
+        "cancel-while-delivering",
+        _where(_changes_state_to("delivered"), _unconditional),
+    ),
+    Break(
+        "change to invoking of any number",
+        "deliver-and-invoke-twice",
+        _where(_changes_state_to("invoking"), _any_number),
+    ),
+    Break("one number for all deliveries", "deliver-and-invoke", _where(_changes_state_to("delivering"), _number_one)),
 ]

@@ -10,8 +10,10 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from sosw_airflow import exceptions as errors
 from sosw_airflow.jobs.transitions import (
     CANCEL,
+    HELD,
     INVOKE,
     NEXT_NUMBER,
+    SAME_NUMBER,
     TRANSITIONS,
     JobState,
     Transition,
@@ -201,33 +203,54 @@ def test_each_transition_has_a_test() -> None:
 def test_a_transition_is_made_from_its_sources_only(
     installation: Installation, transition: Transition, state: JobState
 ) -> None:
-    """With the number that it asks for. The state before it is returned, also with a refusal."""
-    records = installation.scheduler().records
-    installation.scheduler().plan(request_for())
-    in_state(installation, state, attempt=3)
-
-    other = records.change(transition, JOB_ID, attempt=2)
-    own = records.change(transition, JOB_ID, attempt=3)
-
+    """With the number that it asks for, by the holder if it asks for that one. One that it has made is not refused."""
     allowed = state in transition.sources
-    assert (own.before and own.before.state, own.after is not None) == (
-        transition.target if allowed and not transition.fenced else state,
-        allowed,
-    )
-    assert (other.after is not None) == (allowed and not transition.fenced)
+    expected = {
+        ("other number", "other holder"): allowed and not transition.fenced,
+        ("other number", "holder"): allowed and not transition.fenced,
+        ("number", "other holder"): allowed and transition.fenced != HELD,
+        ("number", "holder"): allowed or (state is transition.target and transition.fenced in (SAME_NUMBER, HELD)),
+    }
+    installation.scheduler().plan(request_for())
+
+    made = {}
+    for number, holder in expected:
+        records = installation.scheduler().records
+        in_state(installation, state, attempt=3, holder=records.holder if holder == "holder" else "another")
+        change = records.change(transition, JOB_ID, attempt=3 if number == "number" else 1)
+        made[number, holder] = change.after is not None
+        assert change.before is not None
+        assert change.before.state is state
+
+    assert made == expected
     assert header(installation).attempt == (4 if allowed and transition.fenced == NEXT_NUMBER else 3)
 
 
-def in_state(installation: Installation, state: JobState, *, attempt: int | None = None) -> None:
+@pytest.mark.parametrize("transition", [each for each in TRANSITIONS if each.fenced], ids=lambda each: each.name)
+def test_a_change_is_recognised_by_the_one_who_made_it(installation: Installation, transition: Transition) -> None:
+    """If its answer is lost, the client repeats the request. The same change by another process is refused."""
+    ours, other = installation.scheduler().records, installation.scheduler().records
+    installation.scheduler().plan(request_for())
+    in_state(installation, transition.sources[0], attempt=3, holder=ours.holder)
+
+    first = ours.change(transition, JOB_ID, attempt=3).after
+    second = ours.change(transition, JOB_ID, attempt=3).after
+
+    assert first is not None
+    assert second == first
+    if transition.target not in transition.sources or transition.fenced == NEXT_NUMBER:
+        assert other.change(transition, JOB_ID, attempt=3).after is None
+
+
+def in_state(installation: Installation, state: JobState, *, attempt: int | None = None, holder: str = "") -> None:
     """Put the job's header into a state."""
-    number = "" if attempt is None else ", attempt = :attempt"
+    values: dict[str, Any] = {":state": {"S": state.value}, ":holder": {"S": holder}}
+    if attempt is not None:
+        values[":attempt"] = {"N": str(attempt)}
     installation.aws.dynamodb.update_item(
         TableName=installation.aws.names.jobs_table,
         Key={"job_id": {"S": JOB_ID}, "record": {"S": "header"}},
-        UpdateExpression=f"SET #state = :state{number}",
+        UpdateExpression="SET #state = :state, holder = :holder" + (", attempt = :attempt" if attempt else ""),
         ExpressionAttributeNames={"#state": "state"},
-        ExpressionAttributeValues={
-            ":state": {"S": state.value},
-            **({} if attempt is None else {":attempt": {"N": str(attempt)}}),
-        },
+        ExpressionAttributeValues=values,
     )

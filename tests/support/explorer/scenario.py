@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -19,7 +20,7 @@ from sosw_airflow.stores.deployment import Deployment
 from sosw_airflow.stores.tables import TableNames, table_definitions
 from tests.support.deterministic_aws.aws import DeterministicAws
 from tests.support.deterministic_aws.clients import clients
-from tests.support.explorer.actors import Actor, Died
+from tests.support.explorer.actors import Actor, Died, current_actor
 from tests.support.explorer.engine import Violation, alone_with
 from tests.support.explorer.invariants import Attempt, Promise, broken_promises
 from tests.support.explorer.search import Found
@@ -97,6 +98,7 @@ class Scenario:
         self.promises: list[Promise] = []
         self.attempts: list[Attempt] = []
         self.facts: dict[str, Any] = {}
+        self._processes: Counter[str] = Counter()
 
     # -- what a scenario says ------------------------------------------------------------------------------------------
 
@@ -171,8 +173,13 @@ class Scenario:
         )
 
     def scheduler(self, **changes: Any) -> JobScheduler:
-        """A scheduler as a new process would have it."""
-        return JobScheduler(self.deployment(**changes))
+        """A scheduler as a new process would have it, with a name that is the same in every run."""
+        scheduler = JobScheduler(self.deployment(**changes))
+        actor = current_actor()
+        label = actor.label if actor else "-"
+        self._processes[label] += 1
+        scheduler.records.holder = f"{label}{self._processes[label]}"
+        return scheduler
 
     def promise(self, name: str, *requests: ScheduleRequest, **more: Any) -> Promise:
         """Promise that each task of these requests comes into the queue once."""

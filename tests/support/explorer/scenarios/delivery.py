@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 
 from sosw_airflow.scheduling.deliver import deliver
@@ -151,6 +152,27 @@ class DeliverAndInvoke(Delivering):
 
     def violations(self) -> Iterator[Violation]:
         yield from super().violations()
-        times = len(self.aws.invocations)
-        if times > 1:
-            yield Violation("invoked-twice", f"Lambda has taken {times} invocations of sosw's Scheduler for one file")
+        files = Counter(invocation.payload["file_name"] for invocation in self.aws.invocations)
+        for file, times in files.items():
+            if times > 1:
+                yield Violation("invoked-twice", f"Lambda has taken {times} invocations of sosw's Scheduler for {file}")
+
+
+class DeliverAndInvokeTwice(DeliverAndInvoke):
+    """Two copies of one attempt invoke sosw's Scheduler, which takes the files that it was invoked with."""
+
+    name = "deliver-and-invoke-twice"
+    fates = frozenset({"dies"})
+    deviations = 2
+    accepted = frozenset({"InvocationUncertain"})
+
+    def cast(self) -> Cast:
+        yield Role("deliver job", self.deliver)
+        yield Role("deliver job", self.deliver)
+        yield Role("sosw's Scheduler", self.drain, disturbed=False)
+
+    def drain(self, who: str = "0") -> int:
+        """sosw's Scheduler takes each file that it was invoked with."""
+        at = self.deployment()
+        names = [invocation.payload["file_name"] for invocation in self.aws.invocations]
+        return sum(run_scheduler(at, name, who=f"{who}{turn}") for turn, name in enumerate(names))
