@@ -61,16 +61,20 @@ class Attempt:
         """The same job through another endpoint."""
         return replace(self, endpoint_url=endpoint_url)
 
-    def schedule(self) -> dict[str, Any]:
-        """Do it, in this process."""
+    @property
+    def request(self) -> ScheduleRequest:
+        """The job."""
         job = {"words": [f"word-{number}" for number in range(self.tasks)], "isolate_words": True}
         expansion = Expansion(job, schema={"chunkable_attrs": ["word"]}, reference_date=_DAY)
-        request = ScheduleRequest(self.identity, expansion, _DAY)
-        scheduler = JobScheduler(_deployment(self.endpoint_url), patience=self.patience)
+        return ScheduleRequest(self.identity, expansion, _DAY)
+
+    def act(self) -> dict[str, Any]:
+        """Do it, in this process."""
+        scheduler = JobScheduler(deployment_at(self.endpoint_url), patience=self.patience)
         for number in (signal.SIGTERM, signal.SIGINT):
             with suppress(ValueError):  # not in the main thread of a test
                 signal.signal(number, lambda *_: scheduler.stop.set())
-        return scheduler.schedule(request).summary()
+        return scheduler.schedule(self.request).summary()
 
 
 class Worker:
@@ -129,14 +133,15 @@ def until_success(attempt: Attempt, *, attempts: int = 20) -> dict[str, Any]:
 def _run(attempt: Attempt, sender: Any) -> None:
     os.environ.update(attempt.environment)
     try:
-        sender.send(attempt.schedule())
+        sender.send(attempt.act())
     except Stopped:
         sender.send("Stopped")
     except Exception as error:  # noqa: BLE001 - the test reads it
         sender.send(f"{type(error).__name__}: {error}")
 
 
-def _deployment(endpoint_url: str) -> Deployment:
+def deployment_at(endpoint_url: str) -> Deployment:
+    """The deployment as the hook makes it."""
     session = boto3.session.Session(
         aws_access_key_id="123456789012", aws_secret_access_key="not-a-secret", region_name="us-west-2"
     )
@@ -147,5 +152,12 @@ def _deployment(endpoint_url: str) -> Deployment:
         return session.client(service, endpoint_url=endpoint_url, config=config)
 
     return Deployment(
-        client("dynamodb", 10), client("dynamodb", 1), client("s3", 10), SOSW_NAMES, BUCKET, "sosw/scheduler", time.time
+        dynamodb=client("dynamodb", 10),
+        dynamodb_once=client("dynamodb", 1),
+        s3=client("s3", 10),
+        s3_once=client("s3", 1),
+        tables=SOSW_NAMES,
+        queue_bucket=BUCKET,
+        s3_prefix="sosw/scheduler",
+        now=time.time,
     )

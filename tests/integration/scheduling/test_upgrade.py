@@ -208,7 +208,7 @@ def test_a_drain_is_finished(installation: Installation, name: str) -> None:
 @pytest.mark.parametrize("asked_by", [by(0, "repair"), by(0, "another"), None])
 @pytest.mark.parametrize("name", REPAIRS)
 def test_a_repair_is_finished(installation: Installation, name: str, asked_by: JobIdentity | None) -> None:
-    """Each of the four failed tasks is in the queue once, whoever asks for the repair now."""
+    """Each of the four failed tasks is in the queue once, also if another Airflow task or a person asks now."""
     upgrade(installation, name)
 
     repair(installation.scheduler(), JOB_ID, asked_by=asked_by)
