@@ -112,8 +112,8 @@ def test_what_each_line_says_is_done(installation: Aws, monkeypatch: pytest.Monk
 def test_the_capacity_is_raised(installation: Aws, attempt: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
     """A retry writes what is missing."""
     raised = False
-    defaults = {**PageWriter.__init__.__kwdefaults__, "patience": 0.2}
-    monkeypatch.setattr(PageWriter.__init__, "__kwdefaults__", defaults)
+    init = PageWriter.__init__
+    monkeypatch.setattr(PageWriter, "__init__", lambda *given, **named: init(*given, **{**named, "patience": 0.2}))
     monkeypatch.setattr("sosw_airflow.scheduling.scheduler.MAX_PAGE_ROWS", 3)
     pages = 0
 
