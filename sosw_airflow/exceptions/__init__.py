@@ -7,11 +7,11 @@ what you do. ``retryable``: a later attempt with the same inputs may succeed; ot
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 
-#: How many faults or examples a message spells out before it only counts the rest.
-SHOWN = 20
+from sosw_airflow.exceptions.faults import SHOWN as SHOWN
+from sosw_airflow.exceptions.faults import Fault as Fault
+from sosw_airflow.exceptions.faults import known_names, lines_of, quoted
 
 
 class SoswError(Exception):
@@ -30,17 +30,6 @@ class SoswError(Exception):
         return SoswError.__new__, (type(self), *self.args), self.__dict__
 
 
-@dataclass(frozen=True)
-class Fault:
-    """One wrong thing at a path in a document (``sections.section_a.stores``; empty: the document), and the rule."""
-
-    path: str
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.problem}" if self.path else self.problem
-
-
 class _FaultyDocument(SoswError):
     """A document with one or more faults, all of them reported together."""
 
@@ -49,7 +38,7 @@ class _FaultyDocument(SoswError):
     def __init__(self, faults: Iterable[Fault], *, total: int | None = None) -> None:
         self.faults: tuple[Fault, ...] = tuple(faults)
         self.total = total or len(self.faults)
-        lines = _lines(self.faults, self.total)
+        lines = lines_of(self.faults, self.total)
         super().__init__(f"{self.what} is refused, nothing was written:{lines}\nFix: {self.fix}")
 
 
@@ -66,9 +55,9 @@ class UnknownLabourer(SoswError):
     def __init__(self, labourer_id: str, known: Iterable[str]) -> None:
         self.labourer_id, self.known = labourer_id, tuple(sorted(known))
         super().__init__(
-            f"The labourer {_name(labourer_id)} is not registered. "
-            f"{_known('Labourers', self.known, 'the Variable sosw_labourers')} Fix: add it to this Variable, or create "
-            f"a Connection of type sosw_labourer with this id."
+            f"The labourer {quoted(labourer_id)} is not registered. "
+            f"{known_names('Labourers', self.known, 'the Variable sosw_labourers')} Fix: add it to this Variable, or "
+            f"create a Connection of type sosw_labourer with this id."
         )
 
 
@@ -77,7 +66,7 @@ class ConflictingLabourers(SoswError):
 
     def __init__(self, labourer: str, lambda_name: str) -> None:
         self.labourer, self.lambda_name = labourer, lambda_name
-        names = f"The operator's labourer is {_name(labourer)}, but lambda_name in the job is {_name(lambda_name)}."
+        names = f"The operator's labourer is {quoted(labourer)}, but lambda_name in the job is {quoted(lambda_name)}."
         super().__init__(f"{names} Fix: give only one, or make both name the same Lambda function.")
 
 
@@ -87,7 +76,7 @@ class UnknownJobSchema(SoswError):
     def __init__(self, name: str, known: Iterable[str], *, where: str = "the Variable sosw_job_schemas") -> None:
         self.name, self.known = name, tuple(sorted(known))
         super().__init__(
-            f"The job schema {_name(name)} is not known. {_known('Variants', self.known, where)} Fix: add it to "
+            f"The job schema {quoted(name)} is not known. {known_names('Variants', self.known, where)} Fix: add it to "
             f"{where}, or correct the name (the operator's job_schema, or job_schema_name in the job)."
         )
 
@@ -104,7 +93,7 @@ class DeploymentBroken(SoswError, retryable=True):
 
     def __init__(self, findings: Iterable[str]) -> None:
         self.findings = tuple(findings)
-        super().__init__(f"The deployment of sosw is broken:{_lines(self.findings)}\nFix: do what each line says.")
+        super().__init__(f"The deployment of sosw is broken:{lines_of(self.findings)}\nFix: do what each line says.")
 
 
 class InvalidJob(_FaultyDocument):
@@ -216,7 +205,7 @@ class JobConflict(SoswError):
         self.job_id, self.changes = job_id, tuple(changes)
         super().__init__(
             f"The job {job_id} was scheduled before with another content, and its tasks may already be running. "
-            f"What changed since:{_lines(self.changes)}\nFix: put the old content back, or clear the Airflow task "
+            f"What changed since:{lines_of(self.changes)}\nFix: put the old content back, or clear the Airflow task "
             f"(with on_clear='reschedule') to schedule the new content as a new generation."
         )
 
@@ -253,7 +242,7 @@ class UnknownJob(SoswError):
     def __init__(self, job_id: str, *, table: str) -> None:
         self.job_id = job_id
         super().__init__(
-            f"There is no job {_name(job_id)} in {table}, which keeps job records for 180 days. Fix: give job_id of "
+            f"There is no job {quoted(job_id)} in {table}, which keeps job records for 180 days. Fix: give job_id of "
             f"the XCom of the Airflow task that scheduled it, or the first 20 digits of the id of a task."
         )
 
@@ -267,7 +256,7 @@ class JobFailed(SoswError):
         self.job_id, self.total, self.completed, self.failed = job_id, total, completed, failed
         super().__init__(
             f"{failed:,} of {total:,} tasks of the job {job_id} failed ({completed:,} completed; tolerated: "
-            f"{tolerated}).\nFailed tasks:{_lines(examples, failed)}\nFix: schedule them again with `sosw-airflow "
+            f"{tolerated}).\nFailed tasks:{lines_of(examples, failed)}\nFix: schedule them again with `sosw-airflow "
             f"repair {job_id}` (or SoswRepairOperator, or clear this Airflow task if it has on_clear='failed')."
         )
 
@@ -277,7 +266,7 @@ class JobsFailed(SoswError):
 
     def __init__(self, failures: Iterable[SoswError], *, jobs: int) -> None:
         self.failures, self.jobs = tuple(failures), jobs
-        super().__init__(f"{len(self.failures):,} of {jobs:,} jobs did not succeed:{_lines(self.failures)}")
+        super().__init__(f"{len(self.failures):,} of {jobs:,} jobs did not succeed:{lines_of(self.failures)}")
 
 
 class JobTimedOut(SoswError, retryable=True):  # a retry waits on, and schedules nothing again
@@ -407,21 +396,3 @@ class DeliveryInProgress(SoswError, retryable=True):  # a retry finds it deliver
         super().__init__(
             f"Another attempt at the job {job_id} has taken over its delivery. Fix: retry the Airflow task."
         )
-
-
-def _lines(items: Sequence[object], total: int | None = None) -> str:
-    shown = "".join(f"\n  - {item}" for item in items[:SHOWN])
-    more = (total or len(items)) - min(len(items), SHOWN)
-    return f"{shown}\n  - and {more:,} more" if more > 0 else shown
-
-
-def _known(what: str, names: Sequence[str], where: str) -> str:
-    if not names:
-        return f"{where[0].upper()}{where[1:]} is empty."
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{what} in {where}: {', '.join(_name(name)[1:-1] for name in names[:SHOWN])}{more}."
-
-
-def _name(name: object) -> str:
-    """A name from outside in quotes, 80 characters at most."""
-    return repr(text if len(text := str(name)) <= 80 else f"{text[:77]}...")

@@ -1,0 +1,42 @@
+"""What is wrong in a document, and how a message lists it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["SHOWN", "Fault", "known_names", "lines_of", "quoted"]
+
+#: How many faults or examples a message spells out before it only counts the rest.
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One wrong thing at a path in a document (``sections.section_a.stores``; empty: the document), and the rule."""
+
+    path: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}" if self.path else self.problem
+
+
+def lines_of(items: Sequence[object], total: int | None = None) -> str:
+    """A line for each of the first items, and one that counts the others."""
+    shown = "".join(f"\n  - {item}" for item in items[:SHOWN])
+    more = (total or len(items)) - min(len(items), SHOWN)
+    return f"{shown}\n  - and {more:,} more" if more > 0 else shown
+
+
+def known_names(what: str, names: Sequence[str], where: str) -> str:
+    """The names that exist there, for a message about one that does not."""
+    if not names:
+        return f"{where[0].upper()}{where[1:]} is empty."
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{what} in {where}: {', '.join(quoted(name)[1:-1] for name in names[:SHOWN])}{more}."
+
+
+def quoted(name: object) -> str:
+    """A name from outside in quotes, 80 characters at most."""
+    return repr(text if len(text := str(name)) <= 80 else f"{text[:77]}...")
