@@ -6,10 +6,12 @@ DATE ?= 2026-03-02
 PORT ?= 8080
 # More arguments for pytest: make test-fast PYTEST_ARGS="-k periods -x"
 PYTEST_ARGS ?=
-# What `make bench` and `make test-matrix` run; empty: everything. The number of kills of `make test-kills`.
+# What `make bench` and `make test-matrix` run; empty: everything. The number of kills of `make test-kills`, and of pairs
+# of each kind of `make test-pairs`.
 BENCH ?=
 VERSIONS ?=
 KILLS ?= 200
+PAIRS ?= 50
 # Test files that run at the same time. The tests of one file stay together, since they share what they set up.
 WORKERS ?= 2
 
@@ -35,7 +37,7 @@ export COVERAGE_CORE := ctrace
 # In many container images this is set; then each start of Airflow compiles 1,700 modules again: a third of its time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up demo-stop test test-3.3 test-2.11 test-lowest test-fast test-airflow test-matrix test-browser test-celery test-kills explore bench check-all lint format docs generate build constraints ministack clean
+.PHONY: help demo up demo-stop test test-3.3 test-2.11 test-lowest test-fast test-airflow test-matrix test-browser test-celery test-kills test-pairs explore bench check-all lint format docs generate build constraints ministack clean
 ##@ Use
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -73,6 +75,8 @@ test-celery: $(call stamp,.venv-celery) $(READY_MINISTACK) ## two Celery workers
 	.venv-celery/bin/python -m pytest tests/system/celery $(PYTEST_ARGS)
 test-kills: $(READY) $(READY_MINISTACK) ## the large run of the crash tests [KILLS=200]
 	SOSW_TEST_KILLS=$(KILLS) .venv/bin/python -m pytest tests/integration/crashes/test_kills.py -s $(PYTEST_ARGS)
+test-pairs: $(READY) $(READY_MINISTACK) ## two real processes at the same job or file: deliver, drain, cancel, repair [PAIRS=50]
+	SOSW_TEST_PAIRS=$(PAIRS) .venv/bin/python -m pytest tests/integration/crashes/test_pairs.py $(PYTEST_ARGS)
 explore: $(READY) ## every order of the requests of two or three actors, further than the tests go [SECONDS=600]
 	.venv/bin/python -m tests.support.explorer --quiet --seconds $(or $(SECONDS),600)
 bench: $(READY) $(READY_MINISTACK) ## how fast it is, beside sosw: tables, and JSON in build/benchmarks [BENCH="expansion plan"]

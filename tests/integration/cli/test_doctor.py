@@ -23,6 +23,7 @@ from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleRequest
 from sosw_airflow.stores.deployment import Deployment
+from sosw_airflow.stores.job_record import JobRecords
 from sosw_airflow.stores.tables import TableNames, table_definitions
 from tests.conftest import BUCKET, Aws
 from tests.integration.cli.conftest import Configure
@@ -289,12 +290,15 @@ def tomorrow(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_queue_files_that_are_left(sound: Aws, tomorrow: None, capsys: pytest.CaptureFixture[str]) -> None:
     """A plan that is still needed, one that is not, one of sosw's own Scheduler."""
     planned = schedule(sound, ago=7200, stop=True)
-    for name in (planned, "0" * 20, "5d1e3f6a-request"):
-        sound.s3.put_object(Bucket=BUCKET, Key=f"sosw/scheduler/locked_tasks_queue_{name}.txt", Body=b"{}")
-    found = {each["subject"].rpartition("_")[2]: each for each in doctor(capsys, 0) if each["check"] == "queue_file"}
-    assert "do not delete the file" in found[f"{planned}.txt"]["fix"]
-    assert "aws s3 rm s3://" in found[f"{'0' * 20}.txt"]["fix"]
-    assert "by a Scheduler of sosw that is gone" in found["5d1e3f6a-request.txt"]["text"]
+    header = JobRecords(sound.dynamodb, "sosw_jobs").header(planned)
+    assert header is not None
+    of_no_job, of_sosw = (f"sosw/scheduler/locked_tasks_queue_{name}.txt" for name in ("0" * 20, "5d1e3f6a-request"))
+    for key in (header.queue_key, of_no_job, of_sosw):
+        sound.s3.put_object(Bucket=BUCKET, Key=key, Body=b"{}")
+    found = {each["subject"]: each for each in doctor(capsys, 0) if each["check"] == "queue_file"}
+    assert "do not delete the file" in found[f"s3://{BUCKET}/{header.queue_key}"]["fix"]
+    assert "aws s3 rm s3://" in found[f"s3://{BUCKET}/{of_no_job}"]["fix"]
+    assert "by a Scheduler of sosw that is gone" in found[f"s3://{BUCKET}/{of_sosw}"]["text"]
 
 
 def test_uploads_that_are_left(sound: Aws, tomorrow: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -117,7 +117,7 @@ def test_a_file_that_is_not_there(installation: Aws, context: MakeContext) -> No
 
 
 def test_lines_that_are_no_tasks(installation: Aws, context: MakeContext) -> None:
-    """All of them are named; nothing is written, and the file stays, claimed."""
+    """All of them are named; nothing is written, and the file stays as it is."""
     good = json.dumps({"labourer_id": LABOURER, "q": 1})
     left(installation, [good, "{", "", "[1]", json.dumps({"labourer_id": "another"}), good])
 
@@ -125,7 +125,7 @@ def test_lines_that_are_no_tasks(installation: Aws, context: MakeContext) -> Non
         draining().execute(context())
 
     assert [fault.path for fault in refused.value.faults] == ["line 2", "line 4", "line 5"]
-    assert (installation.rows(), list(installation.queue_files())) == ([], [LOCKED])
+    assert (installation.rows(), list(installation.queue_files())) == ([], [KEY])
 
 
 def test_a_labourer_that_is_not_registered(installation: Aws, context: MakeContext) -> None:

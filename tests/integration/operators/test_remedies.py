@@ -19,7 +19,7 @@ from sosw_airflow.operators.sosw import SoswScheduleOperator
 from tests.conftest import Aws
 from tests.integration.docs.test_troubleshooting import errors as every_error
 from tests.integration.operators.conftest import LABOURER, MakeContext
-from tests.integration.operators.test_drain import LOCKED, draining, left
+from tests.integration.operators.test_drain import KEY, LOCKED, draining, left
 
 Schedule = Callable[..., SoswScheduleOperator]
 Configure = Callable[..., None]
@@ -238,13 +238,15 @@ def test_a_locked_queue_file_is_taken(installation: Aws, context: MakeContext) -
 
 @remedy_of(errors.InvalidQueueFile)
 def test_a_queue_file_is_corrected(installation: Aws, context: MakeContext) -> None:
-    """The wrong lines are removed from the file, which the refused attempt has locked; then it is taken."""
+    """The wrong lines are removed from the file, which has kept its name; then it is drained."""
     good = json.dumps({"labourer_id": LABOURER, "q": 1})
     left(installation, [good, "{"])
-    refusal(errors.InvalidQueueFile, lambda: draining().execute(context()), "correct these lines .* take_locked=True")
-    (key,) = installation.queue_files()
-    left(installation, [good], key=key)
-    assert (draining(take_locked=True).execute(context())["tasks"], key) == (1, LOCKED)
+    refusal(
+        errors.InvalidQueueFile, lambda: draining().execute(context()), "correct these lines .*, then drain it again"
+    )
+    assert list(installation.queue_files()) == [KEY]
+    left(installation, [good])
+    assert draining().execute(context())["tasks"] == 1
 
 
 @remedy_of(errors.JobDelivered)

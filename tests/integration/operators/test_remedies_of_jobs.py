@@ -487,3 +487,47 @@ def test_an_uncertain_delivery_is_cleared(installation: Aws, attempt: Attempt) -
     (delivered,) = [key for key in installation.queue_files() if "locked" not in key]
     lines = installation.queue_files()[delivered].splitlines()
     assert len([json.loads(line) for line in lines]) == 8
+
+
+@remedy_of(errors.InvocationUncertain)
+def test_an_uncertain_invocation_is_made_by_hand(installation: Aws, attempt: Attempt) -> None:
+    """The file waits for too long, so you invoke sosw's Scheduler with it, which takes it; then you retry."""
+
+    def lost(name: str, _: Any) -> None:
+        if name == "Invoke":
+            raise ReadTimeoutError(endpoint_url="https://lambda.us-west-2.amazonaws.com/")
+
+    how = {"delivery": "queue_file", "scheduler_function": "sosw_scheduler"}
+    with requests(lost), pytest.raises(errors.AwsFault):
+        attempt(**how)
+    refusal(
+        errors.InvocationUncertain,
+        lambda: attempt(**how),
+        "if the file waits for longer than six hours .*invoke it yourself, then retry",
+    )
+    (waiting,) = [key for key in installation.queue_files() if "locked" not in key]
+    installation.s3.delete_object(Bucket=installation.bucket, Key=waiting)
+    assert (attempt(**how)["state"], installation.queue_files()) == ("delivered", {})
+
+
+@remedy_of(errors.DeliveryInProgress)
+def test_an_overtaken_delivery_is_retried(installation: Aws, attempt: Attempt) -> None:
+    """Another attempt invokes the function first; the retry finds the job delivered."""
+    how = {"delivery": "queue_file", "scheduler_function": "sosw_scheduler"}
+    invoked: list[str] = []
+
+    def overtake(name: str, arguments: Any) -> Any:
+        if name == "Invoke":
+            invoked.append(name)
+            return {"StatusCode": 202}
+        state = arguments.get("ExpressionAttributeValues", {}).get(":to", {}).get("S")
+        if state == "invoking" and not overtaken:
+            overtaken.append(state)
+            attempt(**how)
+        return None
+
+    overtaken: list[str] = []
+    with requests(overtake):
+        refusal(errors.DeliveryInProgress, lambda: attempt(**how), "retry the Airflow task")
+        assert attempt(**how)["state"] == "delivered"
+    assert (len(invoked), len(installation.queue_files())) == (1, 1)

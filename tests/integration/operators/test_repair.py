@@ -9,6 +9,7 @@ import pytest
 
 from sosw_airflow.exceptions import InvalidConfiguration, JobCancelled, JobConflict, JobStopped, JobUnfinished
 from sosw_airflow.operators.sosw import SoswRepairOperator, SoswScheduleOperator
+from sosw_airflow.stores.job_record import JobRecords
 from tests.conftest import Aws
 from tests.integration.operators.conftest import MakeContext
 from tests.integration.operators.test_schedule import payloads
@@ -86,12 +87,12 @@ def test_a_repair_that_waits(installation: Aws, context: MakeContext, failed_job
 
 
 def test_a_kill_cancels_the_repair_and_not_the_job(
-    installation: Aws, context: MakeContext, failed_job: dict[str, Any]
+    installation: Aws, context: MakeContext, failed_job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was done of the job stays done."""
     operator = repairing(failed_job, cancel_on_kill=True, wait_for_completion=True, poll_interval=0.01)
-    announce = operator._announce
-    operator._announce = lambda *arguments: (announce(*arguments), operator.on_kill())
+    create = JobRecords.create
+    monkeypatch.setattr(JobRecords, "create", lambda *arguments: (create(*arguments), operator.on_kill())[0])
 
     with pytest.raises(JobStopped, match="cancelled"):
         operator.execute(context())
