@@ -6,12 +6,6 @@ DATE ?= 2026-03-02
 PORT ?= 8080
 # More arguments for pytest: make test-fast PYTEST_ARGS="-k periods -x"
 PYTEST_ARGS ?=
-# What `make bench` and `make test-matrix` run; empty: everything. The number of kills of `make test-kills`, and of pairs
-# of each kind of `make test-pairs`.
-BENCH ?=
-VERSIONS ?=
-KILLS ?= 200
-PAIRS ?= 50
 # Test files that run at the same time. The tests of one file stay together, since they share what they set up.
 WORKERS ?= 2
 
@@ -74,9 +68,9 @@ test-browser: $(READY) $(READY_2) ## the UIs of Airflow 3.3 and 2.11; needs chro
 test-celery: $(call stamp,.venv-celery) $(READY_MINISTACK) ## two Celery workers, one killed; needs redis-server and postgresql
 	.venv-celery/bin/python -m pytest tests/system/celery $(PYTEST_ARGS)
 test-kills: $(READY) $(READY_MINISTACK) ## the large run of the crash tests [KILLS=200]
-	SOSW_TEST_KILLS=$(KILLS) .venv/bin/python -m pytest tests/integration/crashes/test_kills.py -s $(PYTEST_ARGS)
+	SOSW_TEST_KILLS=$(or $(KILLS),200) .venv/bin/python -m pytest tests/integration/crashes/test_kills.py -s $(PYTEST_ARGS)
 test-pairs: $(READY) $(READY_MINISTACK) ## two real processes at the same job or file: deliver, drain, cancel, repair [PAIRS=50]
-	SOSW_TEST_PAIRS=$(PAIRS) .venv/bin/python -m pytest tests/integration/crashes/test_pairs.py $(PYTEST_ARGS)
+	SOSW_TEST_PAIRS=$(or $(PAIRS),50) .venv/bin/python -m pytest tests/integration/crashes/test_pairs.py $(PYTEST_ARGS)
 explore: $(READY) ## every order of the requests of two or three actors, further than the tests go [SECONDS=600]
 	.venv/bin/python -m tests.support.explorer --quiet --seconds $(or $(SECONDS),600)
 bench: $(READY) $(READY_MINISTACK) ## how fast it is, beside sosw: tables, and JSON in build/benchmarks [BENCH="expansion plan"]
