@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from botocore.config import Config
 
 from sosw_airflow.exceptions import (
     AccessDenied,
@@ -263,6 +264,8 @@ def test_retries_of_the_environment_come_first(set_connection: SetConnection, mo
 @pytest.mark.parametrize("wanted", ["when_required", "when_supported"])
 def test_checksums(set_connection: SetConnection, aws: Aws, wanted: str) -> None:
     """Some S3-compatible stores refuse the checksums that boto3 adds to every upload: a setting leaves them out."""
+    if "request_checksum_calculation" not in Config.OPTION_DEFAULTS:
+        pytest.skip("boto3 before 1.36 adds no checksums, and has no such setting")
     aws_connection(set_connection, config_kwargs={"request_checksum_calculation": wanted})
     set_connection("sosw_default", extra={**BUCKET, "region_name": aws.region, "aws_conn_id": "my_aws"})
     s3 = SoswHook().deployment().s3
