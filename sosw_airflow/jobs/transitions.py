@@ -18,6 +18,7 @@ __all__ = [
     "HELD",
     "INVOKE",
     "IN_DELIVERY",
+    "NEEDING_PLAN",
     "NEXT_NUMBER",
     "NOT_INVOKED",
     "SAME_NUMBER",
@@ -137,6 +138,9 @@ CANCEL = Transition(
 
 #: States in which rows may be missing that an attempt still writes.
 UNWRITTEN = frozenset({JobState.PLANNED, JobState.WRITING})
+
+#: States in which a living attempt may need the plan: to write its pages, or to copy it.
+NEEDING_PLAN = UNWRITTEN | {JobState.DELIVERING, JobState.INVOKING}
 
 #: States in which sosw's Scheduler may have the job's queue file, or may get it.
 IN_DELIVERY = frozenset({JobState.DELIVERING, JobState.INVOKING, JobState.DELIVERED})

@@ -29,7 +29,7 @@ from sosw_airflow.jobs.greenfield import Placement, place_at_back, place_at_fron
 from sosw_airflow.jobs.identity import JobIdentity, outline_changes, task_id
 from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, MAX_PAGE_ROWS_WITH_META, PageCutter, PageLimits, cut_pages
 from sosw_airflow.jobs.rows import LineCodec
-from sosw_airflow.jobs.transitions import FINISH, IN_DELIVERY, UNWRITTEN, WRITE, JobState, Transition
+from sosw_airflow.jobs.transitions import FINISH, IN_DELIVERY, NEEDING_PLAN, WRITE, JobState, Transition
 from sosw_airflow.scheduling.committed_pages import committed_pages, uncommitted_pages
 from sosw_airflow.scheduling.pace import PagePace, page_limits_for
 from sosw_airflow.scheduling.page_writer import MetaTable, PageWriter, Stopped
@@ -132,7 +132,7 @@ class JobScheduler:
             else:
                 header = self._winner(job_id)
                 ours = self._queue_file(request)
-                if header.state not in UNWRITTEN or header.queue_key != ours.key:
+                if header.state not in NEEDING_PLAN or header.queue_key != ours.key:
                     ours.delete()  # it came too late, and no other attempt would remove it
         self._compare(request, header)
         return header, outcome

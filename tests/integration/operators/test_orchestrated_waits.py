@@ -134,9 +134,13 @@ def test_a_delivered_job(function: Lambda, context: MakeContext, tutorial_job: A
 
 def test_a_kill_ends_it(function: Lambda, installation: Aws, context: MakeContext, tutorial_job: Any) -> None:
     """The labourer is given to the next orchestrator at once."""
-    function.reply = lambda event: (429, "TooManyRequestsException", b"{}")
     operator = waiting(tutorial_job, deferrable=False)
-    threading.Timer(1.0, operator.on_kill).start()
+
+    def killing(event: dict[str, Any]) -> Reply:
+        operator.on_kill()
+        return (429, "TooManyRequestsException", b"{}")
+
+    function.reply = killing
     with pytest.raises(JobStopped):
         operator.execute(context())
     (lease,) = [row for row in installation.rows("sosw_jobs") if row["job_id"]["S"].startswith("orchestrator#")]

@@ -381,13 +381,14 @@ def test_a_job_that_was_not_done_in_time(
     """A retry waits, and so does one with a higher time-out; the command shows how far it is."""
     waiting = {"wait_for_completion": True, "poll_interval": SOON}
     fix = "retry the Airflow task, which only waits; raise timeout; or see .* `sosw-airflow status"
-    refusal(errors.JobTimedOut, lambda: attempt(**waiting, timeout=0.05), fix)
+    timeout = 2.0 if way == "retry" else 0.05
+    refusal(errors.JobTimedOut, lambda: attempt(**waiting, timeout=timeout), fix)
     job_id = installation.rows()[0]["task_id"]["S"][:20]
     if way == "command":
         assert main(["status", job_id]) == 3
         assert "written" in capsys.readouterr().out
         return
-    again = schedule(tutorial_job, **waiting, timeout=0.05 if way == "retry" else 60)
+    again = schedule(tutorial_job, **waiting, timeout=timeout if way == "retry" else 60)
     close(installation, job_id, range(4))
     last = finish(again, context(), deferrable=False, meanwhile=lambda job_id: close(installation, job_id, range(4, 8)))
     assert (last["completed"], tasks(installation)) == (8, 0)

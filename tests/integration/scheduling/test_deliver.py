@@ -13,10 +13,11 @@ from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from sosw_airflow import exceptions as errors
+from sosw_airflow.jobs.transitions import DELIVER
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.deliver import deliver
 from sosw_airflow.scheduling.scheduler import JobScheduler, Scheduled
-from sosw_airflow.stores.job_record import JobState
+from sosw_airflow.stores.job_record import Header, JobRecords, JobState
 from sosw_airflow.stores.queue_file import queue_file_key
 from tests.integration.conftest import Installation, request_for
 from tests.support.iam import Policy, enforced
@@ -307,3 +308,18 @@ def _rename(installation: Installation, source: str, target: str) -> None:
     s3, bucket = installation.aws.s3, installation.aws.bucket
     s3.copy_object(Bucket=bucket, Key=target, CopySource={"Bucket": bucket, "Key": source})
     s3.delete_object(Bucket=bucket, Key=source)
+
+
+def test_the_plan_of_a_living_delivery_stays(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt that finds another one delivering removes nothing: that one may not have copied the plan yet."""
+    create = JobRecords.create
+
+    def beaten(records: JobRecords, header: Header) -> bool:
+        create(records, header)
+        records.change(DELIVER, header.job_id, attempt=header.attempt)
+        return create(records, header)
+
+    monkeypatch.setattr(JobRecords, "create", beaten)
+    with pytest.raises(errors.DeliveryUncertain):
+        delivered(installation)
+    assert list(installation.aws.queue_files()) == [PLAN]
