@@ -131,6 +131,8 @@ class DynamoDb:
             try:
                 planned.append(_PLANNED[kind](self, request))
                 reasons.append({"Code": "None"})
+            except _ItemRefused as error:
+                reasons.append({"Code": "ValidationError", "Message": error.message})
             except AwsError as error:
                 if error.code != "ConditionalCheckFailedException":
                     raise
@@ -204,7 +206,11 @@ class DynamoDb:
         _require(arguments, former, scope)
         new = dict(arguments["Key"]) if former is None else former
         if "UpdateExpression" in arguments:
-            new = update(arguments["UpdateExpression"]).apply(new, scope)
+            expression = update(arguments["UpdateExpression"])
+            try:
+                new = expression.apply(new, scope)
+            except ExpressionError as error:
+                raise _ItemRefused("ValidationException", str(error)) from None
             if table.schema.key(new) != key:
                 raise AwsError("ValidationException", "One or more parameter values were invalid: Cannot update a key")
         table.check(new)
@@ -228,6 +234,10 @@ class DynamoDb:
         else:
             table.items[key] = item
         self._on_change(table.name, key, former, item)
+
+
+class _ItemRefused(AwsError):
+    """The item does not allow the update. In a transaction that is the reason of one action."""
 
 
 _Planned = tuple[Table, Key, "Item | None", "Item | None"]

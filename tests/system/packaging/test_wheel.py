@@ -56,13 +56,16 @@ def test_licence_comes_along(files: dict[str, str], metadata: Message) -> None:
     assert files[f"{INFO}/licenses/LICENSE"] == (ROOT / "LICENSE").read_text()
 
 
-def test_needs_three_packages(metadata: Message) -> None:
+def test_needs_few_packages(metadata: Message) -> None:
     """Test dependencies, sosw above all, are no run-time dependencies."""
     needed = [each for each in metadata.get_all("Requires-Dist", []) if "extra ==" not in each]
     assert needed == [
         "apache-airflow-providers-amazon>=8.28",
         "apache-airflow>=2.10",
+        "argcomplete>=1.10",
         "boto3>=1.35",
+        "pyyaml>=6.0",
+        "rich>=12.4.4",
     ]
 
 
