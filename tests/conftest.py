@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
@@ -57,6 +59,26 @@ def hearing_sigint() -> None:
     """A shell's ``&`` lets its command ignore SIGINT, and what the tests start would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def forgotten_secrets() -> Iterator[None]:
+    """What Airflow learns to mask in one test, be it one letter, stays readable in the next."""
+    before = [(masker, set(masker.patterns), masker.replacer) for masker in _maskers()]
+    yield
+    for masker in _maskers():
+        masker.patterns, masker.replacer = set(), None
+    for masker, patterns, replacer in before:
+        masker.patterns, masker.replacer = patterns, replacer
+
+
+def _maskers() -> list[Any]:
+    found = []
+    names = ("airflow.sdk._shared.secrets_masker", "airflow._shared.secrets_masker", "airflow.utils.log.secrets_masker")
+    for module in filter(None, map(sys.modules.get, names)):
+        with suppress(AttributeError, RuntimeError):  # a module that only leads to another one; no masker yet
+            found.append(module._secrets_masker())
+    return found
 
 
 @pytest.fixture(autouse=True)
