@@ -33,7 +33,7 @@ __all__ = [
 _STYLES = {
     **dict.fromkeys(("closed", "idle", "✓"), "green"),
     **dict.fromkeys(("error", "✗"), "bold red"),
-    **dict.fromkeys(("planned", "delivering", "paused", "warning", "!"), "yellow"),
+    **dict.fromkeys(("planned", "writing", "delivering", "invoking", "paused", "warning", "!"), "yellow"),
     **dict.fromkeys(("written", "working"), "cyan"),
     **dict.fromkeys(("delivered", "elsewhere"), "blue"),
     "cancelled": "magenta",

@@ -150,7 +150,8 @@ class AccessDenied(AwsFault, retryable=True):  # policies and credentials change
         missing = " The object does not exist, or it may not be read: without s3:ListBucket S3 gives the same answer."
         trust = " and in the trust policy of the role" if action.startswith("sts:") else ""
         fix = f"Fix: allow it to the identity of the AWS Connection{trust} (docs/permissions.md has the policies)."
-        super().__init__(f"AWS refuses {action} on {resource}.{missing * may_be_missing} {fix} AWS says: {detail}")
+        what = f"AWS refuses {action} on {resource}.{missing if may_be_missing else ''}"
+        super().__init__(f"{what} {fix} AWS says: {detail}")
 
 
 class MissingCredentials(AwsFault, retryable=True):  # the endpoint of a role may not answer for a moment
@@ -300,10 +301,10 @@ class TasksLost(SoswError):
     def __init__(self, *, job_id: str, total: int, closed: int, lost: Sequence[str], tables: Sequence[str]) -> None:
         self.job_id, self.total, self.closed, self.lost = job_id, total, closed, tuple(lost)
         super().__init__(
-            f"Tasks of the job {job_id} are in none of {', '.join(tables)}: {', '.join(lost[:3])} ({len(lost):,}). "
-            f"They were deleted, or a time to live removed them uncounted; {closed:,} of {total:,} tasks are closed. "
-            f"Fix: check what the workers have done; then mark the Airflow task as successful, or clear it with "
-            f"on_clear='reschedule'. Keep closed tasks longer than jobs run."
+            f"{len(lost):,} of {total:,} tasks of the job {job_id} are in none of {', '.join(tables)}: "
+            f"{', '.join(lost[:3])}{', ...' if len(lost) > 3 else ''}. They were deleted, or a time to live removed "
+            f"them before they were counted; {closed:,} tasks are closed. Fix: check what the workers have done; then "
+            f"mark the Airflow task as successful, or clear it with on_clear='reschedule'. Keep closed tasks longer."
         )
 
 

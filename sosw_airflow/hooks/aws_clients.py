@@ -46,17 +46,7 @@ class AwsClients:
         connections: int = CONNECTIONS,
         read_timeout: float | None = None,
     ) -> Any:
-        """A boto3 client, safe for threads.
-
-        :param attempts: that botocore makes for a request, unless the user has set another number. 1 is always kept:
-            for requests that must not be sent twice.
-        :param region_name: another than the Connection's.
-        :param connections: kept open: requests at the same time, unless the user has set another number.
-        :param read_timeout: seconds that an answer may take at least, whatever the user has set; None for the default.
-        :raises InvalidConfiguration: no region is known, or the AWS Connection cannot be used.
-        :raises MissingCredentials: no credentials are found.
-        :raises AccessDenied: the role of the AWS Connection may not be assumed.
-        """
+        """A boto3 client; `sosw_airflow.hooks.sosw.SoswHook.client` describes the arguments and the errors."""
         from sosw_airflow.stores.object_encryption import encrypt_objects
 
         settings = self._settings

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sosw_airflow.stores.aws_errors import explained, was_refused
+from sosw_airflow.stores.aws_errors import was_refused
+from sosw_airflow.stores.object_upload import ObjectUpload
 
 __all__ = ["ObjectCopy"]
 
@@ -31,8 +30,8 @@ _MOST_PARTS = 10_000
 _CONCURRENCY = 8
 
 
-class ObjectCopy:
-    """One copy. A context manager that ends an upload of parts unless `commit` has completed it.
+class ObjectCopy(ObjectUpload):
+    """One copy; an object of several gigabytes is copied in parts.
 
     :param s3: a boto3 S3 client.
     :param s3_once: one that does not repeat requests.
@@ -57,16 +56,14 @@ class ObjectCopy:
         metadata: Mapping[str, str] | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        self._s3, self._s3_once = s3, s3_once
-        self._target = {"Bucket": bucket, "Key": target}
+        super().__init__(s3, bucket, target)
+        self._s3_once = s3_once
         self._source: dict[str, Any] = {"CopySource": {"Bucket": bucket, "Key": source}}
         if etag:
             self._source["CopySourceIfMatch"] = etag
         self._about = {"ContentType": "application/x-ndjson", "Metadata": dict(metadata or {})}
         self._size = size
         self._check = check
-        self._upload_id: str | None = None
-        self._parts: list[dict[str, Any]] = []
         self.refused = False
 
     @property
@@ -77,22 +74,12 @@ class ObjectCopy:
     def __enter__(self) -> ObjectCopy:  # noqa: PYI034 - Self is not in Python 3.10
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._upload_id is not None:
-            try:
-                self._s3.abort_multipart_upload(**self._target, UploadId=self._upload_id)
-            except (ClientError, BotoCoreError):
-                if kind is None:
-                    raise
-
     def prepare(self) -> None:
         """Copy the parts of a large object. Nothing appears yet."""
         if not self.in_parts:
             return
         with self._explained(), ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="sosw-copy") as pool:
-            self._upload_id = self._s3.create_multipart_upload(**self._target, **self._about)["UploadId"]
+            self._upload_id = self._s3.create_multipart_upload(**self._where, **self._about)["UploadId"]
             try:
                 self._parts = list(pool.map(self._copy_part, self._ranges()))
             except BaseException:
@@ -108,12 +95,10 @@ class ObjectCopy:
             try:
                 if self.in_parts:
                     self._s3_once.complete_multipart_upload(
-                        **self._target, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}
+                        **self._where, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}
                     )
                 else:
-                    self._s3_once.copy_object(
-                        **self._target, **self._source, **self._about, MetadataDirective="REPLACE"
-                    )
+                    self._s3_once.copy_object(**self._where, **self._source, **self._about, MetadataDirective="REPLACE")
             except (ClientError, BotoCoreError) as error:
                 self.refused = was_refused(error)
                 if not self.refused:
@@ -124,12 +109,6 @@ class ObjectCopy:
                 raise
         self._upload_id = None
 
-    def _explained(self) -> AbstractContextManager[None]:
-        place = self._target
-        return explained(
-            action="s3:PutObject", resource=place["Bucket"], setting="queue_bucket", bucket=True, key=place["Key"]
-        )
-
     def _ranges(self) -> Iterator[tuple[int, str]]:
         part = max(PART_BYTES, -(-self._size // _MOST_PARTS))
         for number, start in enumerate(range(0, self._size, part), start=1):
@@ -139,6 +118,6 @@ class ObjectCopy:
         self._check()
         number, wanted = part
         reply = self._s3.upload_part_copy(
-            **self._target, **self._source, UploadId=self._upload_id, PartNumber=number, CopySourceRange=wanted
+            **self._where, **self._source, UploadId=self._upload_id, PartNumber=number, CopySourceRange=wanted
         )
         return {"ETag": reply["CopyPartResult"]["ETag"], "PartNumber": number}

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing
-from types import TracebackType
+from contextlib import closing
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
 
 from sosw_airflow.exceptions import JobRecordDamaged
 from sosw_airflow.stores.aws_errors import error_code, explained
 from sosw_airflow.stores.object_head import ObjectHead, head_object
+from sosw_airflow.stores.object_upload import ObjectUpload
 from sosw_airflow.stores.s3_url import s3_url
 
 __all__ = ["QueueFile", "QueueFileGone", "QueueFileWriter", "locked_name", "queue_file_key", "queue_file_prefix"]
@@ -160,7 +160,7 @@ class QueueFile:
             self._s3.delete_object(Bucket=self.bucket, Key=self.key)
 
 
-class QueueFileWriter:
+class QueueFileWriter(ObjectUpload):
     """Streams lines into an object. The object appears, whole, only at `complete`; before that it does not exist.
 
     ``size`` is what it has so far, in bytes. As a context manager it discards what was sent unless `complete` was
@@ -168,12 +168,9 @@ class QueueFileWriter:
     """
 
     def __init__(self, s3: Any, bucket: str, key: str, *, metadata: Mapping[str, str]) -> None:
-        self._s3 = s3
-        self._where = {"Bucket": bucket, "Key": key}
+        super().__init__(s3, bucket, key)
         self._about: dict[str, Any] = {"ContentType": "application/x-ndjson", "Metadata": dict(metadata)}
         self._buffer = bytearray()
-        self._upload_id: str | None = None
-        self._parts: list[dict[str, Any]] = []
         self._digest = hashlib.sha256()
         self.size = 0
 
@@ -184,16 +181,6 @@ class QueueFileWriter:
 
     def __enter__(self) -> QueueFileWriter:  # noqa: PYI034 - Self is not in Python 3.10
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._upload_id is not None:
-            try:
-                self._s3.abort_multipart_upload(**self._where, UploadId=self._upload_id)
-            except (ClientError, BotoCoreError):
-                if kind is None:
-                    raise
 
     def write(self, lines: str) -> None:
         """Add a line, or several with newlines between them (ASCII, without the end of the last one)."""
@@ -217,10 +204,6 @@ class QueueFileWriter:
                 )
                 self._upload_id = None
         return self.size
-
-    def _explained(self) -> AbstractContextManager[None]:
-        bucket, key = self._where["Bucket"], self._where["Key"]
-        return explained(action="s3:PutObject", resource=bucket, setting="queue_bucket", bucket=True, key=key)
 
     def _send_part(self) -> None:
         with self._explained():

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import boto3
-import botocore.session
 import pytest
 
 from sosw_airflow.cli import main
@@ -28,15 +27,7 @@ def function(aws: Aws, configure: Configure, monkeypatch: pytest.MonkeyPatch) ->
     """The labourers `worker` and `other` have this function. It answers at once."""
     stub = Lambda(reply=lambda event: (200, "", b'"done"'))
     configure(labourers=json.dumps({"worker": SYNCHRONOUS, "other": SYNCHRONOUS}))
-    create = botocore.session.Session.create_client
-
-    def creating(self: Any, service_name: str, *arguments: Any, **more: Any) -> Any:
-        client = create(self, service_name, *arguments, **more)
-        if service_name == "lambda":
-            client.meta.events.register_first("before-send.lambda", stub.answer)
-        return client
-
-    monkeypatch.setattr(botocore.session.Session, "create_client", creating)
+    stub.answer_all(monkeypatch)
     for name in ("_BUSY", "_QUIET"):
         monkeypatch.setattr(f"sosw_airflow.orchestration.turn.{name}", 0.02)
     return stub

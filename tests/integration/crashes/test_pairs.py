@@ -35,7 +35,7 @@ PAIRS = int(os.environ.get("SOSW_TEST_PAIRS", "4"))
 TASKS = 20
 KEY = "sosw/scheduler/tasks_queue_left.txt"
 
-#: What a process at the same job may end with: a retry, or a look into S3, settles it.
+#: What a process at the same job may end with: a retry, or a check of S3, settles it.
 OVERTAKEN = ("DeliveryInProgress", "DeliveryUncertain", "QueueFileLocked", "MissingQueueFile", "JobConflict")
 
 
@@ -166,7 +166,7 @@ def test_cancel_beside_deliver(ministack_emulator: Emulator, aws: Aws, chance: r
 
 @pytest.mark.parametrize("number", range(PAIRS))
 def test_repair_beside_repair(ministack_emulator: Emulator, aws: Aws, chance: random.Random, number: int) -> None:
-    """Each failed task is in the queue once more."""
+    """Each failed task is in the queue again, once."""
     chance.seed(number)
     attempt = Repair(ministack_emulator.endpoint_url, TASKS, run_id=f"run {number}")
     JobScheduler(deployment_at(ministack_emulator.endpoint_url)).schedule(attempt.request)

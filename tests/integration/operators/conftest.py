@@ -8,7 +8,6 @@ from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 
-import botocore.session
 import pytest
 
 from sosw_airflow.operators.sosw import SoswScheduleOperator
@@ -125,15 +124,7 @@ def function(installation: Aws, monkeypatch: pytest.MonkeyPatch) -> Lambda:
     stub = Lambda(reply=lambda event: (200, "", b'"done"'))
     settings = {LABOURER: {"invocation": "request", "max_simultaneous_invocations": 2}}
     monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps(settings))
-    create = botocore.session.Session.create_client
-
-    def creating(self: Any, service_name: str, *arguments: Any, **more: Any) -> Any:
-        client = create(self, service_name, *arguments, **more)
-        if service_name == "lambda":
-            client.meta.events.register_first("before-send.lambda", stub.answer)
-        return client
-
-    monkeypatch.setattr(botocore.session.Session, "create_client", creating)
+    stub.answer_all(monkeypatch)
     for name in ("_BUSY", "_QUIET", "_BESIDE"):
         monkeypatch.setattr(f"sosw_airflow.orchestration.turn.{name}", 0.05)
     return stub

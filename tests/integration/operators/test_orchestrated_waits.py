@@ -224,9 +224,9 @@ def test_a_triggerer_without_the_labourer(
     assert ("look", 1) == (event["status"], event["hops"])
     with caplog.at_level(logging.WARNING), pytest.raises(Deferred) as again:
         operator.execute_complete(context(), event, **first.kwargs)
-    assert "Unknown" in caplog.text
+    assert "UnknownLabourer" in caplog.text
     assert (LABOURER, 1) == (again.value.trigger.orchestrate, again.value.trigger.hops)
-    with pytest.raises(TriggererCannotPoll, match="Unknown"):
+    with pytest.raises(TriggererCannotPoll, match="UnknownLabourer"):
         operator.execute_complete(context(), {**event, "hops": 5}, **first.kwargs)
 
 

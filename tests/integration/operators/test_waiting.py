@@ -325,7 +325,7 @@ def test_a_job_whose_tasks_are_lost(
         for row in installation.rows():
             installation.dynamodb.delete_item(TableName="sosw_tasks", Key={"task_id": row["task_id"]})
 
-    with pytest.raises(TasksLost, match="none of sosw_tasks, sosw_retry_tasks, sosw_closed_tasks: .* .8."):
+    with pytest.raises(TasksLost, match="^8 of 8 tasks .* none of sosw_tasks, sosw_retry_tasks, sosw_closed_tasks"):
         finish(
             waiting(schedule, tutorial_job, deferrable=deferrable),
             context(),

@@ -10,6 +10,7 @@ from io import BytesIO
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
@@ -64,6 +65,18 @@ class Lambda:
         raw = BytesIO(body)
         raw.stream = lambda *_, **__: iter([body])  # type: ignore[attr-defined]
         return AWSResponse(request.url, status, headers, raw)
+
+    def answer_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Answer every Lambda client that is made from now on."""
+        create = botocore.session.Session.create_client
+
+        def creating(session: Any, service_name: str, *arguments: Any, **more: Any) -> Any:
+            client = create(session, service_name, *arguments, **more)
+            if service_name == "lambda":
+                client.meta.events.register_first("before-send.lambda", self.answer)
+            return client
+
+        monkeypatch.setattr(botocore.session.Session, "create_client", creating)
 
 
 @dataclass
