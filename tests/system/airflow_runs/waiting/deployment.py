@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -60,10 +61,11 @@ class AirflowThatWaits(Airflow):
     def kill_triggerer(self, name: str = TRIGGERER) -> None:
         """SIGKILL for all of its processes."""
         process_tree = self._processes.pop(name)
-        for process in psutil.Process(process_tree.pid).children(recursive=True):
+        while process_tree.poll() is None:  # a process may have begun another one after it was listed
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        process_tree.wait(60)
+                for process in psutil.Process(process_tree.pid).children(recursive=True):
+                    process.kill()
+            time.sleep(0.1)
 
     def suspend_triggerer(self, name: str = TRIGGERER) -> None:
         """Let it stall: all of its processes stop."""
