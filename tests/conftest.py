@@ -55,10 +55,11 @@ def one_loader() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def hearing_sigint() -> None:
-    """A shell's ``&`` lets its command ignore SIGINT, and what the tests start would inherit that."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+def hearing_signals() -> None:
+    """A shell's ``&`` lets its command ignore SIGINT, nohup SIGHUP; what the tests start would inherit that."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
