@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,6 +44,21 @@ os.environ.update(
     AIRFLOW_HOME=tempfile.mkdtemp(prefix="sosw_airflow_tests_"),
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
 )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Make a report that can be sent as UTF-8: pytest-xdist breaks off at a lone surrogate, and hides the failure."""
+    report = yield
+    report.sections = [(name, _sendable(text)) for name, text in report.sections]
+    if report.longrepr is not None and not isinstance(report.longrepr, tuple):
+        text = str(report.longrepr)
+        report.longrepr = report.longrepr if _sendable(text) == text else _sendable(text)
+    return report
+
+
+def _sendable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 @pytest.fixture(autouse=True, scope="session")
