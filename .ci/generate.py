@@ -7,6 +7,7 @@ A test compares each file with what this would write, so that the pages and the 
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,15 @@ ROOT = Path(__file__).parents[1]
 
 #: Modules that stand alone: a map of the rooms is clearer without them.
 ALONE = {"assets", "connection_forms", "get_provider_info"}
+ASSISTANT_TEMPLATE_HEAD = """\
+# The Lambda function to which labourers of sosw_airflow report, made from the code.
+#
+#   aws cloudformation deploy --stack-name sosw-assistant --template-file sosw_assistant.yaml \\
+#       --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND \\
+#       --parameter-overrides Labourers=translate_reviews,render_frames LabourerRoles=translate-role,render-role
+
+"""
+
 GREEN, YELLOW, BLUE = ("#eef6f1", "#7fb89a"), ("#fdf5e9", "#e0ab5c"), ("#eef2fb", "#8aa4d6")
 
 
@@ -49,7 +59,27 @@ def generated() -> dict[Path, str]:
                 raise LookupError(f"{path} has no place for {name}")
         files[path] = text
     files[ROOT / "docs" / "images" / "house.svg"] = _house()
+    files[ROOT / "docs" / "cloudformation" / "sosw_assistant.yaml"] = _assistant_template()
     return files
+
+
+def _assistant_template() -> str:
+    import yaml
+
+    from sosw_airflow.provision.assistant_template import assistant_template
+
+    class Dumper(yaml.SafeDumper):
+        """Writes a text of several lines as one block, and no aliases, which CloudFormation refuses."""
+
+        def ignore_aliases(self, _: object) -> bool:
+            return True
+
+    def text(dumper: Dumper, value: str) -> yaml.ScalarNode:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+    Dumper.add_representer(str, text)
+    template = json.loads(json.dumps(assistant_template()))
+    return ASSISTANT_TEMPLATE_HEAD + yaml.dump(template, Dumper=Dumper, sort_keys=False, width=1 << 20)
 
 
 def _connection(kind: str) -> str:

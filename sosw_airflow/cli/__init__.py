@@ -35,7 +35,7 @@ class Command(NamedTuple):
 
 #: In the order of a job's life.
 COMMANDS = {
-    "init": Command("sosw_airflow.cli.init", "Create the tables and the bucket that are missing, or print a template."),
+    "init": Command("sosw_airflow.cli.init", "Create missing tables, bucket and assistant, or print a template."),
     "import-config": Command(
         "sosw_airflow.cli.import_config", "Turn sosw's own configuration into a Connection and two Variables."
     ),

@@ -35,8 +35,8 @@ def check_functions(
 def _fault(failed: ClientError | BotoCoreError, subject: str, function: str, where: str) -> Finding:
     if error_code(failed) == "ResourceNotFoundException":
         fix = (
-            f"Deploy the function, or correct the labourer's id or 'arn' in {where}: sosw's "
-            "Orchestrator could not invoke its tasks."
+            f"Deploy the function, or correct the labourer's id or 'arn' in {where}: no orchestrator could "
+            "invoke its tasks."
         )
         return error("function", subject, f"there is no Lambda function {function}.", fix)
     problem = explain(failed, action="lambda:GetFunctionConfiguration", resource=function)

@@ -77,13 +77,13 @@ def find_planned_jobs(deployment: Deployment) -> Iterator[Finding]:
 
 
 def check_queue(deployment: Deployment, labourer_id: str) -> Iterator[Finding]:
-    """Tasks of a labourer that no Orchestrator invokes, or that no Scavenger takes back after their time."""
+    """Tasks of a labourer that no orchestrator invokes, or that none takes back after their time."""
     now = int(deployment.now())
     subject = f"queue of {labourer_id}"
     waiting = _first(deployment, labourer_id, "greenfield <= :to", {":to": {"N": str(now)}})
     waits = now - float(waiting["created_at"]["N"]) if waiting else 0
     if waiting and waits > WAITING_SECONDS:
-        fix = "Check whether sosw's Orchestrator runs, knows this labourer, and may invoke enough at once."
+        fix = "Check whether an orchestrator of Airflow or sosw's runs, knows this labourer, and invokes enough."
         text = f"its first task, {waiting['task_id']['S']} of {_job(waiting)}, waits since {_ago(waits)}."
         yield warning("waiting", subject, text, fix)
     overdue = _first(
@@ -93,7 +93,7 @@ def check_queue(deployment: Deployment, labourer_id: str) -> Iterator[Finding]:
         {":from": {"N": str(now + 1)}, ":to": {"N": str(now + _INVOKED - WAITING_SECONDS)}},
     )
     if overdue:
-        fix = "Check whether sosw's Scavenger runs: it retries or archives such tasks."
+        fix = "Check whether an orchestrator of Airflow or sosw's Scavenger runs: it retries or closes such tasks."
         text = f"the task {overdue['task_id']['S']} of {_job(overdue)} has run out of time a day ago or more."
         yield warning("overdue", subject, text, fix)
     if not (overdue or waits > WAITING_SECONDS):

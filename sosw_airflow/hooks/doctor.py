@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sosw_airflow._compat import get_variable
 from sosw_airflow.config.registry import (
@@ -18,6 +19,9 @@ from sosw_airflow.config.registry import (
 from sosw_airflow.doctor.findings import Finding, Level, error, ok, reported, warning
 from sosw_airflow.exceptions import InvalidConfiguration, InvalidJobSchema, SoswError
 from sosw_airflow.hooks.sosw import SoswHook, period_modules
+
+if TYPE_CHECKING:
+    from sosw_airflow.stores.deployment import Deployment
 
 __all__ = ["examine_deployment"]
 
@@ -115,6 +119,7 @@ def _aws(hook: SoswHook, labourers: Mapping[str, Labourer]) -> Iterator[Finding]
     yield from check_functions(hook.client("lambda", attempts=2), functions)
     tables = deployment.tables
     if not broken.intersection({tables.jobs_table}):
+        yield from reported("labourers", tables.jobs_table, lambda: _orchestration(hook, deployment, labourers))
         yield from reported("planned", tables.jobs_table, lambda: leftovers.find_planned_jobs(deployment))
     if not broken.intersection({tables.tasks_table, f"{tables.tasks_table}/{tables.index_greenfield}"}):
         for labourer_id in labourers:
@@ -123,3 +128,30 @@ def _aws(hook: SoswHook, labourers: Mapping[str, Labourer]) -> Iterator[Finding]
     if not broken.intersection({deployment.queue_bucket}):
         yield from reported("queue_file", deployment.queue_bucket, lambda: leftovers.find_queue_files(deployment))
         yield from reported("upload", deployment.queue_bucket, lambda: leftovers.find_uploads(deployment))
+
+
+def _orchestration(hook: SoswHook, deployment: Deployment, labourers: Mapping[str, Labourer]) -> Iterator[Finding]:
+    """What is to be checked of the labourers whose tasks Airflow invokes."""
+    from sosw_airflow.doctor.labourers import check_assistant, check_labourer, orchestrated
+    from sosw_airflow.doctor.upstream import check_upstream
+    from sosw_airflow.orchestration.policy import Invocation
+    from sosw_airflow.provision.assistant import ASSISTANT
+
+    dynamodb, tables = deployment.dynamodb, deployment.tables
+    ours = {
+        each.labourer_id: each.settings
+        for each in labourers.values()
+        if orchestrated(dynamodb, tables, each.labourer_id, each.settings)
+    }
+    if not ours:
+        return
+    aws_lambda = hook.client("lambda", attempts=2)
+    for labourer_id, settings in ours.items():
+        yield from check_labourer(aws_lambda, dynamodb, tables, labourer_id, settings)
+    if any(settings.get("invocation") != Invocation.REQUEST.value for settings in ours.values()):
+        yield from reported("assistant", ASSISTANT, lambda: check_assistant(aws_lambda, tables))
+    closed = [labourer_id for labourer_id, settings in ours.items() if settings.get("scavenger") != "upstream"]
+    events = hook.client("events", attempts=2)
+    yield from reported(
+        "upstream", "sosw", lambda: check_upstream(aws_lambda, events, invoked_here=list(ours), closed_here=closed)
+    )

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from sosw_airflow.stores.aws_errors import error_code, explained
 
-__all__ = ["LEASE_SECONDS", "Lease"]
+__all__ = ["LEASE_SECONDS", "Lease", "read_lease"]
 
 #: Seconds without a beat after which another orchestrator may take the lease.
 LEASE_SECONDS = 60.0
@@ -63,7 +63,7 @@ class Lease:
         """
         if self.held:
             return self._beat()
-        item = self._read()
+        item = read_lease(self.dynamodb, self.table, self.labourer_id)
         if not item:
             return self._take("attribute_not_exists(job_id)", {}, fence=1)
         fence, beat = _int(item, "fence"), _int(item, "beat")
@@ -116,18 +116,13 @@ class Lease:
         self._seen = None
         return taken
 
-    def _read(self) -> dict[str, Any]:
-        with explained(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
-            reply = self.dynamodb.get_item(TableName=self.table, Key=self._key(), ConsistentRead=True)
-        return dict(reply.get("Item", {}))
-
     def _update(self, expression: str, condition: str, values: dict[str, Any]) -> bool:
         names = {"#owner": "owner"} if "#owner" in expression + condition else {}
         with explained(action="dynamodb:UpdateItem", resource=self.table, setting="jobs_table"):
             try:
                 self.dynamodb.update_item(
                     TableName=self.table,
-                    Key=self._key(),
+                    Key=_key(self.labourer_id),
                     UpdateExpression=expression,
                     ConditionExpression=condition,
                     ExpressionAttributeValues=values,
@@ -139,8 +134,19 @@ class Lease:
                 raise
         return True
 
-    def _key(self) -> dict[str, Any]:
-        return {"job_id": {"S": f"orchestrator#{self.labourer_id}"}, "record": _RECORD}
+
+def read_lease(dynamodb: Any, table: str, labourer_id: str) -> dict[str, Any]:
+    """The item of a labourer's lease: ``fence``, ``beat``, ``owner`` while it is held. Empty if it never was.
+
+    :raises SoswError: AWS refuses.
+    """
+    with explained(action="dynamodb:GetItem", resource=table, setting="jobs_table"):
+        reply = dynamodb.get_item(TableName=table, Key=_key(labourer_id), ConsistentRead=True)
+    return dict(reply.get("Item", {}))
+
+
+def _key(labourer_id: str) -> dict[str, Any]:
+    return {"job_id": {"S": f"orchestrator#{labourer_id}"}, "record": _RECORD}
 
 
 def _int(item: dict[str, Any], name: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,14 @@ from sosw_airflow.orchestration.task_rows import TaskRow, row_of
 from sosw_airflow.stores.aws_errors import error_code, explained, member
 from sosw_airflow.stores.tables import TableNames
 
-__all__ = ["LabourerRows", "function_facts", "metric_value"]
+__all__ = [
+    "LabourerRows",
+    "event_invoke_config",
+    "facts_of",
+    "function_configuration",
+    "function_facts",
+    "metric_value",
+]
 
 #: Seconds over which a health metric is read (upstream's ``MetricAggregationTimeSlice``).
 _METRIC_SECONDS = 300
@@ -103,6 +110,20 @@ class LabourerRows:
             left = None if left is None else left - len(items)
 
 
+def function_configuration(aws_lambda: Any, function: str) -> dict[str, Any] | None:
+    """The configuration of a Lambda function, None if it does not exist.
+
+    :raises AwsFault: AWS refuses.
+    """
+    with explained(action="lambda:GetFunctionConfiguration", resource=function):
+        try:
+            return dict(aws_lambda.get_function_configuration(FunctionName=function))
+        except ClientError as error:
+            if error_code(error) == "ResourceNotFoundException":
+                return None
+            raise
+
+
 def function_facts(aws_lambda: Any, function: str) -> FunctionFacts:
     """What decides when a task counts as lost.
 
@@ -111,11 +132,15 @@ def function_facts(aws_lambda: Any, function: str) -> FunctionFacts:
     with explained(action="lambda:GetFunctionConfiguration", resource=function):
         timeout = int(aws_lambda.get_function_configuration(FunctionName=function)["Timeout"])
     try:
-        with explained(action="lambda:GetFunctionEventInvokeConfig", resource=function):
-            reply = _event_config(aws_lambda, function)
+        reply = event_invoke_config(aws_lambda, function)
     except AccessDenied:
         return FunctionFacts(timeout)  # Lambda's defaults: the longest, so nothing is expired too soon
-    return FunctionFacts(timeout, reply.get("MaximumEventAgeInSeconds"), reply.get("MaximumRetryAttempts"))
+    return facts_of(timeout, reply)
+
+
+def facts_of(timeout: int, config: Mapping[str, Any]) -> FunctionFacts:
+    """The facts from a function's time-out, in seconds, and its event-invoke configuration."""
+    return FunctionFacts(timeout, config.get("MaximumEventAgeInSeconds"), config.get("MaximumRetryAttempts"))
 
 
 def metric_value(cloudwatch: Any, metric: HealthMetric, *, now: float) -> float | None:
@@ -132,10 +157,15 @@ def metric_value(cloudwatch: Any, metric: HealthMetric, *, now: float) -> float 
     return float(points[-1][metric.statistic]) if points else None
 
 
-def _event_config(aws_lambda: Any, function: str) -> dict[str, Any]:
-    try:
-        return dict(aws_lambda.get_function_event_invoke_config(FunctionName=function))
-    except ClientError as error:
-        if error_code(error) == "ResourceNotFoundException":
-            return {}  # none was set: Lambda's defaults hold
-        raise
+def event_invoke_config(aws_lambda: Any, function: str) -> dict[str, Any]:
+    """How Lambda treats the function's asynchronous invocations; empty if that was never set.
+
+    :raises AwsFault: AWS refuses.
+    """
+    with explained(action="lambda:GetFunctionEventInvokeConfig", resource=function):
+        try:
+            return dict(aws_lambda.get_function_event_invoke_config(FunctionName=function))
+        except ClientError as error:
+            if error_code(error) == "ResourceNotFoundException":
+                return {}  # none was set: Lambda's defaults hold
+            raise

@@ -1,4 +1,4 @@
-"""Creates what a deployment needs: tables and bucket, by request or as a CloudFormation template.
+"""Creates what a deployment needs: tables, bucket, assistant, by request or as a CloudFormation template.
 
 Not here: the definitions of the tables (`stores.tables`) and the check of existing ones (`doctor`).
 """

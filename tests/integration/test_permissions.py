@@ -24,20 +24,17 @@ import sosw_airflow
 from sosw_airflow.cli.upstream_stores import UpstreamStore
 from sosw_airflow.doctor import orphans as leftovers
 from sosw_airflow.doctor.functions import check_functions
+from sosw_airflow.doctor.labourers import check_assistant, check_labourer, orchestrated
 from sosw_airflow.doctor.permissions import try_permissions
 from sosw_airflow.doctor.tables import examine
+from sosw_airflow.doctor.upstream import check_upstream
 from sosw_airflow.exceptions import QueueFull, SoswError
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.orchestration.policy import HealthMetric
 from sosw_airflow.orchestration.readings import metric_value
-from sosw_airflow.provision.assistant import (
-    ASSISTANT,
-    assistant_policy,
-    connect_labourer,
-    deploy_assistant,
-    labourer_policy,
-)
+from sosw_airflow.provision.assistant import ASSISTANT, assistant_policy, deploy_assistant
 from sosw_airflow.provision.create import create_missing
+from sosw_airflow.provision.destinations import check_destination, connect_labourer, labourer_policy
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.deliver import deliver
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
@@ -51,10 +48,12 @@ from tests.integration.conftest import LABOURER, NOW, TODAY, Installation, MakeI
 from tests.integration.orchestration import test_turn as turns
 from tests.integration.orchestration.conftest import Labourer, labourer  # noqa: F401 - a fixture
 from tests.support.iam import ACTIONS, Call, Enforcement, Policy, enforced
+from tests.support.lambda_functions import make_function
 from tests.support.network_edge import Crash, answering, crash_at
 
 PAGE = Path(__file__).parents[2] / "docs" / "permissions.md"
 ACCOUNT = "arn:aws:{}:us-west-2:123456789012"
+ASSISTANTS_ARN = f"{ACCOUNT.format('lambda')}:function:{ASSISTANT}"
 JOBS = f"{ACCOUNT.format('dynamodb')}:table/sosw_jobs"
 
 
@@ -164,6 +163,24 @@ def examining(use: Use) -> None:
             list(findings)
 
 
+def examining_labourers(use: Use) -> None:
+    """A labourer without a destination, the assistant that is not there, a rule that starts sosw's Scavenger."""
+    aws_lambda, events = boto3.client("lambda"), boto3.client("events")
+    make_function("worker")
+    arn = make_function("sosw_scavenger")
+    events.put_rule(Name="every-minute", ScheduleExpression="rate(1 minute)")
+    events.put_targets(Rule="every-minute", Targets=[{"Id": "scavenger", "Arn": arn}])
+    with use.policy(aws_lambda, events) as installation:
+        dynamodb, tables = installation.deployment.dynamodb, TableNames()
+        assert not orchestrated(dynamodb, tables, "worker", {})
+        for findings in (
+            check_labourer(aws_lambda, dynamodb, tables, "worker", {}),
+            check_assistant(aws_lambda, tables),
+            check_upstream(aws_lambda, events, invoked_here=["worker"], closed_here=["worker"]),
+        ):
+            list(findings)
+
+
 def orchestrating(use: Use) -> None:
     """Turns with each transition: completed, failed, retried, late, of an unknown outcome; the health of a labourer."""
     clients = use.labourer.clients
@@ -201,10 +218,20 @@ def setting_up(use: Use) -> None:
     with use.policy(iam, aws_lambda):
         create_missing(deployment)
         for _ in range(2):
-            arn = deploy_assistant(aws_lambda, iam, TableNames())
+            deploy_assistant(aws_lambda, iam, TableNames())
         boto3.client("lambda").delete_function(FunctionName=ASSISTANT)
         deploy_assistant(aws_lambda, iam, TableNames())  # its role exists
-        connect_labourer(aws_lambda, ASSISTANT, arn)
+        boto3.client("lambda").update_function_configuration(FunctionName=ASSISTANT, Environment={"Variables": {}})
+        deploy_assistant(aws_lambda, iam, TableNames())  # in the place of another program's
+
+
+def connecting(use: Use) -> None:
+    """A labourer's function without a destination."""
+    iam, aws_lambda = boto3.client("iam"), boto3.client("lambda")
+    make_function("worker")
+    with use.policy(iam, aws_lambda):
+        check_destination(aws_lambda, "worker")
+        connect_labourer(aws_lambda, iam, "worker", ASSISTANTS_ARN)
 
 
 def importing(use: Use) -> None:
@@ -268,7 +295,9 @@ FLOWS: dict[str, tuple[tuple[str, ...], tuple[Flow, ...]]] = {
     "Orchestrating": ((), (orchestrating,)),
     "Assistant": ((), (assisting,)),
     "Examining": (("Scheduling", "Waiting and repairing", "Cancelling"), (examining,)),
+    "Examining labourers": (("Orchestrating", "Waiting and repairing"), (examining_labourers,)),
     "Setting up": ((), (setting_up,)),
+    "Connecting labourers": (("Setting up",), (connecting,)),
     "Importing": ((), (importing,)),
 }
 
@@ -350,7 +379,7 @@ def test_each_line_is_needed(make_use: MakeUse, heading: str, line: Call) -> Non
 def test_the_roles_of_functions() -> None:
     """They are deployed with the policies of the page."""
     assistants = assistant_policy(TableNames(), region="us-west-2", account="123456789012")
-    labourers = labourer_policy(f"{ACCOUNT.format('lambda')}:function:{ASSISTANT}")
+    labourers = labourer_policy(ASSISTANTS_ARN)
     assert lines_of(assistants) == policy("Assistant").allowed
     assert lines_of(labourers) == policy("Labourer").allowed
 
@@ -389,7 +418,7 @@ def operations() -> Iterator[str]:
     session = botocore.session.get_session()
     named = {
         xform_name(operation): f"{service}:{operation}"
-        for service in ("cloudwatch", "iam", "lambda", "s3", "ssm", "dynamodb")
+        for service in ("cloudwatch", "events", "iam", "lambda", "s3", "ssm", "dynamodb")
         for operation in session.get_service_model(service).operation_names
     }
     for file in Path(sosw_airflow.__file__).parent.rglob("*.py"):

@@ -121,8 +121,10 @@ def calls_of(service: str, operation: str, params: dict[str, Any]) -> Iterator[C
             yield action, f"{place}:parameter/{name.removeprefix('/')}"
     elif service == "iam":
         yield action, f"arn:aws:iam::123456789012:role/{params['RoleName']}"
-    elif service == "cloudwatch":
+    elif service == "cloudwatch" or operation == "ListRuleNamesByTarget":
         yield action, "*"  # it has no resources
+    elif service == "events":
+        yield action, f"{place}:rule/{params['Name']}"
     else:
         yield action, f"{place}:function:{params['FunctionName'].rpartition(':')[2]}"
         if "Role" in params:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
-import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,10 +13,12 @@ from sosw_airflow.orchestration.assistant import VERSION
 from sosw_airflow.orchestration.orchestrator import Orchestrator
 from sosw_airflow.orchestration.policy import LabourerPolicy
 from sosw_airflow.orchestration.turn import Clients
-from sosw_airflow.provision.assistant import ASSISTANT, connect_labourer, deploy_assistant
+from sosw_airflow.provision.assistant import ASSISTANT, deploy_assistant
+from sosw_airflow.provision.destinations import connect_labourer
 from sosw_airflow.stores.tables import TableNames, create_missing_tables
 from tests.support.emulators.emulator import Emulator
 from tests.support.emulators.ministack_emulator import ministack_server
+from tests.support.lambda_functions import make_function
 
 pytestmark = pytest.mark.slow
 
@@ -52,30 +52,8 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 
 def deploy(ministack: Emulator, name: str, source: str) -> str:
-    """A function with this source."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("app.py", source)
-    reply = ministack.client("lambda").create_function(
-        FunctionName=name,
-        Runtime="python3.12",
-        Role="arn:aws:iam::123456789012:role/worker",
-        Handler="app.handler",
-        Code={"ZipFile": buffer.getvalue()},
-        Timeout=10,
-        Environment={"Variables": environment(ministack)},
-    )
-    return str(reply["FunctionArn"])
-
-
-def environment(ministack: Emulator) -> dict[str, str]:
-    """What the functions need to reach the emulator."""
-    return {
-        "AWS_ENDPOINT_URL": ministack.endpoint_url,
-        "AWS_ACCESS_KEY_ID": "123456789012",
-        "AWS_SECRET_ACCESS_KEY": "x",
-        "AWS_DEFAULT_REGION": "us-west-2",
-    }
+    """A function with this source, which reaches the emulator."""
+    return make_function(name, source=source, environment=ministack.environment(), client=ministack.client)
 
 
 def queue(ministack: Emulator, labourer: str) -> None:
@@ -123,7 +101,7 @@ def assistant(ministack: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
     arn = deploy_assistant(functions, ministack.client("iam"), TableNames())
     variables = functions.get_function_configuration(FunctionName=ASSISTANT)["Environment"]["Variables"]
     functions.update_function_configuration(
-        FunctionName=ASSISTANT, Environment={"Variables": {**variables, **environment(ministack)}}
+        FunctionName=ASSISTANT, Environment={"Variables": {**variables, **ministack.environment()}}
     )
     return arn
 
@@ -131,7 +109,7 @@ def assistant(ministack: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_function_that_knows_nothing_of_sosw(ministack: Emulator, assistant: str) -> None:
     """Destinations report for it: results, errors, and a failure is known at once instead of at expiry."""
     deploy(ministack, "plain", PLAIN)
-    connect_labourer(ministack.client("lambda"), "plain", assistant)
+    connect_labourer(ministack.client("lambda"), ministack.client("iam"), "plain", assistant)
     queue(ministack, "plain")
     begun = time.monotonic()
     rows = orchestrate(ministack, "plain")
@@ -147,7 +125,7 @@ def test_a_function_that_knows_nothing_of_sosw(ministack: Emulator, assistant: s
 def test_a_function_with_sosws_protocol(ministack: Emulator, assistant: str) -> None:
     """It calls the function `sosw_worker_assistant` by its name; its failures come from the destination."""
     deploy(ministack, "worker", WORKER)
-    connect_labourer(ministack.client("lambda"), "worker", assistant)
+    connect_labourer(ministack.client("lambda"), ministack.client("iam"), "worker", assistant)
     queue(ministack, "worker")
     rows = orchestrate(ministack, "worker")
     assert ENDS == ends(rows)
