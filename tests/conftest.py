@@ -65,7 +65,7 @@ def _sendable(text: str) -> str:
 def one_loader() -> Iterator[None]:
     """All boto3 sessions share what they read of botocore's models; to parse them anew takes half of a test's time."""
     loader = botocore.loaders.create_loader(None)
-    with patch("botocore.loaders.create_loader", lambda *_: loader):
+    with patch("botocore.session.create_loader", lambda *_: loader):
         yield
 
 
