@@ -12,6 +12,7 @@ from sosw_airflow.cli.deployments import add_connection, own_airflow
 from sosw_airflow.cli.exit_codes import DONE, REFUSED, UNFINISHED
 from sosw_airflow.cli.output import add_output, print_document
 from sosw_airflow.cli.terminal import Column, Line, plain_rows, show_lines, show_text
+from sosw_airflow.exceptions.faults import counted
 
 if TYPE_CHECKING:
     from sosw_airflow.doctor.findings import Finding
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         plain_rows(_COLUMNS, [[each.as_dict()[column.header] or "-" for column in _COLUMNS] for each in shown])
     else:
         _show(shown)
-        show_text(f"{levels['error']} broken, {levels['warning']} warnings, {levels['ok']} right")
+        show_text(f"{levels['error']} broken, {counted(levels['warning'], 'warning')}, {levels['ok']} right")
         _show_commands(findings)
     if levels["error"]:
         return REFUSED

@@ -13,6 +13,7 @@ from sosw_airflow.cli.exit_codes import DONE, UNFINISHED
 from sosw_airflow.cli.job_arguments import add_front, add_run_id, command_line, new_run_id
 from sosw_airflow.cli.output import add_output
 from sosw_airflow.cli.writing import STOPPED, show_scheduled, write
+from sosw_airflow.exceptions.faults import counted
 
 if TYPE_CHECKING:
     from sosw_airflow.scheduling.drain import LeftFile
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     text = ""
     if drained is not None:
         header = drained.header
-        text = f"{header.tasks:,} tasks of {file} are in the queue of {header.labourer_id}; the file is removed."
+        text = f"The queue of {header.labourer_id} has {counted(header.tasks, 'task')} of {file}; the file is removed."
     return show_scheduled(drained, text, arguments.output)
 
 

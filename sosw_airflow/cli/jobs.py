@@ -13,6 +13,7 @@ from sosw_airflow.cli.exit_codes import DONE
 from sosw_airflow.cli.job_arguments import positive_int
 from sosw_airflow.cli.output import add_output, print_document
 from sosw_airflow.cli.terminal import Column, plain_rows, show_table, show_text
+from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.transitions import JobState
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         return DONE
     show_table(_COLUMNS, rows)
     if len(found) > len(shown):
-        show_text(f"... and {len(found) - len(shown):,} older ones: --limit {len(found)} lists them")
+        show_text(f"... and {counted(len(found) - len(shown), 'older one')}: --limit {len(found)} lists all")
     return DONE
 
 

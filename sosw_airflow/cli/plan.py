@@ -11,6 +11,7 @@ from sosw_airflow.cli.exit_codes import DONE, REFUSED, UNFINISHED
 from sosw_airflow.cli.job_arguments import add_job_source, natural_int, positive_int
 from sosw_airflow.cli.output import add_output, print_document, print_record
 from sosw_airflow.exceptions import Fault, InvalidJob
+from sosw_airflow.exceptions.faults import counted, tasks_are
 
 if TYPE_CHECKING:
     from sosw_airflow.cli.plan_sources import Planned
@@ -133,10 +134,10 @@ def _terms(arguments: argparse.Namespace) -> WritingTerms:
 def _exit_code(plan: JobPlan, arguments: argparse.Namespace) -> int:
     code = DONE
     if arguments.strict and plan.warnings:
-        print(f"sosw-airflow plan: {len(plan.warnings)} warnings, and --strict is given", file=sys.stderr)
+        print(f"sosw-airflow plan: {counted(len(plan.warnings), 'warning')}, and --strict is given", file=sys.stderr)
         code = UNFINISHED
     if arguments.max_tasks and plan.tasks > arguments.max_tasks:
-        message = f"{plan.tasks:,} tasks are more than --max-tasks {arguments.max_tasks:,} allows"
+        message = f"{tasks_are(plan.tasks)} more than --max-tasks {arguments.max_tasks:,} allows"
         print(f"sosw-airflow plan: {message}", file=sys.stderr)
         code = UNFINISHED
     return code

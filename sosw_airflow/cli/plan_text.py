@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.cli.terminal import Column, Line, is_terminal, show_lines, show_table, show_text, terminal_width
+from sosw_airflow.exceptions.faults import counted
 
 if TYPE_CHECKING:
     from sosw_airflow.cli.plan_sources import Planned
@@ -31,7 +32,7 @@ _ATTRIBUTE_COLUMNS = (
 
 def show_plan(plan: JobPlan, planned: Planned) -> None:
     """Print the whole answer of `sosw-airflow plan`."""
-    show_text(f"{planned.source}: {plan.tasks:,} {_plural(plan.tasks, 'task')} for {plan.labourer_id}")
+    show_text(f"{planned.source}: {counted(plan.tasks, 'task')} for {plan.labourer_id}")
     attributes = " > ".join(plan.chunkable_attrs) or "without attributes"
     show_text(f"reference date {plan.reference_date}, job schema {attributes}")
     if plan.days:
@@ -101,7 +102,3 @@ def _duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
-
-
-def _plural(number: int, noun: str) -> str:
-    return noun if number == 1 else f"{noun}s"

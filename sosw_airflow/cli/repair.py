@@ -9,6 +9,7 @@ from sosw_airflow.cli.deployments import open_deployment
 from sosw_airflow.cli.exit_codes import DONE, REFUSED, UNFINISHED
 from sosw_airflow.cli.job_arguments import add_front, add_job_id, command_line
 from sosw_airflow.cli.writing import STOPPED, show_scheduled, write
+from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.identity import parse_job_id
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
             text = f"Nothing to repair: no task of the job {header.job_id} has failed."
         else:
             text = (
-                f"{header.tasks:,} failed tasks of the job {header.repairs.split('#')[0]} are in the queue of "
-                f"{header.labourer_id} again, as the job {header.job_id}."
+                f"The queue of {header.labourer_id} has {counted(header.tasks, 'failed task')} of the job "
+                f"{header.repairs.split('#')[0]} again, as the job {header.job_id}."
             )
     return show_scheduled(repaired, text, arguments.output)

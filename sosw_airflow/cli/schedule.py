@@ -19,6 +19,7 @@ from sosw_airflow.cli.job_arguments import (
 )
 from sosw_airflow.cli.output import add_output
 from sosw_airflow.cli.writing import STOPPED, show_scheduled, write
+from sosw_airflow.exceptions.faults import counted, tasks_are
 
 if TYPE_CHECKING:
     from sosw_airflow.jobs.identity import JobIdentity
@@ -86,11 +87,13 @@ def run(arguments: argparse.Namespace) -> int:
         scheduled = write(deployment, work, resume=command_line("schedule", arguments, arguments.job, id=run_id))
     text = ""
     if scheduled is not None:
-        tasks = f"{scheduled.header.tasks:,} tasks"
+        number = scheduled.header.tasks
+        put = f"{counted(number, 'task')} into the queue of {labourer_id}"
+        in_queue = f"{tasks_are(number)} in the queue of {labourer_id}"
         text = {
-            Outcome.SCHEDULED: f"{tasks} are in the queue of {labourer_id}.",
-            Outcome.RESUMED: f"{tasks} are in the queue of {labourer_id}: an earlier call was resumed.",
-            Outcome.FOUND: f"Nothing to do: an earlier call has put the {tasks} into the queue of {labourer_id}.",
+            Outcome.SCHEDULED: f"{in_queue}.",
+            Outcome.RESUMED: f"{in_queue}: an earlier call was resumed.",
+            Outcome.FOUND: f"Nothing to do: an earlier call has put {put}.",
         }[scheduled.outcome]
     return show_scheduled(scheduled, text, arguments.output)
 

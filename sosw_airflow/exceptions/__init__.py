@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 
 from sosw_airflow.exceptions.faults import SHOWN as SHOWN
 from sosw_airflow.exceptions.faults import Fault as Fault
-from sosw_airflow.exceptions.faults import known_names, lines_of, quoted
+from sosw_airflow.exceptions.faults import counted, known_names, lines_of, quoted, tasks_are
 
 
 class SoswError(Exception):
@@ -109,7 +109,7 @@ class TooManyTasks(SoswError):
     def __init__(self, *, tasks: int, max_tasks: int, multiplier: str) -> None:
         self.tasks, self.max_tasks = tasks, max_tasks
         super().__init__(
-            f"The job has {tasks:,} tasks, max_tasks allows {max_tasks:,}. Nothing was written. {multiplier}. "
+            f"The job has {counted(tasks, 'task')}, max_tasks allows {max_tasks:,}. Nothing was written. {multiplier}. "
             f"Fix: correct the job; or set max_tasks={tasks} at the operator ([sosw] max_tasks for all operators)."
         )
 
@@ -132,9 +132,9 @@ class QueueFull(SoswError, retryable=True):  # the Orchestrator empties the queu
     def __init__(self, *, labourer_id: str, tasks: int, room: int, base: int, now: int) -> None:
         self.labourer_id, self.tasks, self.room, self.base, self.now = labourer_id, tasks, room, base, now
         super().__init__(
-            f"The queue of the labourer {labourer_id!r} has room for {room:,} more tasks, the job has {tasks:,}. "
-            f"Nothing was written. (Its newest greenfield is {base}; rows above the present, {now}, count as invoked.) "
-            f"Fix: let the queue run empty and retry, or split the job."
+            f"The queue of the labourer {labourer_id!r} has room for {counted(room, 'more task')}, the job has "
+            f"{tasks:,}. Nothing was written. (Its newest greenfield is {base}; rows above the present, {now}, count "
+            f"as invoked.) Fix: let the queue run empty and retry, or split the job."
         )
 
 
@@ -194,8 +194,8 @@ class NoProgress(SoswError, retryable=True):
     def __init__(self, *, job_id: str, done: int, total: int, seconds: float, last: str) -> None:
         self.job_id, self.done, self.total = job_id, done, total
         super().__init__(
-            f"No task of the job {job_id} could be written for {seconds:.0f} s. {done:,} of {total:,} tasks are in the "
-            f"queue. Fix: raise the tables' write capacity; a retry resumes there. Last answer of AWS: {last}"
+            f"No task of the job {job_id} could be written for {seconds:.0f} s. {done:,} of {tasks_are(total)} in "
+            f"the queue. Fix: raise the tables' write capacity; a retry resumes there. Last answer of AWS: {last}"
         )
 
 
@@ -256,7 +256,7 @@ class JobFailed(SoswError):
     ) -> None:
         self.job_id, self.total, self.completed, self.failed = job_id, total, completed, failed
         super().__init__(
-            f"{failed:,} of {total:,} tasks of the job {job_id} failed ({completed:,} completed; tolerated: "
+            f"{failed:,} of {counted(total, 'task')} of the job {job_id} failed ({completed:,} completed; tolerated: "
             f"{tolerated}).\nFailed tasks:{lines_of(examples, failed)}\nFix: schedule them again with `sosw-airflow "
             f"repair {job_id}` (or SoswRepairOperator, or clear this Airflow task if it has on_clear='failed')."
         )
@@ -267,7 +267,7 @@ class JobsFailed(SoswError):
 
     def __init__(self, failures: Iterable[SoswError], *, jobs: int) -> None:
         self.failures, self.jobs = tuple(failures), jobs
-        super().__init__(f"{len(self.failures):,} of {jobs:,} jobs did not succeed:{lines_of(self.failures)}")
+        super().__init__(f"{len(self.failures):,} of {counted(jobs, 'job')} did not succeed:{lines_of(self.failures)}")
 
 
 class JobTimedOut(SoswError, retryable=True):  # a retry waits on, and schedules nothing again
@@ -275,8 +275,8 @@ class JobTimedOut(SoswError, retryable=True):  # a retry waits on, and schedules
 
     def __init__(self, *, job_id: str, total: int | None, closed: int) -> None:
         self.job_id = job_id
-        known = f"{closed:,} of {total:,} tasks are closed, all others stay in the queue or with the workers"
-        state = known if total is not None else "it has no record yet"
+        others = "all others stay in the queue or with the workers"
+        state = "it has no record yet" if total is None else f"{closed:,} of {tasks_are(total)} closed, {others}"
         super().__init__(
             f"The job {job_id} was not done in time: {state}. Fix: retry the Airflow task, which only waits; raise "
             f"timeout; or see what the workers do with `sosw-airflow status {job_id}`."
@@ -289,9 +289,9 @@ class TriggererCannotPoll(SoswError, retryable=True):  # the tasks stay, and a r
     def __init__(self, job_id: str, *, hops: int, reason: str) -> None:
         self.job_id, self.hops, self.reason = job_id, hops, reason
         super().__init__(
-            f"The triggerer could not poll the job {job_id} {hops} times in a row, the worker could. The triggerer's "
-            f"reason: {reason}\nThe tasks stay, and a retry continues to wait. Fix: give the triggerer the workers' "
-            f"Connections, secrets backend, network and packages; or set deferrable=False."
+            f"The triggerer could not poll the job {job_id} {counted(hops, 'time')} in a row, the worker could. "
+            f"The triggerer's reason: {reason}\nThe tasks stay, and a retry continues to wait. Fix: give the "
+            f"triggerer the workers' Connections, secrets backend, network and packages; or set deferrable=False."
         )
 
 
@@ -301,9 +301,9 @@ class TasksLost(SoswError):
     def __init__(self, *, job_id: str, total: int, closed: int, lost: Sequence[str], tables: Sequence[str]) -> None:
         self.job_id, self.total, self.closed, self.lost = job_id, total, closed, tuple(lost)
         super().__init__(
-            f"{len(lost):,} of {total:,} tasks of the job {job_id} are in none of {', '.join(tables)}: "
+            f"{len(lost):,} of {counted(total, 'task')} of the job {job_id} are in none of {', '.join(tables)}: "
             f"{', '.join(lost[:3])}{', ...' if len(lost) > 3 else ''}. They were deleted, or a time to live removed "
-            f"them before they were counted; {closed:,} tasks are closed. Fix: check what the workers have done; then "
+            f"them before they were counted; {tasks_are(closed)} closed. Fix: check what the workers have done; then "
             f"mark the Airflow task as successful, or clear it with on_clear='reschedule'. Keep closed tasks longer."
         )
 
@@ -314,8 +314,8 @@ class JobUnfinished(SoswError, retryable=True):  # the workers continue
     def __init__(self, *, job_id: str, total: int, closed: int, failed: int) -> None:
         self.job_id, self.total, self.closed, self.failed = job_id, total, closed, failed
         super().__init__(
-            f"The job {job_id} is not over: {closed:,} of {total:,} tasks are closed, {failed:,} of them failed. Fix: "
-            f"wait for its end; or repair it now, once, without the rest (unfinished='leave', --leave-unfinished)."
+            f"The job {job_id} is not over: {closed:,} of {tasks_are(total)} closed, {failed:,} of them failed. "
+            f"Fix: wait for its end; or repair it now, once, without the rest (unfinished='leave', --leave-unfinished)."
         )
 
 

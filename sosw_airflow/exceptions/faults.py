@@ -1,11 +1,11 @@
-"""What is wrong in a document, and how a message lists it."""
+"""What is wrong in a document, and how a message lists and counts it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["SHOWN", "Fault", "known_names", "lines_of", "quoted"]
+__all__ = ["SHOWN", "Fault", "counted", "known_names", "lines_of", "quoted", "tasks_are"]
 
 #: How many faults or examples a message spells out before it only counts the rest.
 SHOWN = 20
@@ -35,6 +35,19 @@ def known_names(what: str, names: Sequence[str], where: str) -> str:
         return f"{where[0].upper()}{where[1:]} is empty."
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"{what} in {where}: {', '.join(quoted(name)[1:-1] for name in names[:SHOWN])}{more}."
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun, and its verb if need be: ``1 task is``, ``2,000 tasks are``.
+
+    :param many: the words for every number but 1 (default: ``one`` with an s).
+    """
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def tasks_are(number: int) -> str:
+    """The beginning of a sentence about so many tasks."""
+    return counted(number, "task is", "tasks are")
 
 
 def quoted(name: object) -> str:

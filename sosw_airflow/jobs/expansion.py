@@ -15,6 +15,7 @@ from datetime import date
 from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidJob, TooManyTasks
+from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.attributes import attributes_of
 from sosw_airflow.jobs.chunking import Chunker, Node, TaskSeries
 from sosw_airflow.jobs.counting import Multiplier, TaskCount, count_tasks
@@ -199,7 +200,7 @@ class Expansion:
             return
         self._days = resolved.days
         if len(self._days) > _MOST_DATES_IN_A_TASK and not self.job.get("isolate_days"):
-            problem = f"has {len(self._days):,} days, which are more dates than a task has room for"
+            problem = f"has {counted(len(self._days), 'day')}, which are more dates than a task has room for"
             yield Fault("period", f"{problem}: give a shorter one, or isolate_days")
         if resolved.warning:
             found.append(f"period: {resolved.warning}")

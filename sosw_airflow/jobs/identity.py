@@ -16,6 +16,7 @@ from datetime import date
 from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
+from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.periods import DataInterval, is_relative
 from sosw_airflow.jobs.redaction import redacted
@@ -211,4 +212,4 @@ def _brief(name: str, value: Any) -> str:
         return json.dumps(redacted({name: value})[name])
     # No excerpt: a secret that is cut in two is no longer known as one.
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return f"{_KINDS.get(type(value), 'a value')} of {len(text):,} characters, sha256 {digest}"
+    return f"{_KINDS.get(type(value), 'a value')} of {counted(len(text), 'character')}, sha256 {digest}"

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidJob
+from sosw_airflow.exceptions.faults import counted
 
 __all__ = ["plain_job", "plain_values"]
 
@@ -48,8 +49,9 @@ def _generated(values: Iterator[Any]) -> Any:
         return dict(found)
     kinds = ", ".join(sorted({type(each).__name__ for each in found})) or "nothing"
     problem = (
-        f"the job is a generator of {len(found):,} values ({kinds}), not of the attributes of a job. Fix: return the "
-        f'job with the generator as the values of an attribute, {{"words": ...}}, or yield pairs of a name and a value'
+        f"the job is a generator of {counted(len(found), 'value')} ({kinds}), not of the attributes of a job. Fix: "
+        f'return the job with the generator as the values of an attribute, {{"words": ...}}, or yield pairs of a name '
+        f"and a value"
     )
     raise InvalidJob([Fault("", problem)])
 

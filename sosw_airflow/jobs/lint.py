@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any
 
 from sosw_airflow.exceptions import SHOWN
+from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.attributes import Attribute, attributes_of
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.json_values import Path, dotted
@@ -60,8 +61,8 @@ def _about_dates(expansion: Expansion, reference_date: date) -> Iterator[str]:
     later = [day for day in dates if day > reference_date.isoformat()]
     if later:
         yield (
-            f"period: {len(later)} of its {len(dates)} dates lie after the reference date ({later[0]} is the first): "
-            f"there may be no data for them yet"
+            f"period: {len(later)} of its {counted(len(dates), 'date')} lie after the reference date ({later[0]} is "
+            f"the first): there may be no data for them yet"
         )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.orchestration.policy import LabourerPolicy
 from sosw_airflow.orchestration.task_rows import TaskRow
 
@@ -76,7 +77,11 @@ def for_queued(
         elif row.fault:
             yield Decision(Step.FAIL, row, f"it cannot be invoked: {row.fault}")
         elif row.attempts >= policy.max_attempts:
-            yield Decision(Step.FAIL, row, f"{row.attempts} of {policy.max_attempts} attempts are used up")
+            yield Decision(
+                Step.FAIL,
+                row,
+                f"{row.attempts} of {counted(policy.max_attempts, 'attempt is', 'attempts are')} used up",
+            )
         elif free > 0:
             free -= 1
             yield Decision(Step.CLAIM, row)
@@ -104,5 +109,9 @@ def for_retries(rows: Sequence[TaskRow], *, free: int) -> Iterator[Decision]:
 
 def _after_failure(row: TaskRow, policy: LabourerPolicy, reason: str) -> Decision:
     if row.attempts >= policy.max_attempts:
-        return Decision(Step.FAIL, row, f"{reason}; {row.attempts} of {policy.max_attempts} attempts are used up")
+        return Decision(
+            Step.FAIL,
+            row,
+            f"{reason}; {row.attempts} of {counted(policy.max_attempts, 'attempt is', 'attempts are')} used up",
+        )
     return Decision(Step.RETRY, row, reason)

@@ -13,6 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sosw_airflow.exceptions import AwsFault
+from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.orchestration.task_rows import INVOCATION_DELTA, TaskRow
 from sosw_airflow.stores.aws_errors import cancellation_codes, error_code, explained
 from sosw_airflow.stores.tables import TableNames
@@ -209,7 +210,9 @@ class Transitions:
         with explained(action="dynamodb:BatchWriteItem", resource=table):
             reply = self.dynamodb.batch_write_item(RequestItems={table: requests})
         if left := reply.get("UnprocessedItems", {}).get(table):
-            fault = AwsFault(f"{table} took {len(requests) - len(left)} of {len(requests)} writes: it is throttled.")
+            fault = AwsFault(
+                f"{table} took {len(requests) - len(left)} of {counted(len(requests), 'write')}: it is throttled."
+            )
             fault.retryable = True
             raise fault  # the next turn repeats the whole batch, which changes nothing that is done
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sosw_airflow.exceptions import AccessDenied
+from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.identity import task_id
 from sosw_airflow.jobs.pages import PageLimits, cut_pages
 from sosw_airflow.jobs.transitions import CANCEL, IN_DELIVERY, JobState
@@ -59,11 +60,12 @@ class Cancelled:
 
     def __str__(self) -> str:
         """For a message."""
+        removed = counted(self.removed, "task was", "tasks were")
         if self.kept is None or self.never_written is None:
-            return f"{self.removed:,} tasks were removed from the queue; how many of the others were invoked is unknown"
+            return f"{removed} removed from the queue; how many of the others were invoked is unknown"
         return (
-            f"{self.removed:,} tasks were removed from the queue, {self.kept:,} are with the workers or over, "
-            f"{self.never_written:,} were never written"
+            f"{removed} removed from the queue, {counted(self.kept, 'is', 'are')} with the workers or over, "
+            f"{counted(self.never_written, 'was', 'were')} never written"
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow._compat import BaseSensorOperator, default_deferrable
+from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.operators.base import fail_without_retry
 
 if TYPE_CHECKING:
@@ -214,5 +215,5 @@ def _sensor_timeout(late: Sequence[JobResult]) -> Exception:
         total = progress.total if progress.state else None
         lines.append(str(JobTimedOut(job_id=progress.job_id, total=total, closed=progress.closed)))
     if len(late) > len(lines):
-        lines.append(f"and {len(late) - len(lines)} more jobs")
+        lines.append(f"and {counted(len(late) - len(lines), 'more job')}")
     return AirflowSensorTimeout("\n".join(lines))

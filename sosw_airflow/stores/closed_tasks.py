@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from sosw_airflow.exceptions import AwsFault, SoswError
+from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.json_documents import parse_json
 from sosw_airflow.jobs.json_values import json_faults
 from sosw_airflow.jobs.redaction import redacted
@@ -68,7 +69,7 @@ class ClosedTask:
         """For a message: id, attempts, the beginning of the error and of the payload, without their secrets."""
         payload = "its payload cannot be read" if self.payload is None else _shown(json.dumps(redacted(self.payload)))
         error = f" {_shown(redacted({'error': self.error})['error'])};" if self.error else ""
-        return f"{self.task_id} ({self.attempts} attempt{'' if self.attempts == 1 else 's'}):{error} {payload}"
+        return f"{self.task_id} ({counted(self.attempts, 'attempt')}):{error} {payload}"
 
 
 class ClosedTasks:

@@ -6,6 +6,8 @@ import logging
 import time
 from typing import Protocol
 
+from sosw_airflow.exceptions.faults import counted
+
 __all__ = ["ProgressFactory", "ProgressLog"]
 
 log = logging.getLogger(__name__)
@@ -42,17 +44,17 @@ class ProgressLog:
         self._reported = now
         parts = [self._done(), *self._speed(now - self._begun)]
         if throttled:
-            parts.append(f"{throttled:,} requests throttled")
+            parts.append(f"{counted(throttled, 'request')} throttled")
         if failed:
             parts.append(f"{failed:,} failed")
         log.info("%s: %s", self._what, ", ".join(parts))
 
     def _done(self) -> str:
         if self.total is None:
-            return f"{self.done:,} tasks"
+            return counted(self.done, "task")
         # Rounded down: only all tasks are 100 %.
         permille = 1000 * self.done // max(self.total, 1)
-        return f"{self.done:,} of {self.total:,} tasks ({permille / 10:.1f} %)"
+        return f"{self.done:,} of {counted(self.total, 'task')} ({permille / 10:.1f} %)"
 
     def _speed(self, seconds: float) -> list[str]:
         """Time left and rate; neither before the first task is done, no time left after the last."""

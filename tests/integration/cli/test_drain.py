@@ -38,7 +38,7 @@ def test_the_tasks_are_in_the_queue_and_the_file_is_removed(
     """Named as in the bucket, by its key, or by its address."""
     assert main(["drain", name]) == 0
     assert (words(sosw), keys(sosw)) == (["a", "b"], [])
-    assert f"2 tasks of s3://sosw-queue/{KEY} are in the queue of pull; the file is removed." in capsys.readouterr().out
+    assert f"The queue of pull has 2 tasks of s3://sosw-queue/{KEY}; the file is removed." in capsys.readouterr().out
 
 
 def test_the_same_id_finds_it_written(sosw: Sosw, capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,7 +73,7 @@ def test_repair_schedules_the_failed_tasks(sosw: Sosw, job_id: str, capsys: pyte
 
     assert main(["repair", f"{job_id}000000000004"]) == 0
     assert words(sosw) == ["b", "d"]
-    assert f"2 failed tasks of the job {job_id} are in the queue of pull again" in capsys.readouterr().out
+    assert f"The queue of pull has 2 failed tasks of the job {job_id} again" in capsys.readouterr().out
 
 
 def test_repair_of_a_job_without_failures(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +100,7 @@ def test_cancel_removes_what_no_worker_has_got(sosw: Sosw, job_id: str, capsys: 
 
     assert main(["cancel", job_id]) == 0
     assert words(sosw) == []
-    assert "4 tasks were removed from the queue, 1 are with the workers or over" in capsys.readouterr().out
+    assert "4 tasks were removed from the queue, 1 is with the workers or over" in capsys.readouterr().out
 
 
 def test_cancel_in_json(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
