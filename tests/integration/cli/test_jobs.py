@@ -83,7 +83,7 @@ def test_every_state_can_be_chosen() -> None:
 def test_more_than_are_shown(jobs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Their number is printed."""
     main(["jobs", "--limit", "1"])
-    assert capsys.readouterr().out.endswith("... and 2 older ones: --limit 3 lists them\n")
+    assert capsys.readouterr().out.endswith("... and 2 older ones: --limit 3 lists all\n")
 
 
 def test_no_table(mocked_aws: None, configure: Configure, capsys: pytest.CaptureFixture[str]) -> None:
