@@ -32,6 +32,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "example": None,
         "default": "1000000",
     },
+    "max_simultaneous_invocations": {
+        "description": "Tasks of a labourer that run at once if Airflow invokes them and the labourer names no "
+        "max_simultaneous_invocations of its own.",
+        "version_added": "0.2.0",
+        "type": "integer",
+        "example": None,
+        "default": "10",
+    },
     "hide_payloads": {
         "description": "Leave the payloads of tasks out of logs, errors and the command line.",
         "version_added": "0.2.0",

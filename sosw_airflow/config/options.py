@@ -7,7 +7,7 @@ import re
 from sosw_airflow.exceptions import SHOWN, Fault, InvalidConfiguration
 from sosw_airflow.jobs.excerpts import excerpt
 
-__all__ = ["max_tasks_from", "period_modules_from"]
+__all__ = ["max_invocations_from", "max_tasks_from", "period_modules_from"]
 
 
 def period_modules_from(text: str) -> tuple[str, ...]:
@@ -28,7 +28,19 @@ def max_tasks_from(text: str) -> int:
 
     :raises InvalidConfiguration: it is no whole number of 1 or more.
     """
+    return _whole("max_tasks", text)
+
+
+def max_invocations_from(text: str) -> int:
+    """The number of ``max_simultaneous_invocations``.
+
+    :raises InvalidConfiguration: it is no whole number of 1 or more.
+    """
+    return _whole("max_simultaneous_invocations", text)
+
+
+def _whole(option: str, text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text.strip()) or int(text) < 1:
         problem = f"must be a whole number, 1 or more, not {excerpt(text)}"
-        raise InvalidConfiguration([Fault("[sosw] max_tasks", problem)])
+        raise InvalidConfiguration([Fault(f"[sosw] {option}", problem)])
     return int(text)

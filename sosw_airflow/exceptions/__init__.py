@@ -6,40 +6,14 @@ what you do. ``retryable``: a later attempt with the same inputs may succeed; ot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 
+from sosw_airflow.exceptions.base import FaultyDocument as _FaultyDocument
+from sosw_airflow.exceptions.base import SoswError as SoswError
 from sosw_airflow.exceptions.faults import SHOWN as SHOWN
 from sosw_airflow.exceptions.faults import Fault as Fault
 from sosw_airflow.exceptions.faults import counted, known_names, lines_of, quoted, tasks_are
-
-
-class SoswError(Exception):
-    """Base of all errors that this provider raises on purpose."""
-
-    retryable = False
-
-    def __init_subclass__(cls, *, retryable: bool | None = None) -> None:
-        cls.retryable = cls.retryable if retryable is None else retryable
-
-    def __init__(self, message: str = "") -> None:
-        super().__init__(message.encode("utf-8", "backslashreplace").decode())  # so that a log can write any name
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # A copy keeps the message; its parts are attributes, not arguments of `__init__`.
-        return SoswError.__new__, (type(self), *self.args), self.__dict__
-
-
-class _FaultyDocument(SoswError):
-    """A document with one or more faults, all of them reported together."""
-
-    what = fix = ""
-
-    def __init__(self, faults: Iterable[Fault], *, total: int | None = None) -> None:
-        self.faults: tuple[Fault, ...] = tuple(faults)
-        self.total = total or len(self.faults)
-        lines = lines_of(self.faults, self.total)
-        super().__init__(f"{self.what} is refused, nothing was written:{lines}\nFix: {self.fix}")
 
 
 class InvalidConfiguration(_FaultyDocument):
@@ -305,6 +279,18 @@ class TasksLost(SoswError):
             f"{', '.join(lost[:3])}{', ...' if len(lost) > 3 else ''}. They were deleted, or a time to live removed "
             f"them before they were counted; {tasks_are(closed)} closed. Fix: check what the workers have done; then "
             f"mark the Airflow task as successful, or clear it with on_clear='reschedule'. Keep closed tasks longer."
+        )
+
+
+class LabourersPaused(SoswError, retryable=True):  # a function may be deployed, a permission be given meanwhile
+    """Tasks are left, and the labourers that have them pause because of a fault that does not pass by itself."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        self.reasons = dict(reasons)
+        lines = lines_of([f"{labourer_id}: {reason}" for labourer_id, reason in reasons.items()])
+        super().__init__(
+            f"Tasks are left, and {counted(len(reasons), 'labourer pauses', 'labourers pause')}:{lines}\n"
+            f"Fix: what each line names. The tasks keep their places and attempts, and the next run continues."
         )
 
 

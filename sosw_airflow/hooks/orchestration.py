@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from sosw_airflow.orchestration.policy import LabourerPolicy
 
 __all__ = ["check_labourer", "labourer_ids_of", "orchestrator_of", "policies_of", "seat_beside"]
+
+log = logging.getLogger(__name__)
 
 #: Seconds that the answer of a function may take that is waited for: it runs for 900 s at most.
 _SYNCHRONOUS = 910.0
@@ -42,8 +45,10 @@ def policies_of(hook: SoswHook, labourer_ids: Sequence[str] | None) -> list[Labo
     :raises UnknownLabourer: a labourer is not registered.
     :raises InvalidConfiguration: names each faulty setting of each labourer.
     """
+    from sosw_airflow.hooks.sosw import default_max_invocations
     from sosw_airflow.orchestration.policy import LabourerPolicy
 
+    default_limit = default_max_invocations()
     labourers = [hook.labourer(each) for each in labourer_ids] if labourer_ids else list(hook.labourers().values())
     if not labourers:
         problem = "registers no labourer. Fix: add your Lambda functions to it, or name a labourer"
@@ -52,7 +57,7 @@ def policies_of(hook: SoswHook, labourer_ids: Sequence[str] | None) -> list[Labo
     faults: list[Fault] = []
     for labourer in labourers:
         try:
-            policies.append(LabourerPolicy.of(labourer.labourer_id, labourer.settings))
+            policies.append(LabourerPolicy.of(labourer.labourer_id, labourer.settings, default_limit=default_limit))
         except InvalidConfiguration as error:  # noqa: PERF203 - a few labourers
             faults += error.faults
     if faults:
@@ -74,6 +79,13 @@ def orchestrator_of(
     from sosw_airflow.orchestration.turn import Clients
 
     policies = policies_of(hook, labourer_ids)
+    for policy in policies:
+        if policy.limit_is_default:
+            log.info(
+                "The labourer %s names no max_simultaneous_invocations: %d by Airflow's configuration, section [sosw].",
+                policy.labourer_id,
+                policy.limit,
+            )
     requests = sum(each.limit for each in policies if each.invocation is Invocation.REQUEST)
     connections = concurrency + requests + 4
     clients = Clients(

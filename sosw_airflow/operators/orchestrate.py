@@ -38,6 +38,9 @@ class SoswOrchestrateOperator(BaseOperator):
     :param concurrency: claims and invocations at the same time.
     :param sosw_conn_id: the Connection of type ``sosw``. (templated)
 
+    :raises LabourersPaused: with ``until="idle"``, tasks are left, and the labourers that have them pause because of a
+        fault that does not pass by itself.
+
     Returns (as XCom) for each labourer what it has ``invoked``, ``completed``, ``failed`` and ``retried``.
     """
 
@@ -86,8 +89,13 @@ class SoswOrchestrateOperator(BaseOperator):
         deadline: float | None = None,
     ) -> dict[str, dict[str, int]]:
         """Continue after the deferral. The arguments are a contract: deferrals in flight survive an upgrade."""
+        from sosw_airflow.exceptions import LabourersPaused
+
         if event and event.get("status") == "done":
             return dict(event["totals"])
+        if event and event.get("status") == "paused":
+            with fail_without_retry():
+                raise LabourersPaused(event["reasons"])
         reason = (event or {}).get("reason", "it was lost")
         self.log.warning("The triggerer cannot process the queues, so this worker does. The reason: %s", reason)
         with fail_without_retry():
@@ -109,9 +117,13 @@ class SoswOrchestrateOperator(BaseOperator):
     def _process(self, orchestrator: Orchestrator, deadline: float | None) -> dict[str, dict[str, int]]:
         import time
 
+        from sosw_airflow.exceptions import LabourersPaused
+
         self._stop = orchestrator.stop
         left = None if deadline is None else time.monotonic() + deadline - time.time()
         orchestrator.run(until_idle=self.until == "idle", deadline=left)
+        if orchestrator.blocked:
+            raise LabourersPaused(orchestrator.blocked)
         return orchestrator.totals
 
     def on_kill(self) -> None:

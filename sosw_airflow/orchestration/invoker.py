@@ -18,6 +18,7 @@ __all__ = ["Answer", "Outcome", "invoke"]
 class Outcome(str, Enum):
     """What became of an invocation."""
 
+    SENT = "sent"  # a synchronous invocation under way; its answer follows
     ACCEPTED = "accepted"  # Lambda has the event
     ANSWERED = "answered"  # a synchronous invocation has ended, well or not
     REFUSED = "refused"  # not now: throttled, or a fault of Lambda; the claim is given back

@@ -30,7 +30,7 @@ _RECORD = {"S": "lease"}
 class Lease:
     """The lease of one labourer, wanted or held by one orchestrator. Used by one thread.
 
-    :ivar owner: a name for people and for the comparison of records: host, process, labourer.
+    :ivar owner: a name for people that no other orchestrator has, see `owner_name`: it recognizes its own record by it.
     :ivar seconds: without a beat, after which the lease can be taken.
     """
 
@@ -73,12 +73,17 @@ class Lease:
             return self._take(
                 "fence = :fence_seen AND beat = :beat_seen AND attribute_not_exists(#owner)", as_seen, fence=fence + 1
             )
+        # Its own name: the answer to its request to take or release the lease was lost.
+        if self.holder != self.owner and not self._stands_still(fence, beat):
+            return False
+        return self._take("fence = :fence_seen AND beat = :beat_seen", as_seen, fence=fence + 1)
+
+    def _stands_still(self, fence: int, beat: int) -> bool:
+        """Whether the holder has not moved for the lease's length, by this orchestrator's clock."""
         if self._seen != (fence, beat):
             self._seen, self._seen_at = (fence, beat), self.clock()
             return False
-        if self.clock() - self._seen_at < self.seconds:
-            return False
-        return self._take("fence = :fence_seen AND beat = :beat_seen", as_seen, fence=fence + 1)
+        return self.clock() - self._seen_at >= self.seconds
 
     def release(self) -> None:
         """Let the next orchestrator take it at once. Nothing happens if the lease was lost.

@@ -52,13 +52,15 @@ class Orchestrator:
     owner: str = field(default_factory=owner_name)
     on_turn: Callable[[TurnReport], None] = lambda report: None  # noqa: ARG005
     totals: dict[str, dict[str, int]] = field(default_factory=dict, init=False)
+    blocked: dict[str, str] = field(default_factory=dict, init=False)
 
     def run(self, *, until_idle: bool = False, once: bool = False, deadline: float | None = None) -> list[TurnReport]:
         """Take turns until the caller stops it, and return the last report of each labourer.
 
         ``totals`` counts for each labourer what all turns have ``invoked``, ``completed``, ``failed`` and ``retried``.
+        ``blocked`` has the labourers that still have rows after ``until_idle``, each with the fault that lasts.
 
-        :param until_idle: end when no labourer has a row any more.
+        :param until_idle: end when no labourer has a row any more, or only labourers with a fault that lasts have some.
         :param once: end after one turn of each labourer, when its synchronous invocations have ended too.
         :param deadline: end at this time of the monotonic clock.
         """
@@ -89,7 +91,7 @@ class Orchestrator:
                         due[labourer_id] = float("inf") if once else self._next(report)
                         self._take(report, last)
                     everyone = len(last) == len(due) and not under_way
-                    if everyone and (once or (until_idle and all(each.idle for each in last.values()))):
+                    if everyone and (once or (until_idle and all(each.idle or each.lasting for each in last.values()))):
                         break
                     if not under_way:
                         self.stop.wait(self._patience(due, deadline))
@@ -102,9 +104,13 @@ class Orchestrator:
         for labourer_id, each in labourers.items():  # what ended after the last turn
             late = TurnReport(labourer_id)
             each.count_answers(late)
-            if late.refused or late.failed or late.paused:
+            if late.invoked or late.refused or late.failed or late.paused:
                 former = last.get(labourer_id, late)
-                self._take(replace(late, paused=late.paused or former.paused, limit=former.limit), last)
+                paused, lasting = late.paused or former.paused, late.lasting or former.lasting
+                kept = {name: getattr(former, name) for name in ("limit", "idle", "holder")}
+                self._take(replace(late, paused=paused, lasting=lasting, **kept), last)
+        if until_idle:
+            self.blocked = {each.labourer_id: each.paused for each in last.values() if each.lasting}
         return list(last.values())
 
     def _take(self, report: TurnReport, last: dict[str, TurnReport]) -> None:

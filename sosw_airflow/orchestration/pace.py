@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["InvocationPace", "TaskDurations"]
+__all__ = ["FaultPause", "InvocationPace", "TaskDurations"]
 
 #: The smallest share of the limit, reached after repeated refusals.
 _LEAST = 1 / 64
@@ -16,6 +16,12 @@ _GROWTH = 0.1
 
 #: Failed tasks in a row that count as a refusal.
 _FAILURES = 10
+
+#: Seconds that a labourer with a fault pauses: the first time, and at most after doubling.
+_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
+
+#: Turns in a row with a fault that does not pass by itself, after which it counts as lasting.
+_LASTING_AFTER = 3
 
 
 @dataclass
@@ -53,6 +59,42 @@ class InvocationPace:
             self._failures = 0
         else:
             self.share = min(1.0, self.share + _GROWTH)
+
+
+@dataclass
+class FaultPause:
+    """The pause of a labourer that has a fault; each one in a row is twice as long. Used by one thread.
+
+    :ivar reason: of the last pause.
+    """
+
+    reason: str = ""
+    _until: float = float("-inf")
+    _pauses: int = 0
+    _in_a_row: int = 0
+
+    def holds(self, now: float) -> bool:
+        """Whether the labourer pauses, at this time of the monotonic clock."""
+        return now < self._until
+
+    @property
+    def lasting(self) -> bool:
+        """The last turns have all met a fault that does not pass by itself, such as a missing permission."""
+        return self._in_a_row >= _LASTING_AFTER
+
+    def begin(self, reason: str, now: float, *, passes: bool) -> float:
+        """Pause, and return for how many seconds.
+
+        :param passes: the fault may pass by itself, such as a table that is throttled.
+        """
+        seconds: float = min(_PAUSE * 2**self._pauses, _LONGEST_PAUSE)
+        self.reason, self._until, self._pauses = reason, now + seconds, min(self._pauses + 1, 20)
+        self._in_a_row = 0 if passes else self._in_a_row + 1
+        return seconds
+
+    def end(self) -> None:
+        """A turn has met no fault."""
+        self._until, self._pauses, self._in_a_row = float("-inf"), 0, 0
 
 
 @dataclass

@@ -78,7 +78,7 @@ class LabourerPolicy:
     def of(cls, labourer_id: str, settings: Mapping[str, Any], *, default_limit: int = DEFAULT_LIMIT) -> LabourerPolicy:
         """The policy that a labourer's settings describe. Settings of other programs are ignored.
 
-        :param default_limit: invocations at once where the settings name no limit.
+        :param default_limit: invocations at once if the settings name no limit.
         :raises InvalidConfiguration: names each faulty setting.
         """
         reader = _Reader(f"labourer {labourer_id}", settings)

@@ -27,6 +27,7 @@ CLAUSES: Mapping[str, tuple[str, str]] = {
         "no other orchestrator has claimed, retried or given back the row since it was read",
     ),
     "same_place": ("greenfield = :greenfield", "a faulty row has no attempts to compare"),
+    "mine": ("claimed_by = :owner", "it is the claim that this orchestrator has made, not one of the same second"),
     "open": ("attribute_not_exists(completed_at)", "a worker that has just reported wins over any other transition"),
     "absent": ("attribute_not_exists(task_id)", "the row is not in two tables, and a late report is not overwritten"),
     "present": ("attribute_exists(task_id)", "another orchestrator has not moved the row"),
@@ -51,14 +52,17 @@ def _all(*names: str) -> str:
 class Transitions:
     """Carries the transitions of one deployment out.
 
-    :ivar dynamodb: a boto3 DynamoDB client without repeats of its own, safe for threads: a repeated claim would fail on
-        its own first success.
+    :ivar dynamodb: a boto3 DynamoDB client, safe for threads. It may repeat requests: a repetition of one that has
+        happened meets a condition that does not hold any more, and changes nothing.
     :ivar owner: the orchestrator, kept in ``claimed_by``: identifies an own claim whose answer was lost.
+    :ivar dynamodb_once: for claims, a client without repeats, since a repeated claim would fail on its own first
+        success; None: ``dynamodb`` is one.
     """
 
     dynamodb: Any
     tables: TableNames
     owner: str
+    dynamodb_once: Any = None
 
     def claim(self, row: TaskRow, *, now: int) -> TaskRow | None:
         """Queued to invoked. Returns the row as claimed, or None if another process was faster.
@@ -76,6 +80,7 @@ class Transitions:
                     ":next": _n(claimed["attempts"]),
                     ":owner": {"S": self.owner},
                 },
+                self.dynamodb_once,
             )
         except AwsFault:
             if not self._is_mine(row, claimed):
@@ -99,8 +104,8 @@ class Transitions:
         return self._update(
             claimed,
             "SET greenfield = queued_as, attempts = :before REMOVE queued_as, claimed_by",
-            _all("as_read", "open"),
-            {":before": _n(claimed.attempts - 1)},
+            _all("as_read", "mine", "open"),
+            {":before": _n(claimed.attempts - 1), ":owner": {"S": self.owner}},
         )
 
     def complete(self, rows: Sequence[TaskRow], *, now: int) -> None:
@@ -160,10 +165,12 @@ class Transitions:
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
-    def _update(self, row: TaskRow, expression: str, condition: str, values: dict[str, Any]) -> bool:
+    def _update(
+        self, row: TaskRow, expression: str, condition: str, values: dict[str, Any], client: Any = None
+    ) -> bool:
         with explained(action="dynamodb:UpdateItem", resource=self.tables.tasks_table, setting="tasks_table"):
             return _unless_refused(
-                lambda: self.dynamodb.update_item(
+                lambda: (client or self.dynamodb).update_item(
                     TableName=self.tables.tasks_table,
                     Key={"task_id": {"S": row.task_id}},
                     UpdateExpression=expression,

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from sosw_airflow.exceptions import SoswError
+from sosw_airflow.exceptions import AccessDenied, MissingCredentials, SoswError
 from sosw_airflow.orchestration import assistant
 from sosw_airflow.orchestration.decisions import (
     Decision,
@@ -30,7 +30,7 @@ from sosw_airflow.orchestration.expiry import expiry_seconds
 from sosw_airflow.orchestration.health import BEST, health_of, limit_for
 from sosw_airflow.orchestration.invoker import Answer, Outcome, invoke
 from sosw_airflow.orchestration.lease import Lease
-from sosw_airflow.orchestration.pace import InvocationPace, TaskDurations
+from sosw_airflow.orchestration.pace import FaultPause, InvocationPace, TaskDurations
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
 from sosw_airflow.orchestration.readings import LabourerRows, function_facts, metric_value
 from sosw_airflow.orchestration.task_rows import TaskRow, event_of
@@ -47,9 +47,6 @@ _LAG = 10.0
 #: Seconds between two readings of the function's settings, of its metrics, of the retry table if no row of it is due.
 _FACTS_EVERY, _HEALTH_EVERY, _RETRIES_EVERY = 300.0, 60.0, 30.0
 
-#: Seconds that a labourer with a fault pauses: the first time, and at most after doubling.
-_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
-
 #: Greenfield of the head of an empty queue, as upstream has it.
 _EMPTY_HEAD = 1000
 
@@ -65,7 +62,7 @@ class Clients:
     """The boto3 clients of an orchestrator, safe for threads.
 
     :ivar dynamodb: with botocore's repeats, for readings and batches.
-    :ivar dynamodb_once: without repeats, for transitions.
+    :ivar dynamodb_once: without repeats, for claims.
     :ivar aws_lambda: with repeats, for the function's settings.
     :ivar aws_lambda_once: without repeats, for invocations; its read time-out is above the function's.
     :ivar cloudwatch: for health metrics, None if no labourer has any.
@@ -83,15 +80,18 @@ class TurnReport:
     """What one turn met and did.
 
     :ivar limit: invocations at once that were allowed.  :ivar running: tasks at work after the turn.
+    :ivar started: synchronous invocations that this turn has sent; a later turn counts them as invoked, or refused.
     :ivar idle: the labourer has no row at all: queued, invoked, waiting for a retry.
     :ivar holder: another orchestrator that holds the lease; empty if this one does, or no row exists.
     :ivar paused: why the labourer pauses; empty if it does not.
+    :ivar lasting: it pauses because of a fault that some turns in a row have met, such as a missing permission.
     :ivar next_in: seconds after which the next turn is worth its requests.
     """
 
     labourer_id: str
     limit: int = 0
     running: int = 0
+    started: int = 0
     invoked: int = 0
     refused: int = 0
     completed: int = 0
@@ -101,12 +101,13 @@ class TurnReport:
     idle: bool = False
     holder: str = ""
     paused: str = ""
+    lasting: bool = False
     next_in: float = _BESIDE
 
     @property
     def moved(self) -> int:
-        """Transitions that the turn carried out."""
-        return self.invoked + self.completed + self.failed + self.retried + self.requeued
+        """Transitions that the turn carried out or started."""
+        return self.started + self.invoked + self.completed + self.failed + self.retried + self.requeued
 
 
 @dataclass
@@ -135,30 +136,29 @@ class LabourerOrchestration:
     _health: tuple[float, int] = field(default=(float("-inf"), BEST), init=False)
     _retries_at: float = field(default=float("-inf"), init=False)
     _answers: deque[Answer] = field(default_factory=deque, init=False)
-    _paused: tuple[float, float, str] = field(default=(float("-inf"), _PAUSE, ""), init=False)
+    _pause: FaultPause = field(default_factory=FaultPause, init=False)
 
     def __post_init__(self) -> None:
         self.lease = Lease(
             self.clients.dynamodb, self.tables.jobs_table, self.policy.labourer_id, self.owner, clock=self.monotonic
         )
         self._rows = LabourerRows(self.clients.dynamodb, self.tables, self.policy.labourer_id)
-        self._transitions = Transitions(self.clients.dynamodb_once, self.tables, self.owner)
-        self._batches = Transitions(self.clients.dynamodb, self.tables, self.owner)
+        self._transitions = Transitions(self.clients.dynamodb, self.tables, self.owner, self.clients.dynamodb_once)
 
     def turn(self) -> TurnReport:
         """Take one turn. A fault of the labourer pauses it, with back-off; the report says why. Nothing is raised."""
         report = TurnReport(self.policy.labourer_id)
-        until, pause, reason = self._paused
-        if self.monotonic() < until:
-            report.paused = reason
+        if self._pause.holds(self.monotonic()):
+            report.paused, report.lasting = self._pause.reason, self._pause.lasting
             return report
         try:
             self._turn(report)
         except SoswError as error:
-            self._pause(report, pause, error)
+            self._begin_pause(report, error)
         else:
-            if not report.paused:
-                self._paused = (float("-inf"), _PAUSE, "")
+            # A synchronous invocation that was only sent says nothing: its fault is met a turn later.
+            if not report.paused and (report.invoked or not report.started):
+                self._pause.end()
         return report
 
     def release(self) -> None:
@@ -171,13 +171,13 @@ class LabourerOrchestration:
     # -- a turn --------------------------------------------------------------------------------------------------------
 
     def _turn(self, report: TurnReport) -> None:
+        self.count_answers(report)
         if not self.lease.held and not self._rows.any_left():
             report.idle = True
             return
         if not self.lease.acquire():
             report.holder = self.lease.holder
             return
-        self.count_answers(report)
         now, expiry = self.clock(), self._expiry_seconds()
         invoked = [row for row in self._rows.invoked(now=int(now)) if row.task_id not in self._forget(self._closed)]
         self._close(list(for_invoked(invoked, self.policy, now=now, expiry=expiry)), report, now)
@@ -188,20 +188,20 @@ class LabourerOrchestration:
         head = self._rows.head(now=int(now), rows=min(_MOST_ROWS, free + len(self._claims) if free else 0))
         decisions = list(for_queued(head, self.policy, free=free, own_claims=self._claims))
         self._close([each for each in decisions if each.step is not Step.CLAIM], report, now)
-        self._invoke([each.row for each in decisions if each.step is Step.CLAIM], report, now)
+        added = self._invoke([each.row for each in decisions if each.step is Step.CLAIM], report)
         self.pace.after_turn(refused=report.refused, completed=report.completed, failed=report.failed + report.retried)
-        report.next_in = self._next_in(report, invoked, now)
+        report.next_in = self._next_in(report, invoked, now, added)
         if not (report.moved or invoked or head) and not self._rows.any_left():
             report.idle = True
             self.lease.release()
 
-    def _next_in(self, report: TurnReport, invoked: list[TaskRow], now: float) -> float:
+    def _next_in(self, report: TurnReport, invoked: list[TaskRow], now: float, added: int) -> float:
         if not (report.moved or report.running):
             return _QUIET
         for row in invoked:
             if row.completed_at is not None:
                 self.durations.add(max(0.0, row.completed_at - row.invoked_at))
-        ages = [now - row.invoked_at for row in invoked if not row.completed] + [0.0] * report.invoked
+        ages = [now - row.invoked_at for row in invoked if not row.completed] + [0.0] * added
         return self.durations.next_end(ages, least=_BUSY, most=_LONGEST)
 
     def _free(self, report: TurnReport, now: float) -> int:
@@ -215,10 +215,10 @@ class LabourerOrchestration:
     def _close(self, decisions: list[Decision], report: TurnReport, now: float) -> None:
         """Carry out what ends an attempt: completed, to be retried, failed for good."""
         completed = [each.row for each in decisions if each.step is Step.COMPLETE]
-        self._batches.complete(completed, now=int(now))
+        self._transitions.complete(completed, now=int(now))
         report.completed += len(completed)
         self._ended(completed)
-        for done, decision in self.workers.map(lambda each: (self._end_attempt(each, now), each), decisions):
+        for done, decision in self._side_by_side(lambda each: (self._end_attempt(each, now), each), decisions):
             if done is None:
                 continue
             report.retried += decision.step is Step.RETRY
@@ -261,25 +261,43 @@ class LabourerOrchestration:
 
     # -- claims and invocations ----------------------------------------------------------------------------------------
 
-    def _invoke(self, rows: list[TaskRow], report: TurnReport, now: float) -> None:
-        """Claim and invoke, several at once; an invocation starts as soon as its claim is made."""
-        for answer in self.workers.map(lambda row: self._claim_and_invoke(row, int(now)), rows):
+    def _invoke(self, rows: list[TaskRow], report: TurnReport) -> int:
+        """Claim and invoke, several at once; each is invoked as soon as it is claimed. Returns how many were sent."""
+        added = 0
+        for answer in self._side_by_side(self._claim_and_invoke, rows):
             if answer is None:
                 continue
             self._count(answer, report)
-            if answer.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN):
-                report.invoked += 1
+            if answer.outcome in (Outcome.SENT, Outcome.ACCEPTED, Outcome.UNKNOWN):
+                added += 1
                 report.running += 1
-                self.pace.invoked(now)
+                self.pace.invoked(self.clock())
+        return added
+
+    def _side_by_side(self, act: Callable[[Any], Any], each_of: Iterable[Any]) -> Iterator[Any]:
+        """What ``act`` returns for each. A failure is raised when all have ended and the others were taken."""
+        futures = [self.workers.submit(act, each) for each in each_of]
+        failures = []
+        for future in futures:
+            if (failure := future.exception()) is not None:
+                failures.append(failure)
+            else:
+                yield future.result()
+        if failures:
+            raise failures[0]
 
     def _count(self, answer: Answer, report: TurnReport) -> None:
-        """Count an invocation that did not succeed. All faults of one turn are one pause."""
-        if answer.outcome is Outcome.REFUSED:
+        """Count an invocation. All faults of one turn are one pause."""
+        if answer.outcome is Outcome.SENT:
+            report.started += 1
+        elif answer.outcome in (Outcome.ACCEPTED, Outcome.ANSWERED, Outcome.UNKNOWN):
+            report.invoked += 1
+        elif answer.outcome is Outcome.REFUSED:
             report.refused += 1
         elif answer.outcome is Outcome.IMPOSSIBLE:
             report.failed += 1
-        elif answer.outcome is Outcome.FAULT and not report.paused:
-            self._pause(report, self._paused[1], answer.error)
+        elif not report.paused:  # a fault
+            self._begin_pause(report, answer.error)
         if answer.error is not None and answer.outcome is not Outcome.FAULT:
             log.warning("Invoking %s: %s (%s)", self.policy.labourer_id, answer.error, answer.outcome.value)
 
@@ -288,17 +306,17 @@ class LabourerOrchestration:
         while self._answers:
             self._count(self._answers.popleft(), report)
 
-    def _claim_and_invoke(self, row: TaskRow, now: int) -> Answer | None:
+    def _claim_and_invoke(self, row: TaskRow) -> Answer | None:
         if not self.lease.may_claim:
             return None
-        claimed = self._transitions.claim(row, now=now)
+        claimed = self._transitions.claim(row, now=int(self.clock()))
         if claimed is None:
             return None
         self._claims[row.task_id] = self.monotonic()
         event = event_of(row)
         if self.policy.invocation is Invocation.REQUEST and self.requests is not None:
             self.requests.submit(self._request, claimed, event)
-            return Answer(Outcome.ACCEPTED)
+            return Answer(Outcome.SENT)
         return self._settle(claimed, invoke(self.clients.aws_lambda_once, self.policy, event))
 
     def _settle(self, claimed: TaskRow, answer: Answer) -> Answer:
@@ -315,6 +333,7 @@ class LabourerOrchestration:
         """Invoke synchronously and store the answer, in a thread of its own."""
         try:
             answer = self._settle(claimed, invoke(self.clients.aws_lambda_once, self.policy, event))
+            self._answers.append(answer)
             if answer.outcome is Outcome.ANSWERED:
                 attributes = assistant.error_of if answer.failed else assistant.result_of
                 report = {
@@ -331,7 +350,6 @@ class LabourerOrchestration:
                     tasks_table=self.tables.tasks_table,
                     retry_tasks_table=self.tables.retry_tasks_table,
                 )
-            self._answers.append(answer)
         except Exception:
             # The row stays claimed and expires: nothing is lost.
             log.exception(
@@ -373,10 +391,11 @@ class LabourerOrchestration:
             self._health = (self.monotonic(), health)
         return health
 
-    def _pause(self, report: TurnReport, seconds: float, error: Exception | None) -> None:
-        report.paused = str(error)
+    def _begin_pause(self, report: TurnReport, error: Exception | None) -> None:
+        passes = getattr(error, "retryable", False) and not isinstance(error, (AccessDenied, MissingCredentials))
+        seconds = self._pause.begin(str(error), self.monotonic(), passes=passes)
+        report.paused, report.lasting = str(error), self._pause.lasting
         self.release()  # to an orchestrator without the fault; and this one notices when no row is left
-        self._paused = (self.monotonic() + seconds, min(2 * seconds, _LONGEST_PAUSE), report.paused)
         log.warning(
             "The labourer %s pauses for %.0f s; others continue. %s", self.policy.labourer_id, seconds, report.paused
         )

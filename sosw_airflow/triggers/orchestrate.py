@@ -24,7 +24,8 @@ _LAST_TURNS = 20.0
 class SoswOrchestrateTrigger(BaseTrigger):
     """Runs an orchestrator in a thread of its own, so that no call blocks the event loop.
 
-    The event has ``status``: ``done`` with ``totals``, or ``refused`` with ``reason``; the worker then does the work.
+    The event has ``status``: ``done`` with ``totals``; ``paused`` with the ``reasons`` why labourers still have tasks;
+    or ``refused`` with ``reason``: the worker then does the work.
     The path of this class and the names of its arguments stay, since triggers are kept serialized.
 
     :param deadline: seconds since 1970, None for no limit.
@@ -68,7 +69,10 @@ class SoswOrchestrateTrigger(BaseTrigger):
             log.warning("The labourers cannot be orchestrated any more: %s", error)
             yield _event({"status": "refused", "reason": str(error)})
             return
-        yield _event({"status": "done", "totals": orchestrator.totals})
+        if orchestrator.blocked:
+            yield _event({"status": "paused", "reasons": orchestrator.blocked})
+        else:
+            yield _event({"status": "done", "totals": orchestrator.totals})
 
     def _orchestrator(self) -> Orchestrator:
         from sosw_airflow.hooks.orchestration import orchestrator_of

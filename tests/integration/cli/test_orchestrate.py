@@ -17,7 +17,7 @@ from sosw_airflow.cli.exit_codes import BROKEN_PIPE
 from sosw_airflow.orchestration.orchestrator import Orchestrator
 from tests.conftest import Aws
 from tests.integration.cli.conftest import Configure, Terminal
-from tests.integration.orchestration.conftest import Lambda
+from tests.integration.orchestration.conftest import Lambda, Reply
 
 SYNCHRONOUS = {"invocation": "request", "max_simultaneous_invocations": 2}
 
@@ -82,7 +82,7 @@ def test_until_idle_empties_the_queues(function: Lambda, aws: Aws, capsys: pytes
     assert worker.split() == ["worker", "idle", "0", "3", "3", "0", "0"]
     assert other.split() == ["other", "idle", "0", "1", "1", "0", "0"]
     assert all(" worker: " in line or " other: " in line for line in lines)
-    assert any("other: 1 invoked, 1 of 2 running" in line for line in lines)
+    assert any("other: 1 started, 1 of 2 running" in line for line in lines)
 
 
 def test_a_turn_without_work_prints_no_line(function: Lambda, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +109,7 @@ def test_once_takes_one_turn(function: Lambda, capsys: pytest.CaptureFixture[str
     printed = capsys.readouterr()
     (record,) = json.loads(printed.out)
     assert (record["invoked"], record["state"]) == (2, "working")
-    assert "worker: 2 invoked, 2 of 2 running" in printed.err
+    assert "worker: 2 started, 2 of 2 running" in printed.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -167,6 +167,33 @@ def test_a_function_that_does_not_exist(
     printed = capsys.readouterr()
     assert "The labourer worker pauses: " in printed.err
     assert "paused" in printed.out
+
+
+@pytest.mark.parametrize("invocation", ["request", "event"])
+def test_until_idle_ends_if_only_labourers_with_a_lasting_fault_have_tasks(
+    invocation: str,
+    function: Lambda,
+    configure: Configure,
+    aws: Aws,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """All other tasks are closed; the reason and its fix are on stderr, and the exit code is 1."""
+    monkeypatch.setattr("sosw_airflow.orchestration.pace._PAUSE", 0.01)
+    configure(labourers=json.dumps({"worker": {**SYNCHRONOUS, "invocation": invocation}, "other": SYNCHRONOUS}))
+
+    def reply(event: dict[str, Any]) -> Reply:
+        if event["labourer_id"] == "worker":
+            return 403, "AccessDeniedException", b"{}"
+        return 200, "", b"1"
+
+    function.reply = reply
+    queue("a")
+    queue("x", "y", labourer="other")
+    assert main(["orchestrate", "--until-idle"]) == 1
+    assert "The labourer worker pauses: " in capsys.readouterr().err
+    assert [row["task_id"]["S"][0] for row in aws.rows()] == ["a"]
+    assert len(aws.rows("sosw_closed_tasks")) == 2
 
 
 def test_a_labourer_of_another_orchestrator(function: Lambda, aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,11 +10,15 @@ from typing import Any
 import boto3
 import pytest
 
-from sosw_airflow.exceptions import InvalidConfiguration, UnknownLabourer
+from sosw_airflow.exceptions import InvalidConfiguration, LabourersPaused, UnknownLabourer
+from sosw_airflow.hooks.orchestration import orchestrator_of, policies_of
+from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.operators.orchestrate import SoswOrchestrateOperator
 from sosw_airflow.triggers.orchestrate import SoswOrchestrateTrigger
 from tests.integration.operators.conftest import LABOURER
 from tests.integration.orchestration.conftest import Lambda
+
+MAX = "max_simultaneous_invocations"
 
 
 class Deferred(Exception):
@@ -79,6 +83,57 @@ def test_a_triggerer_that_cannot(function: Lambda) -> None:
     operator = SoswOrchestrateOperator(task_id="orchestrate", deferrable=True)
     event = {"status": "refused", "reason": "Connection sosw_default: does not exist"}
     assert WANTED == operator.execute_complete({}, event)
+
+
+@pytest.fixture
+def missing(function: Lambda, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no such function, and pauses are short."""
+    monkeypatch.setattr("sosw_airflow.orchestration.pace._PAUSE", 0.01)
+    function.reply = lambda event: (404, "ResourceNotFoundException", b"{}")
+    queue(*"abc")
+
+
+def test_until_idle_with_a_fault_that_lasts(missing: None) -> None:
+    """The Airflow task fails, names the labourer and its fault, and is retried: the tasks are as before."""
+    with pytest.raises(LabourersPaused, match=f"Tasks are left, and 1 labourer pauses:\\n.*{LABOURER}: ") as paused:
+        SoswOrchestrateOperator(task_id="orchestrate").execute({})
+    assert paused.value.retryable
+    rows = boto3.client("dynamodb").scan(TableName="sosw_tasks")["Items"]
+    assert ["0", "0", "0"] == [row["attempts"]["N"] for row in rows]
+
+
+def test_until_idle_with_a_fault_that_lasts_in_the_triggerer(missing: None) -> None:
+    """The worker raises what the triggerer has met, and does not try it again."""
+    trigger = SoswOrchestrateTrigger(sosw_conn_id="sosw_default")
+
+    async def run() -> list[Any]:
+        return [event.payload async for event in trigger.run()]
+
+    (event,) = asyncio.run(run())
+    assert "paused" == event["status"]
+    with pytest.raises(LabourersPaused, match=LABOURER):
+        SoswOrchestrateOperator(task_id="orchestrate").execute_complete({}, json.loads(json.dumps(event)))
+
+
+def test_the_limit_of_a_labourer_without_one(
+    function: Lambda, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is the option's, and the log says so."""
+    monkeypatch.setenv("AIRFLOW__SOSW__MAX_SIMULTANEOUS_INVOCATIONS", "7")
+    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps({LABOURER: {}, "other": {MAX: 3}}))
+    policies = {each.labourer_id: each.limit for each in policies_of(SoswHook("sosw_default"), None)}
+    assert {LABOURER: 7, "other": 3} == policies
+    with caplog.at_level("INFO"):
+        orchestrator_of(SoswHook("sosw_default"))
+    (line,) = [each.getMessage() for each in caplog.records if "names no" in each.getMessage()]
+    assert f"The labourer {LABOURER} names no {MAX}: 7 by Airflow's configuration, section [sosw]." == line
+
+
+def test_a_limit_in_the_configuration_that_is_no_number(function: Lambda, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is refused before anything is invoked."""
+    monkeypatch.setenv("AIRFLOW__SOSW__MAX_SIMULTANEOUS_INVOCATIONS", "many")
+    with pytest.raises(InvalidConfiguration, match=r"\[sosw\] max_simultaneous_invocations: must be a whole number"):
+        SoswOrchestrateOperator(task_id="orchestrate").execute({})
 
 
 def test_a_duration(function: Lambda) -> None:

@@ -106,6 +106,16 @@ def test_a_release_after_the_loss_takes_nothing_from_the_new_holder(
     assert there.acquire()
 
 
+def test_a_lease_whose_answer_was_lost_is_taken_again_at_once(
+    leases: tuple[Lease, Lease], aws: Aws, clocks: tuple[Clock, Clock]
+) -> None:
+    """Its record has the own name; another orchestrator still waits for the lease's length."""
+    here, there = leases
+    lost = Lease(aws.dynamodb, "sosw_jobs", "worker", "here", seconds=60, clock=clocks[0])
+    assert lost.acquire()  # as the request whose answer `here` did not get
+    assert (False, True, True) == (there.acquire(), here.acquire(), here.held)
+
+
 def test_beats_are_rare(leases: tuple[Lease, Lease], aws: Aws, clocks: tuple[Clock, Clock]) -> None:
     """A turn a second costs a write each quarter of a lease, not each second."""
     here, _ = leases

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
+from sosw_airflow.orchestration.readings import LabourerRows
+from sosw_airflow.orchestration.transitions import Transitions
+from sosw_airflow.stores.tables import TableNames
 from tests.integration.orchestration.conftest import Labourer, Reply
+from tests.support.network_edge import dynamodb_error
 
 HOUR = 3600.0
 
@@ -219,6 +226,104 @@ def test_a_synchronous_invocation_is_counted_in_the_next_turn(
     labourer.function.reply = lambda event: (200, "", b"1")
     report = orchestration.turn()
     assert counted == (report.refused, report.failed, bool(report.paused))
+
+
+def test_a_refused_synchronous_invocation_is_not_counted_as_invoked(labourer: Labourer) -> None:
+    """It is under way in its own turn; the next one knows how it ended."""
+    labourer.queue("a")
+    labourer.function.reply = lambda event: (429, "TooManyRequestsException", b"{}")
+    orchestration = labourer.orchestration(invocation="request")
+    first = orchestration.turn()
+    labourer.workers.submit(int).result()  # it is the only thread
+    labourer.function.reply = lambda event: (200, "", b"1")
+    second = orchestration.turn()
+    labourer.workers.submit(int).result()
+    third = orchestration.turn()
+    counts = [(each.started, each.invoked, each.refused) for each in (first, second, third)]
+    assert [(1, 0, 0), (1, 0, 1), (0, 1, 0)] == counts
+
+
+@pytest.mark.parametrize("invocation", ["event", "request"])
+def test_a_fault_lasts_if_three_turns_meet_it(labourer: Labourer, invocation: str) -> None:
+    """The pauses between them are twice as long each time."""
+    labourer.queue("a")
+    labourer.function.reply = lambda event: (404, "ResourceNotFoundException", b"{}")
+    orchestration = labourer.orchestration(invocation=invocation)
+    met = []
+    for pause in (5, 10, 20):
+        while not (report := orchestration.turn()).paused:
+            labourer.workers.submit(int).result()
+        met.append(report.lasting)
+        labourer.pass_time(pause - 0.1)
+        assert orchestration.turn().paused
+        labourer.pass_time(0.2)
+    assert [False, False, True] == met
+
+
+def test_a_table_that_does_not_answer_is_no_lasting_fault(labourer: Labourer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes back by itself, so a run until the queue is empty waits for it."""
+    labourer.queue("a")
+    orchestration = labourer.orchestration()
+
+    def away(*_: Any, **__: Any) -> Any:
+        raise ConnectTimeoutError(endpoint_url="x")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(labourer.clients.dynamodb, "query", away)
+        for _ in range(5):
+            report = orchestration.turn()
+            assert (True, False) == (bool(report.paused), report.lasting)
+            labourer.pass_time(301)
+    assert 1 == orchestration.turn().invoked
+
+
+def test_one_claim_that_fails_hides_no_other(labourer: Labourer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The invocations beside it are counted, and the lease is released when all have ended."""
+    labourer.queue(*"abc")
+    update = labourer.clients.dynamodb.update_item
+
+    def failing(**arguments: Any) -> Any:
+        if arguments["Key"] == {"task_id": {"S": "a" * 32}}:
+            raise ConnectTimeoutError(endpoint_url="x")
+        return update(**arguments)
+
+    monkeypatch.setattr(labourer.clients.dynamodb, "update_item", failing)
+    report = labourer.orchestration().turn()
+    assert ("bc", 2, True) == (labourer.words(), report.invoked, bool(report.paused))
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_claim_is_given_back_although_the_table_refuses_at_first(
+    labourer: Labourer, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    """Lambda has refused the task: without that it would lose an attempt and wait for its expiry."""
+    labourer.queue("a")
+    before = labourer.aws.rows()
+    labourer.function.reply = lambda event: (429, "TooManyRequestsException", b"{}")
+    left = [dynamodb_error("ProvisionedThroughputExceededException") for _ in range(failures)]
+
+    def answer(event_name: str, request: Any, **_: Any) -> Any:
+        if b"REMOVE queued_as" in request.body and left:
+            return left.pop()
+        return None
+
+    repeating = boto3.client("dynamodb", config=Config(retries={"mode": "standard", "total_max_attempts": 4}))
+    repeating.meta.events.register_first("before-send.dynamodb", answer)
+    monkeypatch.setattr(labourer, "clients", replace(labourer.clients, dynamodb=repeating))
+    labourer.orchestration().turn()
+    assert (before, []) == (labourer.aws.rows(), left)
+
+
+def test_a_claim_of_another_orchestrator_is_not_given_back(labourer: Labourer) -> None:
+    """Not even one of the same row, attempt and second."""
+    labourer.queue("a")
+    here, there = (Transitions(labourer.aws.dynamodb, TableNames(), name) for name in ("here", "there"))
+    (row,) = LabourerRows(labourer.aws.dynamodb, TableNames(), "worker").head(now=int(labourer.now), rows=1)
+    claimed = here.claim(row, now=int(labourer.now))
+    assert claimed is not None
+    assert here.give_back(claimed)
+    assert there.claim(row, now=int(labourer.now)) is not None
+    assert not here.give_back(claimed)
 
 
 def test_all_faults_of_one_turn_are_one_pause(labourer: Labourer) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from sosw_airflow.config.options import max_tasks_from, period_modules_from
+from sosw_airflow.config.options import max_invocations_from, max_tasks_from, period_modules_from
 from sosw_airflow.exceptions import InvalidConfiguration
 from sosw_airflow.get_provider_info import OPTIONS
+from sosw_airflow.orchestration.policy import DEFAULT_LIMIT
 
 
 def test_the_defaults_are_usable() -> None:
-    """No module may be named, and a million tasks are allowed."""
+    """No module may be named, a million tasks are allowed, and ten of them run at once."""
     assert period_modules_from(OPTIONS["custom_period_modules"]["default"]) == ()
     assert max_tasks_from(OPTIONS["max_tasks"]["default"]) == 1_000_000
+    assert max_invocations_from(OPTIONS["max_simultaneous_invocations"]["default"]) == DEFAULT_LIMIT
 
 
 def test_modules_are_separated_by_commas() -> None:
@@ -32,3 +34,5 @@ def test_what_is_no_number_is_refused(text: str) -> None:
     """Also one that Python would not read."""
     with pytest.raises(InvalidConfiguration, match=r"\[sosw\] max_tasks: must be a whole number, 1 or more"):
         max_tasks_from(text)
+    with pytest.raises(InvalidConfiguration, match=r"\[sosw\] max_simultaneous_invocations: must be a whole number"):
+        max_invocations_from(text)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sosw_airflow.exceptions import InvalidConfiguration
 from sosw_airflow.orchestration.expiry import FunctionFacts, expiry_seconds
 from sosw_airflow.orchestration.health import BEST, health_of, limit_for
-from sosw_airflow.orchestration.pace import InvocationPace, TaskDurations
+from sosw_airflow.orchestration.pace import FaultPause, InvocationPace, TaskDurations
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
 
 #: As upstream's documentation shows it, which upstream itself refuses (E3).
@@ -96,6 +96,25 @@ def test_a_run_of_failures_counts_as_a_refusal() -> None:
     pace = InvocationPace()
     pace.after_turn(refused=0, completed=0, failed=10)
     assert 5 == pace.allowed(10)
+
+
+def test_a_fault_pauses_twice_as_long_each_time() -> None:
+    """5 minutes at most; a turn without a fault begins at 5 s again."""
+    pause = FaultPause()
+    assert [5, 10, 20, 40, 80, 160, 300, 300] == [pause.begin("no function", 0.0, passes=False) for _ in range(8)]
+    assert (True, False) == (pause.holds(299.0), pause.holds(300.0))
+    pause.end()
+    assert (False, 5) == (pause.holds(0.0), pause.begin("no function", 0.0, passes=False))
+
+
+def test_a_fault_lasts_after_three_turns() -> None:
+    """Not if it may pass by itself, such as a table that is throttled."""
+    pause = FaultPause()
+    lasting = []
+    for passes in (False, False, True, False, False, False):
+        pause.begin("", 0.0, passes=passes)
+        lasting.append(pause.lasting)
+    assert [False] * 5 + [True] == lasting
 
 
 def test_invocations_a_minute() -> None:
