@@ -35,9 +35,9 @@ unexport PYTHONDONTWRITEBYTECODE
 ##@ Use
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
-demo: $(READY) ## run the hashtags DAG in an Airflow with an embedded AWS and show its tasks [DATE=2026-03-02]
+demo: $(READY) $(READY_MINISTACK) ## run the hashtags DAG in an Airflow with an embedded AWS and show its tasks [DATE=2026-03-02]
 	@exec .venv/bin/python -u -m demo run --date '$(DATE)'
-up: $(READY) ## a whole Airflow with the embedded AWS and the example DAGs, to click through [PORT=8080]
+up: $(READY) $(READY_MINISTACK) ## a whole Airflow with the embedded AWS and the example DAGs, to click through [PORT=8080]
 	@exec .venv/bin/python -u -m demo up --port '$(PORT)'
 demo-stop: ## end the demo's embedded AWS; its rows end with it
 	@if [ -x .venv/bin/python ]; then .venv/bin/python -m demo stop; else echo "No demo here."; fi

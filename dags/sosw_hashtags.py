@@ -1,9 +1,9 @@
 """Your first job: pull the popularity of hashtags, one task for each word and day.
 
-The job names 18 words in three topics. Each run schedules them for the last two days: 36 tasks.
+The job names 18 words in three topics. Each run schedules them for the last two days: 36 tasks, which Airflow invokes.
 Set these Variables once:
 
-    airflow variables set sosw_labourers '{"sosw_tutorial_pull_tweeter_hashtags": {}}'
+    airflow variables set sosw_labourers '{"sosw_tutorial_pull_tweeter_hashtags": {"invocation": "request"}}'
     airflow variables set sosw_job_schemas '{"default": {"chunkable_attrs": ["topic", "word"]}}'
 """
 
@@ -34,5 +34,6 @@ with DAG(
             "isolate_days": True,
             "isolate_words": True,
         },
+        orchestrate=True,  # invoke the tasks, and wait until they are done
     )
 # --8<-- [end:dag]

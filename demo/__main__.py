@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import logging
 import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo import embedded_aws
 from demo.airflow_home import AirflowFailedError, AirflowHome
-from demo.settings import connections, variables
+from demo.settings import ORCHESTRATED, connections, variables
 
 if TYPE_CHECKING:
     from demo.queue import Task
@@ -38,6 +40,7 @@ def main() -> int:
     arguments = _arguments()
     state: Path = arguments.state.resolve()
     _end_on_signals()
+    logging.disable(logging.INFO)  # what the demo does, it prints
     try:
         with _alone(state):
             if arguments.command == "stop":
@@ -124,6 +127,8 @@ def _run(state: Path, day: date) -> None:
 
     queue = Queue(aws.url)
     created = queue.create_what_is_missing()
+    for labourer_id, failures in ORCHESTRATED.items():
+        queue.create_function(labourer_id, failures)
     print(f"sosw          {'created ' + ', '.join(created) if created else 'has its tables and its bucket already'}")
 
     airflow = AirflowHome(state)
@@ -142,26 +147,29 @@ def _run(state: Path, day: date) -> None:
 def _report(before: Sequence[Task], after: Sequence[Task], summary: dict[str, Any]) -> None:
     tasks = [task for task in after if task.task_id.startswith(summary["job_id"])]
     print()
-    for line in _table(
-        [("task_id", "greenfield", "payload")] + [(t.task_id, str(t.greenfield), t.payload) for t in tasks]
-    ):
+    heading = ("task", "state", "attempts", "result", "payload")
+    rows = [(str(each.index), each.state, str(each.attempts), each.result, each.payload) for each in tasks]
+    for line in _table([heading, *rows]):
         print(line)
 
     words = {word for task in tasks for word in task.attribute("words")}
     days = sorted({day for task in tasks for day in task.attribute("date_list")})
     known = {task.task_id for task in before}
     new = sum(task.task_id not in known for task in tasks)
+    states = ", ".join(f"{count} {state}" for state, count in Counter(task.state for task in tasks).items())
     print(f"\n{len(tasks)} tasks for {summary['labourer']}: {len(words)} words x {len(days)} days ({', '.join(days)})")
     print(f"{new} of them are new{'' if new else ': this run was scheduled before, and each task is put in once'}.")
-    print(f"sosw_tasks holds {len(after)} rows, {len(after) - len(before)} more than before.")
+    print(f"Lambda has run them: {states}.")
+    print(f"sosw's tables hold {len(after)} tasks, {len(after) - len(before)} more than before.")
 
 
-def _table(rows: Sequence[tuple[str, str, str]]) -> Iterator[str]:
-    first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
-    for number, (task_id, greenfield, payload) in enumerate(rows):
-        yield f"{task_id:<{first}}  {greenfield:>{second}}  {payload}"
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Columns of equal width, but for the last."""
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
+    for number, row in enumerate(rows):
+        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, [*widths, 0], strict=True))
         if number == 0:
-            yield f"{'-' * first}  {'-' * second}  {'-' * 7}"
+            yield "  ".join("-" * width for width in [*widths, len(row[-1])])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""moto's server in a process of its own, which may outlive the command that started it.
+"""ministack in a process of its own, which may outlive the command that started it. It runs Lambda functions.
 
-Its state file has its port. Whether the file is still true, the server itself answers (`GET /_demo`) by a token that no
+A state file has its port. Whether the file is still true, the server itself answers (`GET /_demo`) by a token that no
 other server knows: a process that got the dead server's id or port later is never mistaken for it, nor ended.
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import signal
+import socket
 import subprocess
-import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from demo.process_tree import started
 
@@ -59,18 +58,19 @@ def start(state: Path) -> EmbeddedAws:
 
     It takes the former one's port if that is free, so that a Connection made for that one stays good.
     """
-    token = secrets.token_hex(16)
+    token, port = secrets.token_hex(16), _port(state)
     with _log(state).open("w") as log:
         process = subprocess.Popen(
-            _command(state, token),
+            _command(token),
             cwd=ROOT,
+            env=_environment(state, port),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C in the terminal is not for it
         )
     try:
-        return _answering(state, token, process)
+        return _answering(state, port, token, process)
     except BaseException:
         process.kill()
         raise
@@ -83,9 +83,13 @@ def running(state: Path) -> Iterator[EmbeddedAws]:
     if known:
         yield known
         return
-    token = secrets.token_hex(16)
-    with _log(state).open("w") as log, started(_command(state, token), cwd=ROOT, log=log) as process:
-        yield _answering(state, token, process)
+    token, port = secrets.token_hex(16), _port(state)
+    environment = _environment(state, port)
+    with (
+        _log(state).open("w") as log,
+        started(_command(token), cwd=ROOT, log=log, environment=environment) as process,
+    ):
+        yield _answering(state, port, token, process)
 
 
 def _log(state: Path) -> Path:
@@ -93,21 +97,67 @@ def _log(state: Path) -> Path:
     return state / "aws.log"
 
 
-def _command(state: Path, token: str) -> list[str]:
+def _command(token: str) -> list[str]:
+    """Ministack pins botocore, so it has an environment of its own.
+
+    :raises EmbeddedAwsError: it was not made.
+    """
+    python = ROOT / ".venv-ministack" / "bin" / "python"
+    if not python.exists():
+        message = f"There is no {python}. Fix: run `make ministack`."
+        raise EmbeddedAwsError(message)
+    return [str(python), "-I", str(Path(__file__).with_name("ministack_server.py")), token]
+
+
+def _environment(state: Path, port: int) -> dict[str, str]:
+    """What ministack needs; nothing of a former server is left."""
+    files = state / "aws-files"
+    shutil.rmtree(files, ignore_errors=True)
+    files.mkdir(parents=True)
+    return {
+        **os.environ,
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": HOST,
+        "MINISTACK_HOST": HOST,
+        "LAMBDA_EXECUTOR": "local",
+        "LOG_LEVEL": "WARNING",
+        "TMPDIR": str(files),
+        "S3_DATA_DIR": str(files / "s3"),
+        # Listeners on fixed ports, which the demo does not use.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+    }
+
+
+def _port(state: Path) -> int:
+    """The former server's port if it is free, or any that is."""
     former = _read(state)
-    return [sys.executable, "-m", __name__, str(state), token, str(former.port if former else 0)]
+    for wanted in (former.port if former else 0, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, wanted))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    message = "No port is free on this machine."
+    raise EmbeddedAwsError(message)
 
 
-def _answering(state: Path, token: str, process: subprocess.Popen[bytes]) -> EmbeddedAws:
-    """The server of this token, once it answers.
+def _answering(state: Path, port: int, token: str, process: subprocess.Popen[bytes]) -> EmbeddedAws:
+    """The server, once it answers; from then on the state folder knows it.
 
     :raises EmbeddedAwsError: it has ended, or does not answer in time.
     """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        known = _read(state)
-        if known and known.token == token and _answers(known):
-            return known
+        answer = _answer(port)
+        if answer and answer[0] == token:
+            server = EmbeddedAws(port, token, int(answer[1]))
+            new = _state_file(state).with_suffix(".new")
+            new.write_text(json.dumps(asdict(server)))
+            new.replace(_state_file(state))
+            return server
         time.sleep(0.05)
     message = f"The embedded AWS did not start. The end of {_log(state)}:\n{_log(state).read_text()[-2000:]}"
     raise EmbeddedAwsError(message)
@@ -140,56 +190,15 @@ def _read(state: Path) -> EmbeddedAws | None:
 
 
 def _answers(known: EmbeddedAws) -> bool:
+    return _answer(known.port) == [known.token, str(known.pid)]
+
+
+def _answer(port: int) -> list[str]:
+    """The token and the process id of the server at this port; empty if there is none."""
     # Straight to the loopback port, whatever proxy the environment names.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{known.url}/_demo", timeout=5) as answer:
-            return bool(answer.read().decode() == known.token)
+        with opener.open(f"http://{HOST}:{port}/_demo", timeout=5) as answer:
+            return str(answer.read(1000), "utf-8", "replace").split()
     except (urllib.error.URLError, OSError):
-        return False
-
-
-class _OneAtATime:
-    """WSGI middleware: answers `/_demo`, and lets one request at a time into moto, which has no locks of its own."""
-
-    def __init__(self, application: Any, token: str) -> None:
-        self._application = application
-        self._token = token
-        self._lock = threading.Lock()
-
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        if environ["PATH_INFO"] == "/_demo":
-            start_response("200 OK", [("Content-Type", "text/plain")])
-            return [self._token.encode()]
-        with self._lock:
-            return [b"".join(self._application(environ, start_response))]
-
-
-def _serve(state: Path, token: str, wanted_port: int) -> None:
-    from moto.core.config import default_user_config
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-    from werkzeug.serving import make_server
-
-    class QuietRequestHandler(MotoRequestHandler):
-        # Without it each response waits for the client's delayed acknowledgement.
-        disable_nagle_algorithm = True
-
-        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            """Log nothing: the log is for what goes wrong."""
-
-    default_user_config["lambda"] = {"use_docker": False}  # a function answers with its event
-    application = _OneAtATime(DomainDispatcherApplication(create_backend_app), token)
-    try:
-        server = make_server(HOST, wanted_port, application, threaded=True, request_handler=QuietRequestHandler)
-    except (OSError, SystemExit):  # werkzeug turns a port in use into an exit
-        server = make_server(HOST, 0, application, threaded=True, request_handler=QuietRequestHandler)
-    known = EmbeddedAws(port=server.server_port, token=token, pid=os.getpid())
-    os.environ["MOTO_PORT"] = str(known.port)
-    new = _state_file(state).with_suffix(".new")
-    new.write_text(json.dumps(asdict(known)))
-    new.replace(_state_file(state))
-    server.serve_forever()
-
-
-if __name__ == "__main__":
-    _serve(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+        return []

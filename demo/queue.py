@@ -1,12 +1,14 @@
-"""sosw's side of the demo: its tables and bucket in the embedded AWS, and the rows that are in its queue."""
+"""AWS's side of the demo: sosw's tables, a bucket and functions in the embedded AWS, and the tasks in the tables."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
@@ -14,18 +16,32 @@ import boto3
 from botocore.exceptions import ClientError
 
 from demo.settings import ACCESS_KEY, QUEUE_BUCKET, REGION, SECRET_KEY
+from sosw_airflow.jobs.identity import task_index
 from sosw_airflow.stores.tables import TableNames, create_missing_tables
 from sosw_airflow.testing.kit import Sosw
+
+#: The function of each labourer that Airflow invokes.
+FUNCTION = Path(__file__).with_name("labourer.py")
 
 
 @dataclass(frozen=True)
 class Task:
-    """One row of `sosw_tasks`. `payload` is the JSON text that the worker gets."""
+    """One task, wherever its row is.
+
+    :ivar state: queued, invoked, retrying, completed or failed.
+    :ivar payload: the JSON text that the worker gets.  :ivar result: the JSON text that it has returned, or its error.
+    """
 
     task_id: str
-    labourer_id: str
-    greenfield: int
+    state: str
+    attempts: int
     payload: str
+    result: str
+
+    @property
+    def index(self) -> int | None:
+        """The place in its job, if a job of ours has it."""
+        return task_index(self.task_id)
 
     def attribute(self, name: str) -> list[Any]:
         """One attribute of the payload."""
@@ -50,19 +66,23 @@ class Queue:
             created.append(QUEUE_BUCKET)
         return created
 
-    def create_function(self, name: str) -> None:
-        """Create a Lambda function that answers with its event, if it does not exist. No code of it is run."""
+    def create_function(self, name: str, failures: float) -> None:
+        """Create the Lambda function of a labourer, if it does not exist.
+
+        :param failures: share of its invocations that fail, from 0 to 1.
+        """
         with suppress(ClientError):  # both exist since an earlier start
             role = self._client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
             code = BytesIO()
             with ZipFile(code, "w") as archive:
-                archive.writestr("app.py", "def handler(event, context): return event")
+                archive.writestr("labourer.py", FUNCTION.read_text())
             self._client("lambda").create_function(
                 FunctionName=name,
                 Runtime="python3.12",
                 Role=role,
-                Handler="app.handler",
+                Handler="labourer.handler",
                 Code={"ZipFile": code.getvalue()},
+                Environment={"Variables": {"FAILURES": str(failures)}},
             )
 
     def leave_queue_file(self, name: str, labourer_id: str, payloads: Sequence[dict[str, Any]]) -> None:
@@ -77,17 +97,29 @@ class Queue:
         """The other components of sosw, played on these tables."""
         return Sosw(self._dynamodb, self._s3, self._names, QUEUE_BUCKET)
 
+    def busy_labourers(self) -> set[str]:
+        """Labourers with a task that is queued or invoked."""
+        return {row["labourer_id"]["S"] for row in self._rows(self._names.tasks_table)}
+
     def tasks(self) -> list[Task]:
-        """Return all rows of `sosw_tasks`, in the queue's order."""
-        pages = self._dynamodb.get_paginator("scan").paginate(TableName=self._names.tasks_table, ConsistentRead=True)
-        rows = [
-            Task(
-                task_id=item["task_id"]["S"],
-                labourer_id=item["labourer_id"]["S"],
-                greenfield=int(item["greenfield"]["N"]),
-                payload=item["payload"]["S"],
-            )
-            for page in pages
-            for item in page["Items"]
-        ]
-        return sorted(rows, key=lambda row: (row.greenfield, row.task_id))
+        """Return all tasks, in the order of their ids."""
+        names = self._names
+        tables = (names.tasks_table, names.retry_tasks_table, names.closed_tasks_table)
+        found = [_task(row) for table in tables for row in self._rows(table)]
+        return sorted(found, key=lambda task: task.task_id)
+
+    def _rows(self, table: str) -> Iterator[dict[str, Any]]:
+        for page in self._dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+            yield from page["Items"]
+
+
+def _task(row: dict[str, Any]) -> Task:
+    ended = row.get("labourer_id_task_status", {}).get("S", "")
+    if ended:
+        state = "completed" if ended.endswith("_1") else "failed"
+    elif "desired_launch_time" in row:
+        state = "retrying"
+    else:
+        state = "queued" if float(row["greenfield"]["N"]) <= time.time() else "invoked"
+    answer = row.get("result") or row.get("error_message") or {"S": ""}
+    return Task(row["task_id"]["S"], state, int(row["attempts"]["N"]), row["payload"]["S"], answer["S"])

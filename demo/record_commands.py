@@ -19,7 +19,6 @@ import sys
 import tempfile
 import termios
 import traceback
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import asdict, dataclass
@@ -96,6 +95,7 @@ def main() -> int:
 
 def record(columns: int) -> Iterator[Entry]:
     """Run all commands, with an AWS that is empty at first."""
+    from demo.queue import Queue
     from sosw_airflow.cli import COMMANDS
 
     with tempfile.TemporaryDirectory() as folder, running(Path(folder, "aws")) as aws:
@@ -115,7 +115,7 @@ def record(columns: int) -> Iterator[Entry]:
         yield run("doctor", "doctor", "--quiet", code=1)
         yield run("init", "init", "--apply")
         yield run("import-config", "import-config", "sosw_scheduler_config.json", "-o", "yaml")
-        _create_function("pull_hashtags")
+        Queue(aws.url).create_function("pull_hashtags", failures=0)
         yield run("doctor", "doctor", code=1)
         yield run("plan", "plan", "job.json", "--labourer", "pull_hashtags", "--date", "2026-03-02")
         schedule = ("schedule", "job.json", "--labourer", "pull_hashtags", "--date", "2026-03-02", "--id", "by-hand")
@@ -131,7 +131,7 @@ def record(columns: int) -> Iterator[Entry]:
         yield run("repair", "repair", job_id)
         yield run("status", "status", job_id, "--output", "yaml", "--failed", "1", code=3)
         yield run("cancel", "cancel", job_id)
-        _create_function("pull_weather")
+        Queue(aws.url).create_function("pull_weather", failures=0)
         yield run("orchestrate", "orchestrate", "pull_weather", "--until-idle")
 
 
@@ -220,16 +220,6 @@ def _client(service: str) -> Any:
     import boto3
 
     return boto3.client(service)
-
-
-def _create_function(name: str) -> None:
-    role = _client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    code = io.BytesIO()
-    with zipfile.ZipFile(code, "w") as archive:
-        archive.writestr("app.py", "")
-    _client("lambda").create_function(
-        FunctionName=name, Runtime="python3.11", Role=role, Handler="app.handler", Code={"ZipFile": code.getvalue()}
-    )
 
 
 def _work(url: str, *, failing: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from demo import embedded_aws
 from demo.airflow_home import AirflowHome
 from demo.queue import Queue
-from demo.settings import ORCHESTRATED, connections, variables
+from demo.settings import LABOURERS, ORCHESTRATED, connections, variables
 from demo.workers import Workers
 
 __all__ = ["up"]
@@ -26,12 +26,13 @@ def up(state: Path, port: int) -> None:
     with embedded_aws.running(state) as aws:
         queue = Queue(aws.url)
         queue.create_what_is_missing()
-        queue.create_function(ORCHESTRATED)
+        for labourer_id, failures in ORCHESTRATED.items():
+            queue.create_function(labourer_id, failures)
         airflow = AirflowHome(state)
-        print(f"Embedded AWS  {aws.url}: sosw's tables, a bucket, and workers, of whose tasks one in twenty fails")
+        print(f"Embedded AWS  {aws.url}: sosw's tables, a bucket, Lambda functions, some of which fail at times")
         airflow.set_up(connections(aws.url), variables())
         port = _free(port)
-        with airflow.standalone(port) as server, Workers(queue, failures=_FAILURES):
+        with airflow.standalone(port) as server, Workers(queue, set(LABOURERS) - set(ORCHESTRATED), failures=_FAILURES):
             while server.poll() is None and not _answers(port):
                 time.sleep(0.5)
             if server.poll() is None:

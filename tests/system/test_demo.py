@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -43,16 +44,18 @@ def test_same_run_changes_nothing_and_another_day_adds_its_own(state: Path) -> N
     first = demo(state, "run", "--date", "2026-03-02")
     assert "36 tasks for sosw_tutorial_pull_tweeter_hashtags: 18 words x 2 days (2026-02-28, 2026-03-01)" in first
     assert "36 of them are new." in first
+    assert "Lambda has run them: 36 completed." in first
+    assert re.match(r'0 +completed +1 +\{"toyota": \d+\} ', rows(first)[0])
 
     again = demo(state, "run", "--date", "2026-03-02")
     assert rows(again) == rows(first)
     assert "0 of them are new" in again
-    assert "sosw_tasks holds 36 rows, 0 more than before." in again
+    assert "sosw's tables hold 36 tasks, 0 more than before." in again
 
     other = demo(state, "run", "--date", "2026-03-03")
     assert "18 words x 2 days (2026-03-01, 2026-03-02)" in other
     assert "36 of them are new." in other
-    assert "sosw_tasks holds 72 rows, 36 more than before." in other
+    assert "sosw's tables hold 72 tasks, 36 more than before." in other
 
 
 def rows(output: str) -> list[str]:

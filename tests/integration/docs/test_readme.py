@@ -27,7 +27,7 @@ def test_dag_makes_the_number_of_tasks_that_it_says() -> None:
     exec(DAG_BLOCK.replace("    SoswScheduleOperator(", "    operator = SoswScheduleOperator("), names)
     schema = {"chunkable_attrs": ["topic", "word"]}
     assert len(list(expand(names["operator"].job, schema=schema, reference_date=date(2026, 3, 2)))) == 36
-    assert "Each run puts 36 tasks into the queue: 18 words for 2 days." in README
+    assert "Each run puts 36 tasks into the queue, 18 words for 2 days," in README
 
 
 def test_number_of_examples_is_right() -> None:
