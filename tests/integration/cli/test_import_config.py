@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -267,19 +269,18 @@ def test_apply_writes_into_a_real_airflow(
     """The documented configuration, applied twice, is then the Connection and the Variables of this Airflow."""
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{tmp_path}/airflow.db")
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "")  # so that the database can be read without another Airflow
     airflow("db", "migrate")
     for bucket in ("old-bucket", "some-bucket"):
         text = DOCUMENTED.read_text(encoding="utf-8").replace("some-bucket", bucket)
         (tmp_path / "config.py").write_text(text, encoding="utf-8")
         assert main(["import-config", str(tmp_path / "config.py"), "--apply"]) == 0, capsys.readouterr().err
-    (tmp_path / "out").mkdir()
-    airflow("connections", "export", "--file-format", "json", str(tmp_path / "out" / "connections.json"))
-    airflow("variables", "export", str(tmp_path / "out" / "variables.json"))
-    connection = json.loads((tmp_path / "out" / "connections.json").read_text(encoding="utf-8"))["sosw_default"]
-    variables = json.loads((tmp_path / "out" / "variables.json").read_text(encoding="utf-8"))
-    assert connection["conn_type"] == "sosw"
-    assert json.loads(connection["extra"])["queue_bucket"] == "some-bucket"
-    assert variables == {
+    with closing(sqlite3.connect(tmp_path / "airflow.db")) as database:
+        connections = database.execute("SELECT conn_id, conn_type, extra FROM connection WHERE conn_id LIKE 'sosw%'")
+        [(conn_id, conn_type, extra)] = connections.fetchall()
+        variables = dict(database.execute("SELECT key, val FROM variable").fetchall())
+    assert (conn_id, conn_type, json.loads(extra)["queue_bucket"]) == ("sosw_default", "sosw", "some-bucket")
+    assert {name: json.loads(text) for name, text in variables.items()} == {
         "sosw_labourers": documented.TASK_CLIENT_CONFIG["labourers"],
         "sosw_job_schemas": {"default": {"chunkable_attrs": []}},
     }

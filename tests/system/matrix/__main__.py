@@ -32,11 +32,17 @@ HELD_BACK = {
 
 TESTS = [
     "tests/integration/operators",
+    "tests/integration/decorators",
     "tests/integration/hooks",
-    "tests/unit/test_run_context.py",
-    "tests/unit/test_provider_info.py",
+    "tests/integration/testing",
+    "tests/integration/triggers",
+    "tests/integration/test_assets.py",
     "tests/integration/test_import_manners.py",
     "tests/integration/test_parse_time.py",
+    "tests/unit/links",
+    "tests/unit/triggers",
+    "tests/unit/test_run_context.py",
+    "tests/unit/test_provider_info.py",
 ]
 REAL_RUN = ["tests/system/airflow_runs/test_scheduled_runs.py", "-k", "catchup and reschedule"]
 
