@@ -11,15 +11,14 @@ from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-from unittest.mock import patch
 
 import boto3
-import botocore.loaders
 import pytest
 from moto import mock_aws
 
 from sosw_airflow.stores.tables import TableNames, create_missing_tables
 from sosw_airflow.testing.memory_aws import one_at_a_time
+from tests.support.aws_models import shared
 
 pytest_plugins = ["tests.support.emulators.fixtures"]
 
@@ -63,9 +62,8 @@ def _sendable(text: str) -> str:
 
 @pytest.fixture(autouse=True, scope="session")
 def one_loader() -> Iterator[None]:
-    """All boto3 sessions share what they read of botocore's models; to parse them anew takes half of a test's time."""
-    loader = botocore.loaders.create_loader(None)
-    with patch("botocore.session.create_loader", lambda *_: loader):
+    """All boto3 sessions share what they read of botocore's models."""
+    with shared():
         yield
 
 

@@ -25,6 +25,7 @@ from sosw_airflow.scheduling.page_writer import Stopped
 from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleRequest
 from sosw_airflow.stores.deployment import Deployment
 from sosw_airflow.stores.tables import SOSW_NAMES
+from tests.support.aws_models import shared
 
 BUCKET = "sosw-queue"
 LABOURER = "crash_labourer"
@@ -32,7 +33,7 @@ _DAY = date(2026, 3, 2)
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
-    ["tests.integration.crashes.worker", "botocore.client", "botocore.signers", "botocore.parsers"]
+    ["tests.integration.crashes.preloaded", "botocore.client", "botocore.signers", "botocore.parsers"]
 )
 
 
@@ -142,9 +143,10 @@ def _run(attempt: Attempt, sender: Any) -> None:
 
 def deployment_at(endpoint_url: str) -> Deployment:
     """The deployment as the hook makes it."""
-    session = boto3.session.Session(
-        aws_access_key_id="123456789012", aws_secret_access_key="not-a-secret", region_name="us-west-2"
-    )
+    with shared():
+        session = boto3.session.Session(
+            aws_access_key_id="123456789012", aws_secret_access_key="not-a-secret", region_name="us-west-2"
+        )
 
     def client(service: str, attempts: int) -> Any:
         retries: Any = {"mode": "standard", "total_max_attempts": attempts}

@@ -147,6 +147,7 @@ def test_nothing_that_takes_long_is_imported_on_the_event_loop(tmp_path: Path) -
         **os.environ,
         "AIRFLOW_HOME": str(tmp_path),
         "_AIRFLOW_PROCESS_CONTEXT": "server",
+        "AWS_MAX_ATTEMPTS": "1",  # nobody answers
         "AIRFLOW_CONN_SOSW_DEFAULT": json.dumps({"conn_type": "sosw", "extra": extra}),
     }
     done = subprocess.run(
