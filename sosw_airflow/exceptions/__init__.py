@@ -106,8 +106,8 @@ class QueueFull(SoswError, retryable=True):  # the Orchestrator empties the queu
     def __init__(self, *, labourer_id: str, tasks: int, room: int, base: int, now: int) -> None:
         self.labourer_id, self.tasks, self.room, self.base, self.now = labourer_id, tasks, room, base, now
         super().__init__(
-            f"The queue of the labourer {labourer_id!r} has room for {counted(room, 'more task')}, the job has "
-            f"{tasks:,}. Nothing was written. (Its newest greenfield is {base}; rows above the present, {now}, count "
+            f"The queue of the labourer {labourer_id!r} has room for {room:,} of the job's {counted(tasks, 'task')}. "
+            f"Nothing was written. (Its newest greenfield is {base}; rows above the present, {now}, count "
             f"as invoked.) Fix: let the queue run empty and retry, or split the job."
         )
 

@@ -29,11 +29,11 @@ def test_a_job_of_one_task() -> None:
     assert str(failed).startswith("1 of 1 task of the job j failed")
 
 
-def test_room_for_one_task() -> None:
-    """Is one place."""
-    full = QueueFull(labourer_id="pull", tasks=2, room=1, base=1, now=2)
+def test_no_room_for_one_task() -> None:
+    """Counts its tasks, too."""
+    full = QueueFull(labourer_id="pull", tasks=1, room=0, base=1, now=2)
 
-    assert str(full).startswith("The queue of the labourer 'pull' has room for 1 more task, the job has 2.")
+    assert str(full).startswith("The queue of the labourer 'pull' has room for 0 of the job's 1 task.")
 
 
 def test_what_a_cancelling_did() -> None:

@@ -141,7 +141,7 @@ def test_more_tasks_than_fit_below_now(
 
     newest = row_item(Row("f" * 32, LABOURER, "{}", 0.0, int(time.time()) - 10))
     installation.dynamodb.put_item(TableName=installation.names.tasks_table, Item=newest)
-    with pytest.raises(errors.QueueFull, match="room for 0 more tasks, the job has 8"):
+    with pytest.raises(errors.QueueFull, match="room for 0 of the job's 8 tasks"):
         schedule(tutorial_job).execute(context())
     installation.dynamodb.delete_item(TableName=installation.names.tasks_table, Key={"task_id": newest["task_id"]})
 

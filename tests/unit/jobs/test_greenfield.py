@@ -84,7 +84,7 @@ def test_a_queue_too_full_says_how_much_fits() -> None:
     with pytest.raises(QueueFull) as refused:
         back(NOW - MARGIN - 10, 11)
     assert (
-        f"The queue of the labourer 'puller' has room for 10 more tasks, the job has 11. Nothing was written. (Its "
+        f"The queue of the labourer 'puller' has room for 10 of the job's 11 tasks. Nothing was written. (Its "
         f"newest greenfield is {NOW - MARGIN - 10}; rows above the present, {NOW}, count as invoked.) "
         f"Fix: let the queue run empty and retry, or split the job."
     ) == str(refused.value)
