@@ -108,14 +108,14 @@ def _chain(deployment: Deployment, job_id: str, shown: int) -> Iterator[tuple[He
     """The job, its repair, the repair of that, and so on: the header, and the record with the counts."""
     from sosw_airflow.scheduling.repair import chain_of
     from sosw_airflow.stores.closed_tasks import describe_failures
-    from sosw_airflow.stores.job_record import JobRecords
+    from sosw_airflow.stores.job_record import JobRecords, JobState
     from sosw_airflow.waiting.progress import ProgressReader
 
     records = JobRecords(deployment.dynamodb, deployment.tables.jobs_table)
     for header in chain_of(records, job_id):
         reader = ProgressReader(deployment.dynamodb, deployment.tables, header.job_id)
         progress = reader.read()
-        record = {
+        record: dict[str, Any] = {
             "job_id": header.job_id,
             "labourer": header.labourer_id,
             "state": "closed" if progress.over and progress.closed >= header.tasks else header.state.value,
@@ -132,7 +132,22 @@ def _chain(deployment: Deployment, job_id: str, shown: int) -> Iterator[tuple[He
             **({"repairs": header.repairs.split("#")[0]} if header.repairs else {}),
             "failed_tasks": describe_failures(deployment.dynamodb, deployment.tables, islice(reader.failed(), shown)),
         }
+        if not progress.over and header.state in (JobState.WRITING, JobState.WRITTEN):
+            record["activity"] = _activity(deployment, header, record["open"])
         yield header, record
+
+
+def _activity(deployment: Deployment, header: Header, open_tasks: int) -> dict[str, Any]:
+    """What the open tasks do; why that is unknown, if the identity may not read it."""
+    from sosw_airflow.exceptions import AccessDenied
+    from sosw_airflow.waiting.activity import read_activity
+
+    now = int(deployment.now())
+    try:
+        activity = read_activity(deployment.dynamodb, deployment.tables, header.labourer_id, header.job_id, now=now)
+    except AccessDenied as denied:
+        return {"unknown": str(denied)}
+    return activity.as_dict(open_tasks)
 
 
 def _show(jobs: Sequence[tuple[Header, dict[str, Any]]]) -> None:
@@ -151,5 +166,38 @@ def _lines(header: Header, job: dict[str, Any]) -> Iterator[Line]:
     yield Line("completed", f"{job['completed']:,}")
     yield Line("failed", f"{job['failed']:,}", "error" if job["failed"] else "")
     yield Line("open", f"{job['open']:,} (queued, running or waiting for a retry)" if job["open"] else "0")
+    yield from _activity_lines(job.get("activity", {}))
     for number, task in enumerate(job["failed_tasks"]):
         yield Line("" if number else "failures", task)
+
+
+def _activity_lines(activity: dict[str, Any]) -> Iterator[Line]:
+    from sosw_airflow.waiting.progress_log import duration_text, rate_text
+
+    if not activity:
+        return
+    if "unknown" in activity:
+        yield Line("running", f"unknown: {activity['unknown']}")
+        return
+
+    def number(name: str) -> str:
+        return f"{'at least ' if name in activity['at_least'] else ''}{activity[name]:,}"
+
+    yield Line("running", number("running"))
+    for task in activity["running_tasks"]:
+        yield Line("", f"{task['task_id']} for {duration_text(task['seconds'])}, {_attempt(task)}")
+    if activity["retrying"]:
+        yield Line("retrying", number("retrying"))
+    for task in activity["retrying_tasks"]:
+        yield Line("", f"{task['task_id']} in {duration_text(max(task['seconds'], 0))}, after {_attempt(task)}")
+    if activity["queued_ahead"]:
+        yield Line("ahead", f"{number('queued_ahead')} queued tasks of other jobs")
+    if activity["closed_per_second"]:
+        left, least = activity["seconds_left"], "at least " if activity["at_least"] else "about "
+        pace = f"{rate_text(activity['closed_per_second'])} of the labourer in the last 10 minutes"
+        yield Line("pace", f"{pace}: {least}{duration_text(left)} left")
+
+
+def _attempt(task: dict[str, Any]) -> str:
+    error = " ".join(task["error"].split())[:200]
+    return f"attempt {task['attempts']}{f': {error}' if error else ''}"

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.doctor.findings import Finding, ok, warning
+from sosw_airflow.jobs.greenfield import INVOCATION_DELTA
 from sosw_airflow.jobs.identity import job_of
 from sosw_airflow.jobs.transitions import JobState
 from sosw_airflow.stores.aws_errors import explained
@@ -32,9 +33,6 @@ WAITING_SECONDS = 24 * 3600
 
 #: Seconds after which an upload or a queue file belongs to no job that runs.
 FILE_SECONDS = 24 * 3600
-
-#: From the greenfield of a queued task to that of an invoked one, seconds.
-_INVOKED = 31_557_600
 
 _SHOWN = 5
 _OURS = re.compile(r"locked_tasks_queue_([0-9a-f]{20})(?:_[0-9a-f]{8})?\.txt")
@@ -90,7 +88,7 @@ def check_queue(deployment: Deployment, labourer_id: str) -> Iterator[Finding]:
         deployment,
         labourer_id,
         "greenfield BETWEEN :from AND :to",
-        {":from": {"N": str(now + 1)}, ":to": {"N": str(now + _INVOKED - WAITING_SECONDS)}},
+        {":from": {"N": str(now + 1)}, ":to": {"N": str(now + INVOCATION_DELTA - WAITING_SECONDS)}},
     )
     if overdue:
         fix = "Check whether an orchestrator of Airflow or sosw's Scavenger runs: it retries or closes such tasks."

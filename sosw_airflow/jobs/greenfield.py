@@ -12,10 +12,13 @@ from dataclasses import dataclass
 
 from sosw_airflow.exceptions import QueueFull
 
-__all__ = ["STEP", "Placement", "place_at_back", "place_at_front"]
+__all__ = ["INVOCATION_DELTA", "STEP", "Placement", "place_at_back", "place_at_front"]
 
 #: Upstream's distance between two queued rows.
 STEP = 1000
+
+#: Seconds that an invocation adds to the present for the row's greenfield.
+INVOCATION_DELTA = 31_557_600
 
 #: Greenfield of the "row before the first one" in an empty queue, as upstream has it.
 _EMPTY = 1000

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["INVOCATION_DELTA", "TaskRow", "event_of", "row_of"]
+from sosw_airflow.jobs.greenfield import INVOCATION_DELTA
 
-#: Seconds that an invocation adds to the present for the row's greenfield (SOSW.md 9).
-INVOCATION_DELTA = 31_557_600
+__all__ = ["TaskRow", "event_of", "row_of"]
 
 Item = Mapping[str, Mapping[str, Any]]
 

@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError
 
 from sosw_airflow.exceptions import AwsFault
 from sosw_airflow.exceptions.faults import counted
-from sosw_airflow.orchestration.task_rows import INVOCATION_DELTA, TaskRow
+from sosw_airflow.jobs.greenfield import INVOCATION_DELTA
+from sosw_airflow.orchestration.task_rows import TaskRow
 from sosw_airflow.stores.aws_errors import cancellation_codes, error_code, explained
 from sosw_airflow.stores.tables import TableNames
 

@@ -21,7 +21,7 @@ from sosw_airflow.stores.aws_errors import explained, member
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.tables import TableNames
 
-__all__ = ["ClosedTask", "ClosedTasks", "Closing", "End", "Place", "describe_failures"]
+__all__ = ["ClosedTask", "ClosedTasks", "Closing", "End", "Place", "describe_failures", "error_of"]
 
 #: Rows of one query of the index: about 200 kB, so 25 read units. A whole page of 1 MB would stall a small table.
 _QUERY_ROWS = 1000
@@ -191,11 +191,12 @@ def _closed_task(item: dict[str, Any]) -> ClosedTask:
         end=End.COMPLETED if status.endswith(f"_{End.COMPLETED.value}") else End.FAILED,
         attempts=_whole(item.get("attempts", {}).get("N")),
         payload=_payload(item.get("payload", {})),
-        error=_error(item),
+        error=error_of(item),
     )
 
 
-def _error(item: dict[str, Any]) -> str:
+def error_of(item: dict[str, Any]) -> str:
+    """The error of a task's last failed attempt, from its row; empty if none is stored."""
     kind, message, reason = (
         " ".join(item.get(name, {}).get("S", "").split()) for name in ("error_type", "error_message", "closed_reason")
     )

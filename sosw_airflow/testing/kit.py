@@ -13,14 +13,12 @@ from typing import Any
 from unittest.mock import patch
 
 from sosw_airflow.config.registry import LABOURERS_VARIABLE, SCHEMAS_VARIABLE
+from sosw_airflow.jobs.greenfield import INVOCATION_DELTA
 from sosw_airflow.stores.tables import TableNames, create_missing_tables
 from sosw_airflow.testing.memory_aws import REGION, memory_aws
 from sosw_airflow.testing.runs import run_operator
 
 __all__ = ["Sosw", "sosw_in_memory"]
-
-#: From the greenfield of a queued task to that of an invoked one, seconds.
-_INVOKED = 31_557_600
 
 #: Attempts after which sosw gives a task up.
 _ATTEMPTS = 3
@@ -192,7 +190,7 @@ def _chosen(row: dict[str, Any], only: Callable[[Payload], bool] | None) -> bool
 
 def _invoked(row: dict[str, Any], *, attempts: int) -> dict[str, Any]:
     """The row of an invoked task, as the Orchestrator leaves it."""
-    greenfield = int(time.time()) + _INVOKED
+    greenfield = int(time.time()) + INVOCATION_DELTA
     return {**row, "greenfield": {"N": str(greenfield)}, "attempts": {"N": str(attempts)}}
 
 

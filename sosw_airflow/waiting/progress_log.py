@@ -8,7 +8,7 @@ from typing import Protocol
 
 from sosw_airflow.exceptions.faults import counted
 
-__all__ = ["ProgressFactory", "ProgressLog"]
+__all__ = ["ProgressFactory", "ProgressLog", "duration_text", "rate_text"]
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +62,11 @@ class ProgressLog:
             return []
         rate = (self.done - self._before) / seconds
         left = 0 if self.total is None else self.total - self.done
-        return [*([f"{_duration(left / rate)} left"] if left > 0 else []), _rate(rate)]
+        return [*([f"{duration_text(left / rate)} left"] if left > 0 else []), rate_text(rate)]
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
+    """Seconds in the unit that a person would choose."""
     if seconds < 120:
         return f"{seconds:,.0f} s"
     if seconds < 7200:
@@ -73,7 +74,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} h"
 
 
-def _rate(rate: float) -> str:
+def rate_text(rate: float) -> str:
     """The rate by a unit that gives it a digit before the point."""
     for factor, unit in ((1, "s"), (60, "min"), (3600, "h")):
         if rate * factor >= 1:

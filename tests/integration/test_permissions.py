@@ -42,6 +42,7 @@ from sosw_airflow.scheduling.repair import repair
 from sosw_airflow.scheduling.scheduler import JobScheduler
 from sosw_airflow.stores.tables import TableNames
 from sosw_airflow.stores.task_queue import open_tasks
+from sosw_airflow.waiting.activity import read_activity
 from sosw_airflow.waiting.progress import ProgressReader
 from tests.conftest import BUCKET
 from tests.integration.conftest import LABOURER, NOW, TODAY, Installation, MakeInstallation, request_for
@@ -161,6 +162,7 @@ def examining(use: Use) -> None:
             check_functions(use.aws_lambda, {"worker": "worker"}),
         ):
             list(findings)
+        read_activity(deployment.dynamodb, deployment.tables, "worker", "a" * 20, now=int(NOW))
 
 
 def examining_labourers(use: Use) -> None:

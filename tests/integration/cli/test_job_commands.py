@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 
 import pytest
@@ -37,7 +38,37 @@ def test_a_job_under_way(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[
     assert main(["status", job_id]) == 3
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == f"Job {job_id} for pull: written"
-    assert lines[2:] == ["tasks 5", "completed 1", "failed 0", "open 4 (queued, running or waiting for a retry)"]
+    assert lines[2:7] == [
+        "tasks 5",
+        "completed 1",
+        "failed 0",
+        "open 4 (queued, running or waiting for a retry)",
+        "running 0",
+    ]
+
+
+def test_what_the_open_tasks_do(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which run, for how long, at which attempt; the labourer's pace and the time left."""
+    sosw.finish("pull", only=lambda payload: payload["words"] == ["a"])
+    sosw.start("pull", only=lambda payload: payload["words"] == ["b"])
+
+    assert main(["status", job_id]) == 3
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[6] == "running 1"
+    assert re.fullmatch(rf"{job_id}000000000001 for \d s, attempt 1", lines[7])
+    assert lines[8] == "pace 6.0 tasks/h of the labourer in the last 10 minutes: about 40 min left"
+
+
+def test_what_the_open_tasks_do_in_json(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """For scripts; a job that is over has no such record."""
+    sosw.start("pull", only=lambda payload: payload["words"] == ["b"])
+    main(["status", job_id, "--output", "json"])
+    (job,) = json.loads(capsys.readouterr().out)
+    assert (job["activity"]["running"], job["activity"]["seconds_left"]) == (1, None)
+    assert [task["task_id"] for task in job["activity"]["running_tasks"]] == [f"{job_id}000000000001"]
+    end(sosw)
+    main(["status", job_id, "--output", "json"])
+    assert "activity" not in json.loads(capsys.readouterr().out)[0]
 
 
 def test_a_job_with_failures_has_an_exit_code_of_its_own(
