@@ -44,8 +44,8 @@ def test_messages_are_the_real_ones() -> None:
         for quote in quotes
         if "is refused, nothing was written" not in quote  # its subject is a value
         for part in values.split(quote.replace("\n> ", " "))
-        # The first word may be the noun of a number, and the last one the first after a value.
-        if len(words := part.split()) > 4 and " ".join(words[1:-1]) not in messages
+        # The first words may be the noun of a number, and the last one the first after a value.
+        if len(words := part.split()) > 4 and " ".join(words[2:-1]) not in messages
     ]
     assert strange == []
     assert len(quotes) > 20

@@ -1,10 +1,12 @@
-"""A labourer in moto. Its function is a stub at the edge of the network: it records its events and answers as told."""
+"""A labourer in moto. Its function is a stub at the edge of the network: it records its events and answers what the test wants."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -20,6 +22,7 @@ from sosw_airflow.orchestration.policy import LabourerPolicy
 from sosw_airflow.orchestration.turn import Clients, LabourerOrchestration
 from sosw_airflow.stores.tables import TableNames
 from tests.conftest import Aws
+from tests.support.upstream.components import Upstream, upstream
 
 LABOURER = "worker"
 NOW = 1_795_431_627.0
@@ -149,6 +152,10 @@ class Labourer:
         rows = self.aws.rows("sosw_closed_tasks")
         return {row["task_id"]["S"][0]: row["labourer_id_task_status"]["S"][-1] for row in rows}
 
+    def ghosts(self) -> list[dict[str, Any]]:
+        """Items of the table of tasks that are no tasks."""
+        return [row for row in self.aws.rows() if "labourer_id" not in row]
+
     def left(self) -> dict[str, list[str]]:
         """First letters of the ids in the table of tasks and in that of the retries."""
         return {
@@ -168,3 +175,20 @@ def labourer(aws: Aws) -> Iterator[Labourer]:
     clients = Clients(dynamodb, dynamodb, aws_lambda, aws_lambda)
     with ThreadPoolExecutor(1) as workers:
         yield Labourer(aws, function, clients, workers)
+
+
+#: Gives sosw's components for settings of the labourer.
+MakeSosw = Callable[..., AbstractContextManager[Upstream]]
+
+
+@pytest.fixture
+def sosw(aws: Aws, labourer: Labourer) -> MakeSosw:
+    """sosw's components for the labourer with these settings, at the same time of day as ours."""
+    labourer.now = time.time()
+
+    @contextmanager
+    def make(**settings: Any) -> Iterator[Upstream]:
+        with upstream(aws, labourers={LABOURER: {"max_simultaneous_invocations": 3, **settings}}) as running:
+            yield running
+
+    return make

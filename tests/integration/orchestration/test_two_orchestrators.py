@@ -1,4 +1,4 @@
-"""Two orchestrators of one labourer, ours or upstream's: nothing is invoked twice, whoever holds the lease."""
+"""Two orchestrators of one labourer, ours or upstream's: nothing is invoked twice, by lease or without."""
 
 from __future__ import annotations
 
