@@ -67,8 +67,8 @@ test-browser: $(READY) $(READY_2) ## the UIs of Airflow 3.3 and 2.11; needs chro
 	  PYTHONPATH=build/browser/packages .venv/bin/python -m pytest tests/system/browser $(PYTEST_ARGS); fi
 test-celery: $(call stamp,.venv-celery) $(READY_MINISTACK) ## two Celery workers, one killed; needs redis-server and postgresql
 	.venv-celery/bin/python -m pytest tests/system/celery $(PYTEST_ARGS)
-test-kills: $(READY) $(READY_MINISTACK) ## the large run of the crash tests [KILLS=200]
-	SOSW_TEST_KILLS=$(or $(KILLS),200) .venv/bin/python -m pytest tests/integration/crashes/test_kills.py -s $(PYTEST_ARGS)
+test-kills: $(READY) $(READY_MINISTACK) ## the large run of the crash tests, writers and orchestrators [KILLS=200]
+	SOSW_TEST_KILLS=$(or $(KILLS),200) .venv/bin/python -m pytest -s $(PYTEST_ARGS) $(addprefix tests/integration/crashes/test_,kills.py orchestrator_kills.py)
 test-pairs: $(READY) $(READY_MINISTACK) ## two real processes at the same job or file: deliver, drain, cancel, repair [PAIRS=50]
 	SOSW_TEST_PAIRS=$(or $(PAIRS),50) .venv/bin/python -m pytest tests/integration/crashes/test_pairs.py $(PYTEST_ARGS)
 explore: $(READY) ## every order of the requests of two or three actors, further than the tests go [SECONDS=600]

@@ -17,7 +17,7 @@ from sosw_airflow.cli.usage import UsageError
 
 if TYPE_CHECKING:
     from sosw_airflow.orchestration.orchestrator import Orchestrator
-    from sosw_airflow.orchestration.turn import TurnReport
+    from sosw_airflow.orchestration.turn_report import TurnReport
 
 __all__ = ["EXIT_CODES", "add_arguments", "run"]
 

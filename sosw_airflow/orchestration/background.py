@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import overload
 
 from sosw_airflow.orchestration.orchestrator import Orchestrator
-from sosw_airflow.orchestration.turn import TurnReport
+from sosw_airflow.orchestration.turn_report import TurnReport
 
 __all__ = ["Background", "Seat", "log_turn", "take_seat"]
 

@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
+from sosw_airflow.orchestration.lease import LEASE_SECONDS
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
-from sosw_airflow.orchestration.turn import Clients, LabourerOrchestration, TurnReport
+from sosw_airflow.orchestration.turn import Clients, LabourerOrchestration
+from sosw_airflow.orchestration.turn_report import TurnReport
 from sosw_airflow.stores.tables import TableNames
 
 __all__ = ["Orchestrator", "owner_name"]
@@ -40,6 +42,7 @@ class Orchestrator:
     :ivar stop: set it, from a signal's handler or another thread, to end after the turns under way.
     :ivar concurrency: claims and invocations at the same time, over all labourers.
     :ivar poll_interval: seconds between two polls of a labourer that has no row.
+    :ivar lease_seconds: without a sign of this orchestrator, after which another one takes a labourer over.
     :ivar on_turn: called with each report, in this object's threads.
     """
 
@@ -50,6 +53,7 @@ class Orchestrator:
     concurrency: int = 16
     poll_interval: float = 60.0
     owner: str = field(default_factory=owner_name)
+    lease_seconds: float = LEASE_SECONDS
     on_turn: Callable[[TurnReport], None] = lambda report: None  # noqa: ARG005
     totals: dict[str, dict[str, int]] = field(default_factory=dict, init=False)
     blocked: dict[str, str] = field(default_factory=dict, init=False)
@@ -75,7 +79,7 @@ class Orchestrator:
         ):
             labourers = {
                 policy.labourer_id: LabourerOrchestration(
-                    policy, self.clients, self.tables, self.owner, workers, synchronous
+                    policy, self.clients, self.tables, self.owner, workers, synchronous, self.lease_seconds
                 )
                 for policy in self.policies
             }

@@ -17,6 +17,7 @@ from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.greenfield import INVOCATION_DELTA
 from sosw_airflow.orchestration.task_rows import TaskRow
 from sosw_airflow.stores.aws_errors import cancellation_codes, error_code, explained
+from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.tables import TableNames
 
 __all__ = ["CLAUSES", "Transitions"]
@@ -43,6 +44,9 @@ _OWN = ("claimed_by", "queued_as")
 
 #: Items of one BatchWriteItem, by DynamoDB's rule.
 _BATCH = 25
+
+#: Seconds without any progress after which a batch that is throttled is left to the next turn.
+_PATIENCE = 5.0
 
 
 def _all(*names: str) -> str:
@@ -215,14 +219,19 @@ class Transitions:
             return _unless_refused(lambda: self.dynamodb.transact_write_items(TransactItems=list(actions)))
 
     def _write_batch(self, table: str, requests: list[dict[str, Any]]) -> None:
-        with explained(action="dynamodb:BatchWriteItem", resource=table):
-            reply = self.dynamodb.batch_write_item(RequestItems={table: requests})
-        if left := reply.get("UnprocessedItems", {}).get(table):
-            fault = AwsFault(
-                f"{table} took {len(requests) - len(left)} of {counted(len(requests), 'write')}: it is throttled."
-            )
-            fault.retryable = True
-            raise fault  # the next turn repeats the whole batch, which changes nothing that is done
+        backoff = Backoff(patience=_PATIENCE)
+        left = requests
+        while left:
+            with explained(action="dynamodb:BatchWriteItem", resource=table):
+                reply = self.dynamodb.batch_write_item(RequestItems={table: left})
+            before, left = len(left), reply.get("UnprocessedItems", {}).get(table, [])
+            if len(left) < before:
+                backoff.answered()
+            if left and not backoff.wait():
+                done = len(requests) - len(left)
+                fault = AwsFault(f"{table} took {done} of {counted(len(requests), 'write')}: it is throttled.")
+                fault.retryable = True
+                raise fault  # the next turn repeats the whole batch, which changes nothing that is done
 
 
 def closed_item(row: TaskRow, status: int, now: int, **more: Any) -> dict[str, Any]:

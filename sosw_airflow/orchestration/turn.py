@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from sosw_airflow.exceptions import AccessDenied, MissingCredentials, SoswError
+from sosw_airflow.exceptions import AccessDenied, AwsFault, MissingCredentials, SoswError
 from sosw_airflow.orchestration import assistant
 from sosw_airflow.orchestration.decisions import (
     Decision,
@@ -29,15 +29,16 @@ from sosw_airflow.orchestration.decisions import (
 from sosw_airflow.orchestration.expiry import expiry_seconds
 from sosw_airflow.orchestration.health import BEST, health_of, limit_for
 from sosw_airflow.orchestration.invoker import Answer, Outcome, invoke
-from sosw_airflow.orchestration.lease import Lease
+from sosw_airflow.orchestration.lease import LEASE_SECONDS, Lease
 from sosw_airflow.orchestration.pace import FaultPause, InvocationPace, TaskDurations
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
 from sosw_airflow.orchestration.readings import LabourerRows, function_facts, metric_value
 from sosw_airflow.orchestration.task_rows import TaskRow, event_of
 from sosw_airflow.orchestration.transitions import Transitions
+from sosw_airflow.orchestration.turn_report import TurnReport
 from sosw_airflow.stores.tables import TableNames
 
-__all__ = ["Clients", "LabourerOrchestration", "TurnReport"]
+__all__ = ["Clients", "LabourerOrchestration"]
 
 log = logging.getLogger(__name__)
 
@@ -76,46 +77,12 @@ class Clients:
 
 
 @dataclass
-class TurnReport:
-    """What one turn met and did.
-
-    :ivar limit: invocations at once that were allowed.  :ivar running: tasks at work after the turn.
-    :ivar started: synchronous invocations that this turn has sent; a later turn counts them as invoked, or refused.
-    :ivar idle: the labourer has no row at all: queued, invoked, waiting for a retry.
-    :ivar holder: another orchestrator that holds the lease; empty if this one does, or no row exists.
-    :ivar paused: why the labourer pauses; empty if it does not.
-    :ivar lasting: it pauses because of a fault that some turns in a row have met, such as a missing permission.
-    :ivar next_in: seconds after which the next turn is worth its requests.
-    """
-
-    labourer_id: str
-    limit: int = 0
-    running: int = 0
-    started: int = 0
-    invoked: int = 0
-    refused: int = 0
-    completed: int = 0
-    failed: int = 0
-    retried: int = 0
-    requeued: int = 0
-    idle: bool = False
-    holder: str = ""
-    paused: str = ""
-    lasting: bool = False
-    next_in: float = _BESIDE
-
-    @property
-    def moved(self) -> int:
-        """Transitions that the turn carried out or started."""
-        return self.started + self.invoked + self.completed + self.failed + self.retried + self.requeued
-
-
-@dataclass
 class LabourerOrchestration:
     """Turns of one labourer. Used by one thread at a time.
 
     :ivar workers: threads for claims and event invocations, shared by all labourers.
     :ivar requests: threads for synchronous invocations, None if the labourer is invoked by event.
+    :ivar lease_seconds: without a sign of this orchestrator, after which another one takes over.
     :ivar clock: the present, in seconds since 1970.
     """
 
@@ -125,6 +92,7 @@ class LabourerOrchestration:
     owner: str
     workers: Executor
     requests: Executor | None = None
+    lease_seconds: float = LEASE_SECONDS
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
 
@@ -140,14 +108,19 @@ class LabourerOrchestration:
 
     def __post_init__(self) -> None:
         self.lease = Lease(
-            self.clients.dynamodb, self.tables.jobs_table, self.policy.labourer_id, self.owner, clock=self.monotonic
+            self.clients.dynamodb,
+            self.tables.jobs_table,
+            self.policy.labourer_id,
+            self.owner,
+            seconds=self.lease_seconds,
+            clock=self.monotonic,
         )
         self._rows = LabourerRows(self.clients.dynamodb, self.tables, self.policy.labourer_id)
         self._transitions = Transitions(self.clients.dynamodb, self.tables, self.owner, self.clients.dynamodb_once)
 
     def turn(self) -> TurnReport:
         """Take one turn. A fault of the labourer pauses it, with back-off; the report says why. Nothing is raised."""
-        report = TurnReport(self.policy.labourer_id)
+        report = TurnReport(self.policy.labourer_id, next_in=_BESIDE)
         if self._pause.holds(self.monotonic()):
             report.paused, report.lasting = self._pause.reason, self._pause.lasting
             return report
@@ -309,7 +282,12 @@ class LabourerOrchestration:
     def _claim_and_invoke(self, row: TaskRow) -> Answer | None:
         if not self.lease.may_claim:
             return None
-        claimed = self._transitions.claim(row, now=int(self.clock()))
+        try:
+            claimed = self._transitions.claim(row, now=int(self.clock()))
+        except AwsFault as fault:
+            if not passes_by_itself(fault):
+                raise
+            return Answer(Outcome.REFUSED, fault)  # as a refusal of Lambda's: slower, and no pause for the others
         if claimed is None:
             return None
         self._claims[row.task_id] = self.monotonic()
@@ -392,10 +370,15 @@ class LabourerOrchestration:
         return health
 
     def _begin_pause(self, report: TurnReport, error: Exception | None) -> None:
-        passes = getattr(error, "retryable", False) and not isinstance(error, (AccessDenied, MissingCredentials))
-        seconds = self._pause.begin(str(error), self.monotonic(), passes=passes)
+        seconds = self._pause.begin(str(error), self.monotonic(), passes=passes_by_itself(error))
         report.paused, report.lasting = str(error), self._pause.lasting
         self.release()  # to an orchestrator without the fault; and this one notices when no row is left
         log.warning(
             "The labourer %s pauses for %.0f s; others continue. %s", self.policy.labourer_id, seconds, report.paused
         )
+
+
+def passes_by_itself(error: Exception | None) -> bool:
+    """Whether the fault may pass without an act of yours: a table that is throttled, a service that is away."""
+    retryable = isinstance(error, SoswError) and error.retryable
+    return retryable and not isinstance(error, (AccessDenied, MissingCredentials))

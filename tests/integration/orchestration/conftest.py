@@ -1,4 +1,4 @@
-"""A labourer in moto. Its function is a stub at the edge of the network: it records its events and answers what the test wants."""
+"""A labourer in moto. Its function is a stub at the edge of the network: it records its events."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from sosw_airflow.orchestration.readings import LabourerRows
 from sosw_airflow.orchestration.transitions import Transitions
@@ -280,16 +280,53 @@ def test_a_table_that_does_not_answer_is_no_lasting_fault(labourer: Labourer, mo
 def test_one_claim_that_fails_hides_no_other(labourer: Labourer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The invocations beside it are counted, and the lease is released when all have ended."""
     labourer.queue(*"abc")
+    refuse_claim(labourer, monkeypatch, "AccessDeniedException")
+    report = labourer.orchestration().turn()
+    assert ("bc", 2, True) == (labourer.words(), report.invoked, bool(report.paused))
+
+
+def test_a_claim_that_is_throttled_pauses_nothing(labourer: Labourer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts as refused, so the pace slows down; the row is as before."""
+    labourer.queue(*"abc")
+    orchestration = labourer.orchestration()
+    with monkeypatch.context() as patched:
+        refuse_claim(labourer, patched, "ProvisionedThroughputExceededException")
+        report = orchestration.turn()
+    assert ("bc", 2, 1, "") == (labourer.words(), report.invoked, report.refused, report.paused)
+    orchestration.turn()
+    assert "bca" == labourer.words()
+    assert 0 == labourer.function.events[-1]["attempts"]
+
+
+def refuse_claim(labourer: Labourer, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Let the table refuse to claim the task `a`."""
     update = labourer.clients.dynamodb.update_item
 
     def failing(**arguments: Any) -> Any:
         if arguments["Key"] == {"task_id": {"S": "a" * 32}}:
-            raise ConnectTimeoutError(endpoint_url="x")
+            raise ClientError({"Error": {"Code": code}}, "UpdateItem")
         return update(**arguments)
 
     monkeypatch.setattr(labourer.clients.dynamodb, "update_item", failing)
-    report = labourer.orchestration().turn()
-    assert ("bc", 2, True) == (labourer.words(), report.invoked, bool(report.paused))
+
+
+def test_a_batch_that_is_throttled_in_part_is_finished(labourer: Labourer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table on its limit takes a part of each batch; that is no fault of the labourer."""
+    labourer.queue(*"abc")
+    orchestration = labourer.orchestration()
+    orchestration.turn()
+    for event in labourer.function.events:
+        labourer.report(event)
+    write = labourer.clients.dynamodb.batch_write_item
+
+    def partly(**arguments: Any) -> Any:
+        ((table, (first, *others)),) = arguments["RequestItems"].items()
+        write(RequestItems={table: [first]})
+        return {"UnprocessedItems": {table: others} if others else {}}
+
+    monkeypatch.setattr(labourer.clients.dynamodb, "batch_write_item", partly)
+    report = orchestration.turn()
+    assert (3, "", dict.fromkeys("abc", "1")) == (report.completed, report.paused, labourer.closed())
 
 
 @pytest.mark.parametrize("failures", [1, 2])
