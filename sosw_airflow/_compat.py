@@ -158,7 +158,14 @@ def _decorated_operator() -> Any:
         from airflow.sdk.bases.decorator import DecoratedOperator
     except ImportError:
         from airflow.decorators.base import DecoratedOperator  # type: ignore[no-redef,import-not-found]
-    return DecoratedOperator
+    if hasattr(DecoratedOperator, "xcom_push"):
+        return DecoratedOperator
+
+    class Decorated(DecoratedOperator):
+        # Airflow 3.0 passes on this attribute, which its new operators lack, and never calls it.
+        xcom_push = None
+
+    return Decorated
 
 
 def _task_decorator_factory() -> Any:

@@ -88,8 +88,8 @@ def forgotten_secrets() -> Iterator[None]:
 
 def _maskers() -> list[Any]:
     found = []
-    names = ("airflow.sdk._shared.secrets_masker", "airflow._shared.secrets_masker", "airflow.utils.log.secrets_masker")
-    for module in filter(None, map(sys.modules.get, names)):
+    places = ("sdk._shared", "_shared", "sdk.execution_time", "utils.log")
+    for module in filter(None, (sys.modules.get(f"airflow.{place}.secrets_masker") for place in places)):
         with suppress(AttributeError, RuntimeError):  # a module that only leads to another one; no masker yet
             found.append(module._secrets_masker())
     return found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -20,11 +22,11 @@ SECRET = 'pä"ss\\wörd of a Connection'
 @pytest.fixture
 def known() -> Iterator[None]:
     """A secret that Airflow knows, as it does after it has read a Connection."""
-    try:
-        from airflow.sdk._shared.secrets_masker import _secrets_masker
-    except ImportError:
-        from airflow.utils.log.secrets_masker import _secrets_masker  # type: ignore[no-redef,import-not-found]
-    masker = _secrets_masker()
+    # After 3.0; 3.0; before.
+    for place in ("sdk._shared", "sdk.execution_time", "utils.log"):
+        with suppress(ImportError):
+            masker = importlib.import_module(f"airflow.{place}.secrets_masker")._secrets_masker()
+            break
     patterns, replacer = set(masker.patterns), masker.replacer
     masker.patterns.add(re.escape(SECRET))
     masker.replacer = re.compile("|".join(masker.patterns))
