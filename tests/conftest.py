@@ -95,8 +95,18 @@ def _maskers() -> list[Any]:
     return found
 
 
+@pytest.fixture
+def same_credentials() -> Iterator[None]:
+    """The AWS variables are the same after the test: `monkeypatch` ends after moto, and restores what moto had set."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_network(same_credentials: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that would leave this machine fails the test at once."""
     connect = socket.socket.connect
 
