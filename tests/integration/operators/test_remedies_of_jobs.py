@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from sosw_airflow import exceptions as errors
 from sosw_airflow.cli import main
 from sosw_airflow.hooks.sosw import SoswHook
+from sosw_airflow.operators.orchestrate import SoswOrchestrateOperator
 from sosw_airflow.operators.sosw import SoswDoctorOperator, SoswRepairOperator
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.page_writer import PageWriter
@@ -22,8 +23,9 @@ from sosw_airflow.scheduling.scheduler import ScheduleRequest
 from sosw_airflow.sensors.sosw import SoswJobSensor
 from sosw_airflow.stores.job_record import JobRecords
 from tests.conftest import Aws
-from tests.integration.operators.conftest import MakeContext
+from tests.integration.operators.conftest import LABOURER, MakeContext
 from tests.integration.operators.test_remedies import refusal, remedy_of
+from tests.integration.orchestration.conftest import Lambda
 from tests.support.closing import close
 from tests.support.deferrals import Deferred, finish
 
@@ -440,6 +442,20 @@ def test_a_job_whose_tasks_are_lost_is_cleared(
     )
     attempt(clear=True, on_clear="reschedule")
     assert tasks(installation) == 8
+
+
+@remedy_of(errors.LabourersPaused)
+def test_the_fault_of_a_labourer_is_removed(
+    installation: Aws, attempt: Attempt, function: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The function of its line is deployed; the next run closes every task at its first attempt."""
+    monkeypatch.setattr("sosw_airflow.orchestration.pace._PAUSE", 0.01)
+    deployed, function.reply = function.reply, lambda event: (404, "ResourceNotFoundException", b"{}")
+    attempt()
+    operator = SoswOrchestrateOperator(task_id="orchestrate")
+    refusal(errors.LabourersPaused, lambda: operator.execute({}), "what each line names. The tasks keep their places")
+    function.reply = deployed
+    assert operator.execute({}) == {LABOURER: {"invoked": 8, "completed": 8, "failed": 0, "retried": 0}}
 
 
 @remedy_of(errors.JobUnfinished)
