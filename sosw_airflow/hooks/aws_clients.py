@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration, MissingCredentials
@@ -23,6 +23,18 @@ CONNECTIONS = 16
 
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 20
+
+
+@lru_cache(maxsize=4)
+def _loader(data_path: str | None) -> Any:
+    """One reader of botocore's models for all sessions of a process.
+
+    A session's own parses megabytes of JSON again. In a triggerer that makes Python's garbage collector run over all of
+    Airflow, during which the event loop stands still.
+    """
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
 
 
 class AwsClients:
@@ -76,7 +88,10 @@ class AwsClients:
     @cached_property
     def _session(self) -> Any:
         # One for all clients: with a session of its own each client would read boto3's models again.
-        return self._aws.get_session(region_name=self._settings.region_name)
+        session = self._aws.get_session(region_name=self._settings.region_name)
+        core = session._session  # noqa: SLF001 - boto3 has no public way to it
+        core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
+        return session
 
     def _config(self, attempts: int, connections: int, read_timeout: float | None) -> Any:
         from botocore.config import Config

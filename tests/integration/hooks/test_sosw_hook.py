@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -213,6 +214,17 @@ def test_the_defaults_of_a_client(set_connection: SetConnection) -> None:
     config = config_of(set_connection)
     assert (config.connect_timeout, config.read_timeout, config.max_pool_connections) == (5, 20, 16)
     assert (config.retries["mode"], config.retries["total_max_attempts"]) == ("standard", 10)
+
+
+def test_models_are_read_once_for_all_hooks(
+    set_connection: SetConnection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Megabytes of JSON; those of the user's own folder are found as well."""
+    set_connection("sosw_default", extra=BUCKET)
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    first, second = (hook._clients._session._session.get_component("data_loader") for hook in (SoswHook(), SoswHook()))
+    assert first is second
+    assert str(tmp_path) in first.search_paths
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 10])

@@ -25,6 +25,9 @@ def handler(event, context):
     return len(event["words"][0])
 """
 
+#: The function of many labourers.
+QUICK = "def handler(event, context): return None"
+
 #: The first is retried soon after its invoker has died; the second fails at once.
 LABOURERS = {
     "patient": {"invocation": "request", "max_simultaneous_invocations": 5, "expiry": 15, "retry_delay": 1},
@@ -62,6 +65,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         emulator.create_bucket(BUCKET)
         for name in LABOURERS:
             deploy(emulator, name, FUNCTION)
+        deploy(emulator, "quick", QUICK)
         yield emulator
 
 
