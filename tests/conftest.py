@@ -9,12 +9,15 @@ import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
 
 from sosw_airflow.stores.tables import TableNames, create_missing_tables
 from sosw_airflow.testing.memory_aws import one_at_a_time
@@ -149,10 +152,22 @@ def mocked_aws() -> Iterator[None]:
         yield
 
 
+#: The tables as moto keeps them, empty. To create them by requests takes most of a short test's time.
+_TABLES: dict[str, Any] = {}
+
+
+def _make_tables(dynamodb: Any) -> None:
+    tables = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables
+    if not _TABLES:
+        create_missing_tables(dynamodb, names=NAMES)
+        _TABLES.update(deepcopy(dict(tables)))
+    tables.update(deepcopy(_TABLES))
+
+
 @pytest.fixture
 def aws(mocked_aws: None) -> Aws:
     """moto with the tables and the queue bucket."""
     dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
-    create_missing_tables(dynamodb, names=NAMES)
+    _make_tables(dynamodb)
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     return Aws(dynamodb=dynamodb, s3=s3)
