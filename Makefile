@@ -76,8 +76,8 @@ explore: $(READY) ## every order of the requests of two or three actors, further
 bench: $(READY) $(READY_MINISTACK) ## how fast it is, beside sosw: tables, and JSON in build/benchmarks [BENCH="expansion plan"]
 	$(UV) pip install --quiet --python .venv --target build/benchmarks/packages --group bench --constraints constraints/airflow-3.3.txt
 	PYTHONPATH=build/benchmarks/packages .venv/bin/python -m benchmarks all $(if $(BENCH),--only $(BENCH))
-check-all: $(READY) ## everything above and below, with one table of what passed and how long it took: some hours
-	@.venv/bin/python .ci/check_all.py
+check-all: $(READY) ## everything above and below, in some hours: one table of what passed [TARGETS="lint docs"]
+	@.venv/bin/python .ci/check_all.py $(TARGETS)
 lint: $(READY) ## ruff, mypy, import boundaries, words, workflows
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	.venv/bin/mypy

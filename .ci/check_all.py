@@ -1,6 +1,6 @@
 """Run everything that can be checked, and print one table of what passed and how long it took: `make check-all`.
 
-    python .ci/check_all.py [TARGET...]      (no target: all of them)
+    python .ci/check_all.py [TARGET...]      (no target: all of them; make check-all TARGETS="lint docs")
 
 Each target of the Makefile runs on its own; its output goes to build/check-all/<target>.log. Ends with code 1 if one
 failed.
@@ -23,6 +23,7 @@ TARGETS = [
     "lint",
     "docs",
     "build",
+    "demo",
     "test-3.3",
     "test-2.11",
     "test-lowest",
@@ -30,6 +31,7 @@ TARGETS = [
     "test-airflow",
     "test-celery",
     "test-kills",
+    "test-pairs",
     "explore",
     "test-matrix",
     "bench",
@@ -50,6 +52,9 @@ def main(targets: list[str]) -> int:
     """Run the targets; return the exit code."""
     LOGS.mkdir(parents=True, exist_ok=True)
     results = []
+    if unknown := set(targets) - set(TARGETS):
+        print(f"No such target: {', '.join(sorted(unknown))}. These are: {' '.join(TARGETS)}", file=sys.stderr)
+        return 2
     for target in targets or TARGETS:
         print(f"make {target} ...", end=" ", flush=True)
         results.append(_run(target))

@@ -28,3 +28,22 @@ def test_each_room_has_a_place_on_the_map() -> None:
     picture = (ROOT / "docs" / "images" / "house.svg").read_text()
     rooms = [path.parent.name for path in (ROOT / "sosw_airflow").glob("*/__init__.py")]
     assert [room for room in rooms if f">{room}<" not in picture] == []
+
+
+def test_everything_that_checks_is_checked_before_a_release() -> None:
+    """`make check-all` leaves out what checks nothing, and what its own targets contain."""
+    phony = re.findall(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[0].split()
+    others = {
+        "help",
+        "up",
+        "demo-stop",
+        "test",
+        "test-fast",
+        "check-all",
+        "format",
+        "generate",
+        "constraints",
+        "ministack",
+    }
+    listed = (ROOT / ".ci" / "check_all.py").read_text().partition("TARGETS = [")[2].partition("]")[0]
+    assert sorted(re.findall(r'"(.+)"', listed)) == sorted({*phony} - others - {"clean"})
