@@ -12,6 +12,7 @@ from typing import Any
 
 from sosw_airflow.cli.exit_codes import DONE, REFUSED
 from sosw_airflow.cli.output import add_output, print_document
+from sosw_airflow.cli.terminal import show_text
 from sosw_airflow.cli.upstream_files import UpstreamFile, read_upstream_file
 from sosw_airflow.cli.upstream_stores import SOURCES, UpstreamStore
 from sosw_airflow.cli.usage import UsageError
@@ -75,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         message = f"cannot read {error.filename}: {error.strerror}"
         raise UsageError(message) from None
     if arguments.output in ("table", "plain"):
-        print(_report(imported, arguments.conn_id))
+        _show(imported, arguments.conn_id)
     else:
         print_document(_document(imported, arguments.conn_id), arguments.output)
     if arguments.output_dir:
@@ -143,13 +144,17 @@ def _orchestrator(file: UpstreamFile, name: str) -> Any:
     return documents.get("orchestrator", documents.get(""))
 
 
-def _report(imported: ImportedConfiguration, conn_id: str) -> str:
-    parts = [f"Connection {conn_id!r} of type sosw, extras:", _pretty(imported.connection_extra)]
+def _show(imported: ImportedConfiguration, conn_id: str) -> None:
+    """The documents are for copying, so that their lines stay whole."""
+    show_text(f"Connection {conn_id!r} of type sosw, extras:")
+    print(_pretty(imported.connection_extra))
     for name, document in imported.variables.items():
-        parts += [f"Variable {name}:", _pretty(document)]
+        show_text(f"Variable {name}:")
+        print(_pretty(document))
     if imported.not_understood:
-        parts += ["Not taken over:", *(f"  - {line}" for line in imported.not_understood)]
-    return "\n".join(parts)
+        show_text("Not taken over:")
+        for line in imported.not_understood:
+            show_text(f"  - {line}")
 
 
 def _write(imported: ImportedConfiguration, conn_id: str, directory: Path) -> tuple[Path, Path]:
@@ -187,7 +192,7 @@ def _apply(imported: ImportedConfiguration, conn_id: str) -> int:
                 print(f"Airflow did not take it (airflow {' '.join(command[:2])}):", file=sys.stderr)
                 print(outcome.stdout, outcome.stderr, sep="\n", file=sys.stderr)
                 return REFUSED
-    print(f"Applied: Connection {conn_id!r}, Variables {', '.join(imported.variables)}.")
+    show_text(f"Applied: Connection {conn_id!r}, Variables {', '.join(imported.variables)}.")
     return DONE
 
 

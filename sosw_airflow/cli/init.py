@@ -179,7 +179,7 @@ def _create(
         for line in _lines(parts, region):
             show_text(line)
         if not arguments.apply:
-            print("Nothing was created: --apply creates them.")
+            show_text("Nothing was created: --apply creates them.")
     return DONE
 
 

@@ -150,5 +150,13 @@ def test_every_command_of_an_installation_in_a_narrow_terminal(
     assert main(["init"]) == 0
     assert main(["plan", "job.json", "--labourer", "pull", "--schema", '{"chunkable_attrs": ["word"]}']) == 0
     main(["doctor"])
+    sosw.finish("pull", limit=1)
+    sosw.fail("pull")
+    assert main(["repair", job_id[0]]) == 0
+    row = json.dumps({"labourer_id": "pull", "words": ["c"]})
+    sosw.s3.put_object(Bucket=sosw.queue_bucket, Key="sosw/scheduler/tasks_queue_left.txt", Body=row.encode())
+    assert main(["drain", "tasks_queue_left.txt"]) == 0
     assert main(["cancel", job_id[0]]) == 0
+    (tmp_path / "config.json").write_text('{"queue_bucket": "bucket", "job_schema": {"chunkable_attrs": []}}')
+    assert main(["import-config", "config.json", "--output-dir", "imported"]) == 0
     assert [line for line in lines(opened) if len(line) > 40] == []
