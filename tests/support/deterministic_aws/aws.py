@@ -10,19 +10,16 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ConnectionClosedError
 
-from tests.support.deterministic_aws import answers, s3_wire
-from tests.support.deterministic_aws.answers import AwsError
+from tests.support.deterministic_aws import s3_operations
+from tests.support.deterministic_aws.answers import AwsError, Reply, Request, fingerprint
 from tests.support.deterministic_aws.dynamodb import DynamoDb
 from tests.support.deterministic_aws.expressions import Item
 from tests.support.deterministic_aws.s3 import S3, StoredObject
 from tests.support.deterministic_aws.tables import Key
-
-if TYPE_CHECKING:
-    from botocore.awsrequest import AWSResponse
 
 
 class Fate(str, Enum):
@@ -38,31 +35,43 @@ class Fate(str, Enum):
 #: Operations that change nothing.
 _READS = frozenset(
     {"GetItem", "BatchGetItem", "Query", "Scan", "DescribeTable", "GetObject", "HeadObject", "HeadBucket"}
-    | {"ListObjectsV2", "ListMultipartUploads"}
+    | {"ListObjectsV2", "ListMultipartUploads", "GetFunctionConfiguration", "GetFunctionEventInvokeConfig"}
 )
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Call:
-    """One request of one client.
+    """A request and what it asks for.
 
     :ivar subject: of the request, for a trace.
-    :ivar content: all of it that matters, as text that is the same in every run.
-    :ivar attempt_of: the same for the repeats that the client itself makes of a request.
+    :ivar content: all of it that matters; equal for equal requests.
     """
 
-    service: str
-    operation: str
+    request: Request
     subject: str
-    content: str
-    attempt_of: str
+    content: object
     may_lag: bool
-    respond: Callable[[], AWSResponse] = field(compare=False)
+    respond: Callable[[], Reply] = field(compare=False)
+
+    @property
+    def service(self) -> str:
+        """Of AWS."""
+        return self.request.service
+
+    @property
+    def operation(self) -> str:
+        """Of the service."""
+        return self.request.operation
+
+    @property
+    def attempt_of(self) -> str:
+        """The same for the repeats that the client itself makes of a request."""
+        return self.request.attempt_of
 
     @property
     def reads(self) -> bool:
         """It changes nothing."""
-        return self.operation in _READS
+        return self.request.operation in _READS
 
     def __str__(self) -> str:
         return f"{self.operation} {self.subject}".rstrip()
@@ -77,7 +86,7 @@ class Invocation:
     at: float
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Change:
     """One change of an item or an object, in the order of the changes.
 
@@ -111,12 +120,12 @@ class DeterministicAws:
     def __post_init__(self) -> None:
         self.dynamodb = DynamoDb(self._item_changed)
         self.s3 = S3(self._object_changed, self.now)
-        self._digest = 0
+        self._in_order = self._in_any_order = 0
 
     def copy(self) -> DeterministicAws:
         """Another one in the same state; changes of one are not seen in the other."""
         twin = DeterministicAws(self.clock, list(self.journal), list(self.invocations), self.sender)
-        twin._digest = self._digest
+        twin._in_order, twin._in_any_order = self._in_order, self._in_any_order
         twin.dynamodb.tables = {
             name: replace(table, items=dict(table.items), lagging=dict(table.lagging))
             for name, table in self.dynamodb.tables.items()
@@ -131,65 +140,65 @@ class DeterministicAws:
         return self.clock
 
     def digest(self) -> int:
-        """A digest of the present state, and of what has happened as far as the order does not matter."""
-        return hash((self._digest, len(self.invocations), len(self.s3.uploads)))
+        """A digest of the present state and of what has happened: in any order, but in order for jobs and objects."""
+        return hash((self._in_order, self._in_any_order, len(self.invocations), len(self.s3.uploads)))
 
     def rows(self, table: str) -> list[Item]:
         """The items of a table."""
         return list(self.dynamodb.tables[table].items.values())
 
-    def call(self, event_name: str, request: Any) -> Call:
-        """Take apart a request that botocore is about to send (the arguments of its event ``before-send``)."""
-        _, service, operation = event_name.split(".")
-        attempt_of = _text(request.headers.get("amz-sdk-invocation-id", ""))
+    def call(self, request: Request) -> Call:
+        """What a request asks for."""
+        service, operation, arguments = request.service, request.operation, request.arguments
         if service == "dynamodb":
-            arguments = self.rewrite(operation, json.loads(request.body))
-            content = json.dumps({**arguments, "ClientRequestToken": ""}, sort_keys=True)
-            may_lag = operation in ("GetItem", "Query") and not arguments.get("ConsistentRead")
-            respond = lambda: self._respond_dynamodb(operation, arguments)  # noqa: E731
-            return Call(service, operation, _dynamodb_subject(arguments), content, attempt_of, may_lag, respond)
+            arguments = self.rewrite(operation, arguments)
+            return Call(
+                request,
+                _dynamodb_subject(arguments),
+                fingerprint({**arguments, "ClientRequestToken": ""}),
+                operation in ("GetItem", "Query") and not arguments.get("ConsistentRead"),
+                lambda: self._respond_dynamodb(operation, arguments),
+            )
         if service == "s3":
-            parsed = s3_wire.S3Request.of(operation, request)
-            respond = lambda: s3_wire.respond(self.s3, parsed, self.now)  # noqa: E731
-            source = parsed.headers.get("x-amz-copy-source", "")
-            metadata = sorted(each for each in parsed.headers.items() if each[0].startswith("x-amz-meta-"))
-            subject = f"{source.rpartition('/')[2]} -> {_last(parsed.key)}" if source else _last(parsed.key)
-            content = repr((parsed.key, parsed.query, metadata, source, parsed.headers.get("range"), parsed.body))
-            return Call(service, operation, subject, content, attempt_of, False, respond)
-        if service == "lambda" and operation == "Invoke":
-            function = request.url.rpartition("/functions/")[2].partition("/")[0]
-            payload = json.loads(request.body or b"null")
-            respond = lambda: self._respond_invoke(function, payload)  # noqa: E731
-            return Call(service, operation, function, repr(payload), attempt_of, False, respond)
-        raise NotImplementedError(f"{service}'s {operation} is not simulated")
+            respond = lambda: s3_operations.respond(self.s3, arguments, self.now)  # noqa: E731
+            return Call(request, arguments.subject, arguments.content, False, respond)
+        subject = arguments["FunctionName"]
+        return Call(request, subject, repr(arguments), False, lambda: self._respond_lambda(operation, arguments))
 
-    def answer(self, call: Call, fate: Fate = Fate.DONE) -> AWSResponse:
+    def answer(self, call: Call, fate: Fate = Fate.DONE) -> Reply:
         """Answer a request as its fate wants it.
 
         :raises ConnectionClosedError: the answer is lost.
         """
         if fate is Fate.REFUSED:
-            return _error(call, _THROTTLED[call.service])
+            return Reply(error=_THROTTLED[call.service])
         if fate is Fate.DENIED:
-            return _error(call, AwsError("AccessDenied" + "Exception" * (call.service != "s3"), "Denied", status=403))
+            return Reply(error=AwsError("AccessDenied" + "Exception" * (call.service != "s3"), "Denied", status=403))
         self.dynamodb.lags = fate is Fate.LAGS
         try:
-            response = call.respond()
+            reply = call.respond()
         finally:
             self.dynamodb.lags = False
         if fate is Fate.LOST:
             raise ConnectionClosedError(endpoint_url="https://aws.test/")
-        return response
+        return reply
 
-    def _respond_dynamodb(self, operation: str, arguments: dict[str, Any]) -> AWSResponse:
+    def _respond_dynamodb(self, operation: str, arguments: dict[str, Any]) -> Reply:
         try:
-            return answers.json_answer(self.dynamodb.call(operation, arguments))
+            return Reply(self.dynamodb.call(operation, arguments))
         except AwsError as error:
-            return answers.dynamodb_error(error)
+            return Reply(error=error)
 
-    def _respond_invoke(self, function: str, payload: Any) -> AWSResponse:
-        self.invocations.append(Invocation(function, payload, self.clock))
-        return answers.answer(202, b"")
+    def _respond_lambda(self, operation: str, arguments: dict[str, Any]) -> Reply:
+        function = arguments["FunctionName"]
+        if operation == "GetFunctionConfiguration":
+            return Reply({"FunctionName": function, "Timeout": 5})
+        if operation == "GetFunctionEventInvokeConfig":
+            return Reply({"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60})
+        if operation != "Invoke":
+            raise NotImplementedError(f"Lambda's {operation} is not simulated")
+        self.invocations.append(Invocation(function, json.loads(arguments["Payload"]), self.clock))
+        return Reply({"StatusCode": 202, "Payload": b""}, status=202)
 
     def _item_changed(self, table: str, key: Key, before: Item | None, after: Item | None) -> None:
         self._record(Change(table, key, before, after, self.sender))
@@ -200,7 +209,10 @@ class DeterministicAws:
     def _record(self, change: Change) -> None:
         self.journal.append(change)
         event = hash((change.place, change.key, _plain(change.before), _plain(change.after)))
-        self._digest = (self._digest + event) & 0xFFFFFFFFFFFFFFFF
+        if change.place == "s3" or ("S", "header") in change.key:
+            self._in_order = hash((self._in_order, event))
+        else:
+            self._in_any_order = (self._in_any_order + event) & 0xFFFFFFFFFFFFFFFF
 
 
 _THROTTLED = {
@@ -210,16 +222,10 @@ _THROTTLED = {
 }
 
 
-def _error(call: Call, error: AwsError) -> AWSResponse:
-    if call.service == "s3":
-        return answers.s3_error(error, head=call.operation.startswith("Head"))
-    return answers.lambda_error(error) if call.service == "lambda" else answers.dynamodb_error(error)
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, StoredObject):
         return value.etag, tuple(sorted(value.metadata.items()))
-    return json.dumps(value, sort_keys=True)
+    return None if value is None else fingerprint(sorted(value.items()))
 
 
 def _dynamodb_subject(arguments: Mapping[str, Any]) -> str:
@@ -235,11 +241,3 @@ def _dynamodb_subject(arguments: Mapping[str, Any]) -> str:
     return f"{arguments['TableName']}{'/' + arguments['IndexName'] if 'IndexName' in arguments else ''} " + (
         " ".join(names) + wanted
     )
-
-
-def _last(key: str) -> str:
-    return key.rpartition("/")[2]
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from tests.support.deterministic_aws.clients import Edge
 from tests.support.explorer import scenarios
 from tests.support.explorer.engine import Run
 from tests.support.explorer.open_defects import OPEN
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--schedules", type=int, default=1_000_000, metavar="N", help="at most, of each scenario")
     parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="at most, in all")
     parser.add_argument("--deviations", type=int, metavar="D", help="in a schedule (default: what the scenario says)")
+    parser.add_argument("--deeper", type=int, default=0, metavar="D", help="as many deviations more than it says")
+    parser.add_argument("--edge", type=Edge, choices=list(Edge), default=Edge.DIRECT, help="where AWS answers")
     parser.add_argument("--random", type=int, metavar="SEED", help="random schedules instead of all")
     parser.add_argument("--first", action="store_true", help="end a scenario once its known defects are found")
     parser.add_argument("--quiet", action="store_true", help="print no traces")
@@ -57,36 +60,39 @@ def _replay(schedule: Schedule) -> int:
 
 def _explore(chosen: Sequence[type[Scenario]], options: argparse.Namespace) -> int:
     begun = time.perf_counter()
-    schedules = states = broken = surprising = 0
+    runs = schedules = states = broken = surprising = 0
     for number, scenario in enumerate(chosen):
         left = options.seconds - (time.perf_counter() - begun)
         search = Search(
-            deviations=scenario.deviations if options.deviations is None else options.deviations,
+            deviations=options.deviations or scenario.deviations + options.deeper,
             schedules=options.schedules,
             seconds=max(left / (len(chosen) - number), 0.1),
             goal=scenario.all_rows_found if options.first else lambda _: False,
+            edge=options.edge,
         )
         found = (
             explore(scenario.begin, search)
             if options.random is None
             else wander(scenario.begin, search, seed=options.random)
         )
-        schedules += found.schedules
+        runs += found.schedules
+        schedules += found.covered(search.deviations) if options.random is None else found.schedules
         states += len(found.states)
         broken += len(found.failures)
         surprising += len(found.failures.keys() - OPEN.get(scenario.name, {}).keys())
-        _report(scenario, found, quiet=options.quiet)
+        _report(scenario, found, search, quiet=options.quiet)
     seconds = time.perf_counter() - begun
-    rate = f"{seconds:.1f} s, {schedules / seconds:.0f} schedules/s"
-    print(f"{schedules:,} schedules, {states:,} distinct states, {rate}")
+    print(f"{schedules:,} schedules, {states:,} distinct states, {seconds:.1f} s")
+    print(f"{runs:,} runs, {runs / seconds:.0f} a second: a run ends in a state from which all was run before")
     print(f"{broken} broken promises, {surprising} of them not listed as open")
     return bool(surprising)
 
 
-def _report(scenario: type[Scenario], found: Found, *, quiet: bool) -> None:
+def _report(scenario: type[Scenario], found: Found, search: Search, *, quiet: bool) -> None:
     whole = "all" if found.complete else "not all"
-    count = f"{found.schedules:,} schedules ({whole}), {len(found.states):,} states"
-    print(f"{scenario.name}: {count}, {found.seconds:.1f} s")
+    count = f"{found.covered(search.deviations):,} schedules ({whole} with {search.deviations} deviations)"
+    text = f"{scenario.name}: {count}, {len(found.states):,} states, {found.schedules:,} runs, {found.seconds:.1f} s"
+    print(text, flush=True)
     for kind, run in found.failures.items():
         small: Run = minimise(scenario.begin, run, kind)
         row = scenario.rows.get(kind, "-")

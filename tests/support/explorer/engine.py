@@ -6,16 +6,14 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
+from tests.support.deterministic_aws.answers import Reply, Request
 from tests.support.deterministic_aws.aws import DeterministicAws, Fate
-from tests.support.deterministic_aws.clients import answered_by
+from tests.support.deterministic_aws.clients import Edge, answered_by
 from tests.support.explorer.actors import LONG_SLEEP, Actor, Died, State, current_actor
 from tests.support.explorer.schedule import DIES, SLEEPS, Deviation, Schedule
 from tests.support.explorer.virtual_time import Timekeeper, keeping_time, virtual_time
-
-if TYPE_CHECKING:
-    from botocore.awsrequest import AWSResponse
 
 __all__ = ["Abandoned", "Chooser", "Event", "Point", "Run", "Stage", "Violation", "alone_with", "run_schedule"]
 
@@ -40,7 +38,7 @@ class Violation:
         return f"{self.kind}: {self.text}"
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Event:
     """One line of a trace. ``number`` is 0 for what is no request."""
 
@@ -50,7 +48,7 @@ class Event:
     outcome: str
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Point:
     """A place where a run could have proceeded otherwise.
 
@@ -103,6 +101,7 @@ class Run:
     """What a run came to.
 
     :ivar abandoned: it was not run to its end, since its rest was known.
+    :ivar last_state: in which it was abandoned.
     """
 
     schedule: Schedule
@@ -110,6 +109,7 @@ class Run:
     events: list[Event] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     abandoned: bool = False
+    last_state: int = 0
 
     @property
     def steps(self) -> int:
@@ -117,17 +117,18 @@ class Run:
         return sum(1 for event in self.events if event.number)
 
 
-def run_schedule(stage: Stage, chooser: Chooser) -> Run:
+def run_schedule(stage: Stage, chooser: Chooser, edge: Edge = Edge.WIRE) -> Run:
     """Run a scenario as the chooser wants it."""
-    return _Engine(stage, chooser).run()
+    return _Engine(stage, chooser, edge).run()
 
 
 class _Engine:
-    def __init__(self, stage: Stage, chooser: Chooser) -> None:
-        self._stage, self._chooser, self._aws = stage, chooser, stage.aws
+    def __init__(self, stage: Stage, chooser: Chooser, edge: Edge) -> None:
+        self._stage, self._chooser, self._aws, self._edge = stage, chooser, stage.aws, edge
         with stage.surroundings():
             self._actors = stage.actors()
         self._by_label = {actor.label: actor for actor in self._actors}
+        self._keepers = {actor.label: self._keeper_of(actor) for actor in self._actors}
         self._taken: list[Deviation] = []
         self._run = Run(Schedule(stage.name))
         self._naps: set[str] = set()
@@ -136,7 +137,7 @@ class _Engine:
     def run(self) -> Run:
         random.seed(0)  # the pauses between repeats are shortened at random
         self._aws.dynamodb.freeze_lagging_view()
-        with self._stage.surroundings(), virtual_time(), answered_by(self._answer):
+        with self._stage.surroundings(), virtual_time(), answered_by(self._answer, self._edge):
             try:
                 self._play()
             except Abandoned:
@@ -156,6 +157,8 @@ class _Engine:
         current: Actor | None = None
         while any(actor.alive for actor in self._actors):
             if current is None or current.state is not State.PARKED:
+                if current is not None and not current.alive:
+                    current.see("ends", self._aws.digest())
                 current = self._after(current)
                 self._wake(current)
             else:
@@ -180,7 +183,7 @@ class _Engine:
         options += [(f"!{fate}", 1) for fate in self._possible_fates(actor)]
         action = self._choose(f"{actor.label}{actor.requests}", options, actor)
         if action is None:
-            actor.proceed(Fate.DONE, self._keeper_of(actor))
+            actor.proceed(Fate.DONE, self._keepers[actor.label])
         elif action.startswith(">"):
             other = self._by_label[action[1:]]
             self._wake(other)
@@ -190,7 +193,7 @@ class _Engine:
             actor.state, actor.wakes_at = State.SLEEPING, self._aws.clock + _HOUR
             self._note(actor, "sleeps for an hour", "")
         else:
-            actor.proceed(action[1:], self._keeper_of(actor))
+            actor.proceed(action[1:], self._keepers[actor.label])
         return actor
 
     def _possible_fates(self, actor: Actor) -> Iterator[str]:
@@ -211,7 +214,7 @@ class _Engine:
     def _choose(self, name: str, options: list[tuple[str, int]], plain: Actor) -> str | None:
         if len(self._run.events) > _MOST_REQUESTS:
             raise RuntimeError(f"no end after {_MOST_REQUESTS} requests: {self._stage.name} {self._taken}")
-        state = self._state(name, plain)
+        state = self._run.last_state = self._state(name, plain)
         action = self._chooser.choose(name, options, state)
         self._run.points.append(Point(name, tuple(options), state, action))
         if action is not None:
@@ -219,7 +222,7 @@ class _Engine:
         return action
 
     def _state(self, name: str, plain: Actor) -> int:
-        actors = tuple((actor.state.value, actor.seen, actor.requests) for actor in self._actors)
+        actors = tuple((actor.state.value, actor.seen, actor.requests, actor.wakes_at) for actor in self._actors)
         return hash((name, plain.label, self._aws.digest(), self._aws.clock, actors))
 
     def _wake(self, actor: Actor) -> None:
@@ -230,14 +233,14 @@ class _Engine:
             self._naps.discard(actor.label)
             actor.state = State.PARKED
         elif actor.state is not State.PARKED:
-            actor.proceed(None, self._keeper_of(actor))
+            if actor.state is State.NEW:  # promises compare what was there at the begin and at the end of an attempt
+                actor.see("begins", self._aws.digest(), *(other.alive for other in self._actors))
+            actor.proceed(None, self._keepers[actor.label])
 
     def _end_all(self) -> None:
         for actor in self._actors:
             if actor.state in (State.PARKED, State.SLEEPING):
-                actor.proceed(Died, self._keeper_of(actor))
-        for actor in self._actors:
-            actor.join()
+                actor.proceed(Died, self._keepers[actor.label])
 
     def _keeper_of(self, actor: Actor) -> Timekeeper:
         def sleep(seconds: float) -> None:
@@ -250,14 +253,14 @@ class _Engine:
 
     # -- what becomes of a request -------------------------------------------------------------------------------------
 
-    def _answer(self, event_name: str, request: Any) -> AWSResponse:
-        call = self._aws.call(event_name, request)
+    def _answer(self, request: Request) -> Reply:
+        call = self._aws.call(request)
         actor = current_actor()
         if actor is None:
             self._aws.sender = "-"
-            response = self._aws.answer(call)
-            self._run.events.append(Event("-", 0, str(call), _brief(response)))
-            return response
+            reply = self._aws.answer(call)
+            self._run.events.append(Event("-", 0, str(call), str(reply)))
+            return reply
         if call.attempt_of in self._not_served:  # the repeats that botocore makes of a refused request
             return self._aws.answer(call, self._not_served[call.attempt_of])
         decision = actor.stop_before(call)
@@ -267,17 +270,17 @@ class _Engine:
             self._not_served[call.attempt_of] = fate
         self._aws.sender = actor.label
         try:
-            response = self._aws.answer(call, fate)
+            reply = self._aws.answer(call, fate)
         except Exception:
             actor.see(call.content, fate.value)
             self._note(actor, str(call), "done, the answer is lost", actor.requests)
             raise
-        actor.see(call.content, response.status_code, str(response.headers), response.raw.getvalue())
-        brief = _brief(response) if fate is Fate.DONE else f"{_brief(response)} ({fate.value})"
+        actor.see(call.content, reply.content)
+        brief = str(reply) if fate is Fate.DONE else f"{reply} ({fate.value})"
         self._note(actor, str(call), f"{brief}, and {actor.label} dies" if dies else brief, actor.requests)
         if dies:
             actor.die()
-        return response
+        return reply
 
     def _note(self, actor: Actor, what: str, outcome: str, number: int = 0) -> None:
         self._run.events.append(Event(actor.label, number, what, outcome))
@@ -289,24 +292,14 @@ class _Engine:
             yield
 
 
-def _brief(response: AWSResponse) -> str:
-    if response.status_code < 300:
-        return "ok"
-    body = response.raw.getvalue().decode(errors="replace")
-    for mark, end in (('"__type": "com.amazonaws.dynamodb.v20120810#', '"'), ("<Code>", "<")):
-        if mark in body:
-            return body.partition(mark)[2].partition(end)[0]
-    return str(response.status_code)
-
-
 @contextmanager
-def alone_with(aws: DeterministicAws) -> Iterator[None]:
+def alone_with(aws: DeterministicAws, edge: Edge = Edge.WIRE) -> Iterator[None]:
     """Inside, the caller's thread uses this AWS by itself: to prepare a scenario."""
 
-    def respond(event_name: str, request: Any) -> AWSResponse:
-        return aws.answer(aws.call(event_name, request))
+    def respond(request: Request) -> Reply:
+        return aws.answer(aws.call(request))
 
-    with virtual_time(), answered_by(respond), keeping_time(_alone_in_time(aws)):
+    with virtual_time(), answered_by(respond, edge), keeping_time(_alone_in_time(aws)):
         yield
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import date
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 from unittest.mock import patch
 
@@ -37,6 +38,11 @@ _WORDS = ("a", "b", "c", "d")
 
 def request_for(words: Iterable[str] = _WORDS, **identity: Any) -> ScheduleRequest:
     """A job with one task for each word; `identity` replaces parts of who it is."""
+    return _request_for(tuple(words), tuple(identity.items()))
+
+
+@lru_cache(maxsize=64)
+def _request_for(words: tuple[str, ...], identity: tuple[tuple[str, Any], ...]) -> ScheduleRequest:
     who = {
         "dag_id": "dag",
         "run_id": "scheduled__2026-03-02",
@@ -44,7 +50,7 @@ def request_for(words: Iterable[str] = _WORDS, **identity: Any) -> ScheduleReque
         "map_index": -1,
         "generation": 0,
         "labourer_id": LABOURER,
-        **identity,
+        **dict(identity),
     }
     job = {"words": list(words), "isolate_words": True}
     today = date(2026, 3, 2)

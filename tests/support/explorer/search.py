@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tests.support.deterministic_aws.clients import Edge
 from tests.support.explorer.engine import Abandoned, Run, Stage, run_schedule
 from tests.support.explorer.schedule import Deviation, Replay, Schedule
+from tests.support.explorer.virtual_time import virtual_time
 
 __all__ = ["Found", "Search", "explore", "minimise", "replay", "wander"]
 
@@ -16,10 +18,17 @@ __all__ = ["Found", "Search", "explore", "minimise", "replay", "wander"]
 MakeStage = Callable[[], Stage]
 
 
+#: What follows the last point of a run.
+_END = -1
+
+
 @dataclass
 class Found:
     """What a search came to.
 
+    :ivar schedules: that were run.
+    :ivar known: for each state, the actions that were run there, what each costs and the state that it leads to; None
+        is the plain sequence.
     :ivar failures: the first run that broke each kind of promise.
     :ivar found_at: for each kind, after how many schedules and seconds that was.
     :ivar complete: every schedule of the wanted number of deviations was run.
@@ -28,16 +37,46 @@ class Found:
     schedules: int = 0
     requests: int = 0
     states: set[int] = field(default_factory=set)
+    known: dict[int, dict[str | None, tuple[int, int]]] = field(default_factory=dict)
     seconds: float = 0.0
     failures: dict[str, Run] = field(default_factory=dict)
     found_at: dict[str, tuple[int, float]] = field(default_factory=dict)
     complete: bool = False
+    first: int = 0
+
+    def covered(self, deviations: int) -> int:
+        """Schedules with so many deviations of which every state was run: two that meet in a state go on alike."""
+        counts: dict[tuple[int, int], int] = {}
+
+        def count(state: int, left: int) -> Iterator[tuple[int, int]]:
+            """Asks for what it needs first, so that a long schedule needs no deep stack."""
+            actions = [(after, left - price) for price, after in self.known[state].values() if price <= left]
+            for each in actions:
+                if each[0] != _END and each not in counts:
+                    yield each
+            counts[state, left] = sum(1 if after == _END else counts[after, rest] for after, rest in actions)
+
+        begin = (self.first, deviations)
+        waiting = [(begin, count(*begin))]
+        while waiting:
+            needed = next(waiting[-1][1], None)
+            if needed is None:
+                waiting.pop()
+            elif needed not in counts:
+                waiting.append((needed, count(*needed)))
+        return counts[begin]
 
     def take(self, run: Run, seconds: float) -> None:
         """Count a run, which has ended so many seconds after the beginning."""
         self.schedules, self.seconds = self.schedules + 1, seconds
         self.requests += run.steps
         self.states.update(point.state for point in run.points)
+        following = [point.state for point in run.points[1:]] + [run.last_state if run.abandoned else _END]
+        for point, after in zip(run.points, following, strict=False):
+            price = 0 if point.taken is None else dict(point.options)[point.taken]
+            self.known.setdefault(point.state, {})[point.taken] = (price, after)
+        if run.points:
+            self.first = run.points[0].state
         for violation in run.violations:
             self.failures.setdefault(violation.kind, run)
             self.found_at.setdefault(violation.kind, (self.schedules, seconds))
@@ -49,6 +88,7 @@ class Search:
 
     :ivar deviations: that a schedule may have.  :ivar schedules: and ``seconds``: after which it ends.
     :ivar goal: ends it once it holds.
+    :ivar edge: where requests are answered.
     :ivar leave_out_known: a run ends where it comes to a state from which as much was tried before.
     """
 
@@ -57,15 +97,24 @@ class Search:
     seconds: float = 3600.0
     goal: Callable[[Found], bool] = lambda found: False
     leave_out_known: bool = True
+    edge: Edge = Edge.WIRE
 
     def over(self, found: Found) -> bool:
         """The search ends here."""
         return self.goal(found) or found.schedules >= self.schedules or found.seconds >= self.seconds
 
 
-def explore(make: MakeStage, search: Search) -> Found:
-    """Run every schedule with so many deviations, those with few first; states that are known are not run again."""
-    found, begun = Found(), time.perf_counter()
+def explore(make: MakeStage, search: Search, into: Found | None = None) -> Found:
+    """Run every schedule with so many deviations, those with few first; states that are known are not run again.
+
+    :param into: counts the runs.
+    """
+    with virtual_time():
+        return _explore(make, search, into or Found())
+
+
+def _explore(make: MakeStage, search: Search, found: Found) -> Found:
+    begun = time.perf_counter()
     levels: list[list[tuple[Deviation, ...]]] = [[()]] + [[] for _ in range(search.deviations)]
     known: dict[int, int] = {}
     for cost, level in enumerate(levels):
@@ -73,7 +122,7 @@ def explore(make: MakeStage, search: Search) -> Found:
             if not search.leave_out_known:
                 known.clear()
             chooser = _Bounded(deviations, known, left=search.deviations - cost)
-            run = run_schedule(make(), chooser)
+            run = run_schedule(make(), chooser, search.edge)
             found.take(run, time.perf_counter() - begun)
             if search.over(found):
                 return found
@@ -108,9 +157,11 @@ class _Bounded:
 def wander(make: MakeStage, search: Search, *, seed: int) -> Found:
     """Run random schedules: priorities decide who continues, and change at random requests; fates are rare."""
     found, begun = Found(), time.perf_counter()
-    while not search.over(found):
-        run = run_schedule(make(), _Wandering(random.Random(f"{seed} {found.schedules}"), search.deviations))
-        found.take(run, time.perf_counter() - begun)
+    with virtual_time():
+        while not search.over(found):
+            chooser = _Wandering(random.Random(f"{seed} {found.schedules}"), search.deviations)
+            run = run_schedule(make(), chooser, search.edge)
+            found.take(run, time.perf_counter() - begun)
     return found
 
 

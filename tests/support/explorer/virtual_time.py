@@ -1,4 +1,4 @@
-"""Time that passes only when an actor sleeps, for the threads of a run; others keep the real one."""
+"""Time that passes only when an actor sleeps, for the actors of a run; other threads keep the real one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
@@ -16,7 +17,7 @@ __all__ = ["Timekeeper", "keeping_time", "timekeeper", "virtual_time"]
 
 @dataclass(frozen=True)
 class Timekeeper:
-    """Time for one thread.
+    """Time for one actor.
 
     :ivar now: seconds since 1970.  :ivar sleep: called with seconds.
     """
@@ -25,30 +26,32 @@ class Timekeeper:
     sleep: Callable[[float], None]
 
 
-_of_thread = threading.local()
+_keeper: ContextVar[Timekeeper | None] = ContextVar("keeper", default=None)
 _REAL_TIME, _REAL_MONOTONIC, _REAL_SLEEP = time.time, time.monotonic, time.sleep
 _REAL_WAIT, _REAL_SUBMIT = threading.Event.wait, ThreadPoolExecutor.submit
 
 
 def timekeeper() -> Timekeeper | None:
-    """What keeps the time of this thread; None for the real time."""
-    return getattr(_of_thread, "keeper", None)
+    """What keeps the time of the caller; None for the real time."""
+    return _keeper.get()
 
 
 @contextmanager
 def keeping_time(keeper: Timekeeper) -> Iterator[None]:
-    """Inside, this thread has virtual time, and what it gives to thread pools is done by itself at once."""
-    former = timekeeper()
-    _of_thread.keeper = keeper
+    """Inside, the caller has virtual time, and what it gives to thread pools is done by itself at once."""
+    token = _keeper.set(keeper)
     try:
         yield
     finally:
-        _of_thread.keeper = former
+        _keeper.reset(token)
 
 
 @contextmanager
 def virtual_time() -> Iterator[None]:
-    """Inside, threads that have a `Timekeeper` get their time from it."""
+    """Inside, actors that have a `Timekeeper` get their time from it."""
+    if time.time is _time:  # a search is run inside of it, so that not each run has to begin it
+        yield
+        return
     with ExitStack() as patches:
         for target, name, replacement in (
             (time, "time", _time),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from sosw_airflow.stores.tables import TableNames, table_definitions
+from tests.support.deterministic_aws.answers import Reply, Request
 from tests.support.deterministic_aws.aws import DeterministicAws, Fate
 from tests.support.deterministic_aws.clients import answered_by, clients
 from tests.support.deterministic_aws.expressions import comparable
@@ -35,8 +35,8 @@ def with_fates(aws: DeterministicAws, *fates: Fate) -> Iterator[list[str]]:
     sent: list[str] = []
     left = list(fates)
 
-    def answer(event_name: str, request: Any) -> Any:
-        call = aws.call(event_name, request)
+    def answer(request: Request) -> Reply:
+        call = aws.call(request)
         sent.append(call.operation)
         return aws.answer(call, left.pop(0) if left else Fate.DONE)
 

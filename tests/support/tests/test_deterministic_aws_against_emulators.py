@@ -274,7 +274,7 @@ class Pair:
             assert ours == theirs, f"request {number}, {request}: ours {ours}, {self.name}'s {theirs}"
 
     def _answering(self) -> Any:
-        return answered_by(lambda event_name, request: self._aws.answer(self._aws.call(event_name, request)))
+        return answered_by(lambda request: self._aws.answer(self._aws.call(request)), self._edge)
 
 
 def _outcome(client: Any, method: str, arguments: dict[str, Any]) -> Any:

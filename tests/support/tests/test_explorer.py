@@ -129,7 +129,7 @@ def test_known_states_are_left_out_and_nothing_else(deviations: int) -> None:
 
     (few, less), (many, more) = ends(known_states=True), ends(known_states=False)
     assert few == many
-    assert less < more
+    assert less < more if deviations > 1 else less == more
 
 
 def test_two_searches_are_the_same() -> None:
