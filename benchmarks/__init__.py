@@ -9,6 +9,7 @@ ALL: dict[str, list[str]] = {
     "start_up": [],
     "provider_scale": [],
     "orchestration": [],
+    "invoking": [],
     "writer": ["--parts", "sosw", "floor", "resume", "--sosw-tasks", "500", "--resume-tasks", "1000000"],
 }
 
@@ -17,6 +18,7 @@ ALL: dict[str, list[str]] = {
 BENCHMARKS = {
     "expansion": "benchmarks.expansion",
     "growth": "benchmarks.growth",
+    "invoking": "benchmarks.invoking",
     "plan": "benchmarks.plan",
     "polling": "benchmarks.polling",
     "orchestration": "benchmarks.orchestration",

@@ -6,11 +6,14 @@ import argparse
 import threading
 import time
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.fresh_process import Figures, measured
 from benchmarks.labourer_stub import figures, labourer_stub
 from benchmarks.report import Report
+
+if TYPE_CHECKING:
+    from sosw_airflow.orchestration.orchestrator import Orchestrator
 
 __all__ = ["ABOUT", "add_arguments", "run"]
 
@@ -27,12 +30,14 @@ _CASES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
+    parser.add_argument("--idle-minutes", type=int, default=2, help="for which an idle labourer is watched")
     parser.add_argument("--cases", nargs="+", choices=list(_CASES), default=list(_CASES), metavar="CASE")
 
 
 def run(arguments: argparse.Namespace) -> Report:
     """Measure each case in a process of its own."""
     rows = []
+    without_tasks = measured("benchmarks.orchestration:idle", minutes=arguments.idle_minutes)["requests"]
     for name in arguments.cases:
         tasks, limit, duration, latency = _CASES[name]
         found = measured(
@@ -54,6 +59,7 @@ def run(arguments: argparse.Namespace) -> Report:
         rows=rows,
         notes=[
             "Requests a task: claim, invoke, closing, readings, lease; the assistant's one comes on top.",
+            f"A labourer without tasks takes {without_tasks:.1f} requests a minute, once its function was read.",
             "Bare boto3: the processor time of as many UpdateItem and Invoke calls in 16 threads, in the same process.",
         ],
     )
@@ -61,28 +67,15 @@ def run(arguments: argparse.Namespace) -> Report:
 
 def processed(tasks: int, limit: int, duration: float, latency: float) -> Figures:
     """Process one queue and return its figures. Of a queue over 10,000 only the first 10,000 are processed."""
-    import boto3
-    from botocore.config import Config
-
-    from sosw_airflow.orchestration.orchestrator import Orchestrator
-    from sosw_airflow.orchestration.policy import LabourerPolicy
-    from sosw_airflow.orchestration.turn import Clients
-    from sosw_airflow.stores.tables import TableNames
-
     wanted = min(tasks, 10_000)
     with labourer_stub(tasks=tasks, latency=latency, duration=duration) as url:
-        keys = {"aws_access_key_id": "123456789012", "aws_secret_access_key": "x", "region_name": "us-west-2"}
-        once = Config(retries={"total_max_attempts": 1}, max_pool_connections=40)
-        dynamodb = boto3.client("dynamodb", endpoint_url=url, config=once, **keys)
-        aws_lambda = boto3.client("lambda", endpoint_url=url, config=once, **keys)
-        stop = threading.Event()
-        orchestrator = Orchestrator(
-            [LabourerPolicy.of("worker", {"max_simultaneous_invocations": limit})],
-            Clients(dynamodb, dynamodb, aws_lambda, aws_lambda),
-            TableNames(),
-            stop=stop,
-            on_turn=lambda _: stop.set() if orchestrator.totals["worker"]["completed"] >= wanted else None,
-        )
+        orchestrator = _orchestrator(url, limit)
+
+        def stop_after_all(_: object) -> None:
+            if orchestrator.totals["worker"]["completed"] >= wanted:
+                orchestrator.stop.set()
+
+        orchestrator.on_turn = stop_after_all
         begun, processor = time.perf_counter(), time.process_time()
         orchestrator.run(until_idle=True)
         seconds, cpu = time.perf_counter() - begun, time.process_time() - processor
@@ -96,8 +89,43 @@ def processed(tasks: int, limit: int, duration: float, latency: float) -> Figure
             "busy": 100 * found["busy"] / (seconds * limit),
             "requests": sum(found["requests"].values()) / done,
             "cpu": 1000 * cpu / done,
-            "bare": _bare(dynamodb, aws_lambda, 1_000),
+            "bare": _bare(_client("dynamodb", url), _client("lambda", url), 1_000),
         }
+
+
+def _orchestrator(url: str, limit: int) -> Orchestrator:
+    from sosw_airflow.orchestration.orchestrator import Orchestrator
+    from sosw_airflow.orchestration.policy import LabourerPolicy
+    from sosw_airflow.orchestration.turn import Clients
+    from sosw_airflow.stores.tables import TableNames
+
+    dynamodb, aws_lambda = _client("dynamodb", url), _client("lambda", url)
+    policy = LabourerPolicy.of("worker", {"max_simultaneous_invocations": limit})
+    return Orchestrator([policy], Clients(dynamodb, dynamodb, aws_lambda, aws_lambda), TableNames())
+
+
+def _client(service: str, url: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    keys = {"aws_access_key_id": "123456789012", "aws_secret_access_key": "x", "region_name": "us-west-2"}
+    once = Config(retries={"total_max_attempts": 1}, max_pool_connections=40)
+    return boto3.client(service, endpoint_url=url, config=once, **keys)
+
+
+def idle(minutes: int) -> Figures:
+    """Requests a minute of an orchestrator whose labourer has no task, after its first turn."""
+    with labourer_stub(tasks=0, latency=0, duration=0) as url:
+        orchestrator = _orchestrator(url, limit=10)
+        thread = threading.Thread(target=orchestrator.run, daemon=True)
+        thread.start()
+        time.sleep(5)
+        before = sum(figures(url)["requests"].values())
+        time.sleep(60 * minutes)
+        after = sum(figures(url)["requests"].values())
+        orchestrator.stop.set()
+        thread.join(30)
+    return {"requests": (after - before) / minutes}
 
 
 def _bare(dynamodb: Any, aws_lambda: Any, calls: int) -> float:
