@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
+from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.jobs.partitions import partition_days
 from sosw_airflow.jobs.rendered_texts import rendered_wrongly
@@ -54,7 +55,7 @@ def reference_date(context: Context, given: object = None) -> date:
         days = _partition(context)
         if days is None:
             problem = (
-                f"cannot follow from the partition key {key!r} of this DAG run, which names no date. Fix: give "
+                f"cannot follow from the partition key {excerpt(key)} of this DAG run, which names no date. Fix: give "
                 f"reference_date=, for example reference_date=\"{{{{ partition_key.split('|')[1] }}}}\""
             )
             raise InvalidConfiguration([Fault("reference_date", problem)])
@@ -185,9 +186,9 @@ def _given_date(given: object, zone: tzinfo) -> date:
                 return date.fromisoformat(f"{text[:4]}-{text[4:6]}-{text[6:]}")
             # Python 3.10 does not read the Z.
             return _given_date(datetime.fromisoformat(text.replace("Z", "+00:00")), zone)
-        except ValueError:
+        except (ValueError, OverflowError):
             pass
-    problem = f"must be a date (YYYY-MM-DD) or a moment in ISO form, not {given!r}"
+    problem = f"must be a date (YYYY-MM-DD) or a moment in ISO form, not {excerpt(given)}"
     if isinstance(given, str) and (wrong := rendered_wrongly(given)):
         problem += f"; it {wrong}"
     raise InvalidConfiguration([Fault("reference_date", problem)])

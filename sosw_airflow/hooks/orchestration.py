@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
+from sosw_airflow.jobs.excerpts import excerpt
 
 if TYPE_CHECKING:
     from sosw_airflow.hooks.sosw import SoswHook
@@ -34,7 +35,7 @@ def labourer_ids_of(value: Any) -> list[str] | None:
         return None
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) and name.strip() for name in names):
-        problem = f"must be a list of labourers, or None for all of the Variable sosw_labourers, not {value!r}"
+        problem = f"must be a list of labourers, or None for all of the Variable sosw_labourers, not {excerpt(value)}"
         raise InvalidConfiguration([Fault("labourers", problem)])
     return [name.strip() for name in names]
 

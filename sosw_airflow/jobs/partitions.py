@@ -50,7 +50,7 @@ def partition_days(key: str, zone: tzinfo, *, dated: bool) -> DataInterval | Non
         if day := _DAY.fullmatch(text):
             found = _day(text, day[1], zone)
             return found, found
-    except ValueError:
+    except (ValueError, OverflowError):  # the last week of the year 9999
         pass
     return None
 

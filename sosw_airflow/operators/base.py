@@ -129,12 +129,13 @@ class SoswBaseOperator(BaseOperator):
 
     def _argument_faults(self) -> list[Fault]:
         from sosw_airflow.exceptions import Fault, InvalidConfiguration
+        from sosw_airflow.jobs.excerpts import excerpt
         from sosw_airflow.operators.waiting import waiting_faults
         from sosw_airflow.waiting.tolerance import Tolerance
 
         faults = list(waiting_faults(poll_interval=self.poll_interval, timeout=self.timeout))
         if self.queue_position not in ("back", "front"):
-            faults.append(Fault("queue_position", f"must be 'back' or 'front', not {self.queue_position!r}"))
+            faults.append(Fault("queue_position", f"must be 'back' or 'front', not {excerpt(self.queue_position)}"))
         try:
             Tolerance.of(self.tolerated_failures)
         except InvalidConfiguration as error:

@@ -149,9 +149,9 @@ class ScheduleExecution:
     def _check_choices(self) -> None:
         faults = list(self.argument_faults)
         if self.on_clear not in _ON_CLEAR:
-            faults.append(Fault("on_clear", f"must be {' or '.join(map(repr, _ON_CLEAR))}, not {self.on_clear!r}"))
+            faults.append(_choice("on_clear", _ON_CLEAR, self.on_clear))
         if self.delivery not in _DELIVERY:
-            faults.append(Fault("delivery", f"must be {' or '.join(map(repr, _DELIVERY))}, not {self.delivery!r}"))
+            faults.append(_choice("delivery", _DELIVERY, self.delivery))
         if self.max_tasks is not None and (type(self.max_tasks) is not int or self.max_tasks < 1):
             faults.append(Fault("max_tasks", f"must be a whole number, 1 or more, not {excerpt(self.max_tasks)}"))
         if self.scheduler_function and self.delivery != "queue_file":
@@ -215,7 +215,8 @@ class DrainExecution:
         """Check everything, then schedule."""
         faults = [*self.argument_faults, *text_faults(queue_file=self.queue_file)]
         if not isinstance(self.queue_file, str) or not self.queue_file.strip():
-            faults.append(Fault("queue_file", f"must be a name, a key or s3://bucket/key, not {self.queue_file!r}"))
+            problem = f"must be a name, a key or s3://bucket/key, not {excerpt(self.queue_file)}"
+            faults.append(Fault("queue_file", problem))
         if faults:
             raise InvalidConfiguration(faults)
         deployment = self.hook.deployment()
@@ -252,7 +253,7 @@ class RepairExecution:
         """Check everything, then schedule."""
         faults = list(self.argument_faults)
         if self.unfinished not in ("refuse", "leave"):
-            faults.append(Fault("unfinished", f"must be 'refuse' or 'leave', not {self.unfinished!r}"))
+            faults.append(_choice("unfinished", ("refuse", "leave"), self.unfinished))
         try:
             job_id = parse_job_id(self.job_id)
         except InvalidConfiguration as error:
@@ -291,3 +292,7 @@ def text_faults(**arguments: Any) -> Iterator[Fault]:
         wrong = rendered_wrongly(value) if isinstance(value, str) and value else None
         if wrong:
             yield Fault(name, wrong)
+
+
+def _choice(argument: str, allowed: Sequence[str], given: object) -> Fault:
+    return Fault(argument, f"must be {' or '.join(map(repr, allowed))}, not {excerpt(given)}")

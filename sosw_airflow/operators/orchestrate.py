@@ -137,20 +137,23 @@ class SoswOrchestrateOperator(BaseOperator):
         :raises InvalidConfiguration: names each faulty argument.
         """
         from sosw_airflow.exceptions import Fault, InvalidConfiguration
+        from sosw_airflow.jobs.excerpts import excerpt
+        from sosw_airflow.operators.waiting import LONGEST
 
         faults = []
         until = self.until.total_seconds() if isinstance(self.until, timedelta) else self.until
         named = until in ("idle", "forever")
         seconds = until if isinstance(until, (int, float)) and not isinstance(until, bool) else 0
-        if not named and not 0 < seconds < float("inf"):
-            faults.append(Fault("until", f"must be 'idle', 'forever', seconds or a timedelta, not {self.until!r}"))
+        if not named and not 0 < seconds <= LONGEST:
+            problem = f"must be 'idle', 'forever', seconds or a timedelta, not {excerpt(self.until)}"
+            faults.append(Fault("until", problem))
         numbers: tuple[tuple[str, Any], ...] = (
             ("poll_interval", self.poll_interval),
             ("concurrency", self.concurrency),
         )
         for name, value in numbers:
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-                faults.append(Fault(name, f"must be a number above 0, not {value!r}"))
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= LONGEST:
+                faults.append(Fault(name, f"must be a number above 0, not {excerpt(value)}"))
         if faults:
             raise InvalidConfiguration(faults)
         return None if named else float(seconds)

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.exceptions import Fault, JobCancelled, JobFailed, JobTimedOut, TasksLost, TriggererCannotPoll
+from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.scheduling.page_writer import Stopped
 from sosw_airflow.scheduling.scheduler import Outcome, Scheduled
 from sosw_airflow.stores.closed_tasks import describe_failures
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sosw_airflow.stores.deployment import Deployment
 
 __all__ = [
+    "LONGEST",
     "beside",
     "conclude",
     "deadline_after",
@@ -37,6 +39,9 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+#: Seconds of the longest wait: 31 years. More cannot be added to a date.
+LONGEST = 1e9
 
 #: Triggers in a row that may fail to poll before the Airflow task fails with their reason.
 _MOST_HOPS = 5
@@ -64,9 +69,10 @@ def waiting_faults(*, poll_interval: Any, timeout: Any) -> Iterator[Fault]:
         if value is None and optional:
             continue
         is_duration = isinstance(value, (int, float, timedelta)) and not isinstance(value, bool)
-        if not is_duration or not 0 < seconds(value) < float("inf"):
+        number = value.total_seconds() if isinstance(value, timedelta) else value
+        if not is_duration or not 0 < number <= LONGEST:
             none = ", or None for no limit" if optional else ""
-            yield Fault(name, f"must be a positive number of seconds or a timedelta{none}, not {value!r}")
+            yield Fault(name, f"must be a positive number of seconds or a timedelta{none}, not {excerpt(value)}")
 
 
 def poller_of(deployment: Deployment, job_id: str, deadline: float | None, *, must_exist: bool = True) -> JobPoller:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
+from sosw_airflow.jobs.excerpts import excerpt, printable
 
 __all__ = ["DEFAULT_LIMIT", "HealthMetric", "Invocation", "LabourerPolicy"]
 
@@ -19,6 +22,13 @@ _COEFFICIENTS: Mapping[int, float] = {0: 0.0, 1: 0.0, 2: 0.5, 3: 0.75, 4: 1.0}
 
 #: Upstream's comparison names beside the signs that its documentation shows (ORCHESTRATION.md E3).
 _OPERATORS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+
+#: A whole number up to 1,000,000 as text: digits that `int` reads.
+_DIGITS = re.compile(r"[0-9]{1,7}")
+
+#: Seconds of a year: the longest wait.
+_LONGEST = 31_536_000.0
+
 _STATISTICS = ("Average", "Maximum", "Minimum", "Sum", "SampleCount")
 
 
@@ -81,7 +91,7 @@ class LabourerPolicy:
         :param default_limit: invocations at once if the settings name no limit.
         :raises InvalidConfiguration: names each faulty setting.
         """
-        reader = _Reader(f"labourer {labourer_id}", settings)
+        reader = _Reader(f"labourer {printable(labourer_id)}", settings)
         limit = reader.whole("max_simultaneous_invocations", None, least=0)
         duration, cooldown = reader.number("duration", None), reader.number("cooldown", 0.0)
         delay, factor = reader.retry_delay()
@@ -105,7 +115,11 @@ class LabourerPolicy:
 
     def retry_after(self, attempts: int) -> float:
         """Seconds that a task waits after this many attempts."""
-        return float(self.retry_delay * self.retry_factor ** max(attempts - 1, 0))
+        try:
+            wait = self.retry_delay * self.retry_factor ** max(attempts - 1, 0)
+        except OverflowError:
+            return _LONGEST
+        return min(wait, _LONGEST)
 
 
 class _Reader:
@@ -120,12 +134,11 @@ class _Reader:
         value = self._settings.get(name)
         if value is None or value == "":
             return default
-        if isinstance(value, str) and value.strip().isdigit():
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 1_000_000:
-            self._fault(name, f"must be a whole number from {least:,} to 1,000,000, not {value!r}")
+        number = int(value) if isinstance(value, str) and _DIGITS.fullmatch(value.strip()) else value
+        if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= 1_000_000:
+            self._fault(name, f"must be a whole number from {least:,} to 1,000,000, not {excerpt(value)}")
             return default
-        return value
+        return number
 
     def number(self, name: str, default: float | None) -> float | None:
         """A number of seconds above 0, also as text."""
@@ -136,8 +149,8 @@ class _Reader:
             seconds = float("nan") if isinstance(value, bool) else float(value)
         except (TypeError, ValueError, OverflowError):
             seconds = float("nan")
-        if not 0 <= seconds <= 31_536_000:
-            self._fault(name, f"must be a number of seconds, at most a year, not {value!r}")
+        if not 0 <= seconds <= _LONGEST:
+            self._fault(name, f"must be a number of seconds, at most a year, not {excerpt(value)}")
             return default
         return seconds
 
@@ -147,7 +160,7 @@ class _Reader:
         try:
             return kind(value)
         except ValueError:
-            self._fault(name, f"must be {' or '.join(repr(each.value) for each in kind)}, not {value!r}")
+            self._fault(name, f"must be {' or '.join(repr(each.value) for each in kind)}, not {excerpt(value)}")
             return default
 
     def retry_delay(self) -> tuple[float, float]:
@@ -166,44 +179,63 @@ class _Reader:
         value = self._settings.get("scavenger")
         if value in (None, "", "airflow", "upstream"):
             return value == "upstream"
-        self._fault("scavenger", f"must be 'airflow' or 'upstream', not {value!r}")
+        self._fault("scavenger", f"must be 'airflow' or 'upstream', not {excerpt(value)}")
         return False
 
     def health_metrics(self) -> list[HealthMetric]:
         """Upstream's ``health_metrics``: ``{name: {details, feelings, feeling_comparison_operator}}``."""
         document = self._settings.get("health_metrics") or {}
         if not isinstance(document, Mapping):
-            self._fault("health_metrics", f"must be an object of metrics, not {document!r}")
+            self._fault("health_metrics", f"must be an object of metrics, not {excerpt(document)}")
             return []
         return [each for name, metric in document.items() if (each := self._metric(str(name), metric)) is not None]
 
     def _metric(self, name: str, metric: Any) -> HealthMetric | None:
-        where = f"health_metrics.{name}"
+        where = f"health_metrics.{printable(name)}"
         if not isinstance(metric, Mapping) or not isinstance(metric.get("details"), Mapping):
             self._fault(where, "must be an object with details (Namespace, MetricName) and feelings")
             return None
         details = dict(metric["details"])
         details.setdefault("MetricName", details.pop("Name", None))  # as upstream's documentation has it
-        statistics = details.pop("Statistics", None) or ["Average"]
-        statistic = statistics if isinstance(statistics, str) else next(iter(statistics), "Average")
-        comparison = _OPERATORS.get(str(metric.get("feeling_comparison_operator", "<=")))
-        feelings = metric.get("feelings")
-        try:
-            pairs = tuple(
-                sorted(((int(health), float(target)) for health, target in dict(feelings or {}).items()), reverse=True)
-            )
-        except (TypeError, ValueError):
-            pairs = ()
-        missing = [each for each in ("Namespace", "MetricName") if not details.get(each)]
-        if missing or comparison is None or not pairs or statistic not in _STATISTICS:
+        statistics = details.get("Statistics") or "Average"
+        statistic = statistics[0] if isinstance(statistics, (list, tuple)) else statistics
+        sign = metric.get("feeling_comparison_operator", "<=")
+        comparison = _OPERATORS.get(sign) if isinstance(sign, str) else None
+        pairs = _feelings(metric.get("feelings"))
+        texts = all(isinstance(details.get(each), str) and details[each] for each in ("Namespace", "MetricName"))
+        if not texts or not _are_dimensions(details.get("Dimensions")):
+            self._fault(where, "needs details with texts as Namespace and MetricName; Dimensions, if any, are a list")
+        elif comparison is None or not pairs or statistic not in _STATISTICS:
             self._fault(
                 where,
-                "needs details with Namespace and MetricName, feelings as {health: threshold}, one of the comparisons "
+                "needs feelings as {health: threshold}, one of the comparisons "
                 f"{', '.join(_OPERATORS)}, and one of the statistics {', '.join(_STATISTICS)}",
             )
-            return None
-        kept = {key: details[key] for key in ("Namespace", "MetricName", "Dimensions") if details.get(key)}
-        return HealthMetric(name, kept, statistic, comparison, pairs)
+        else:
+            kept = {key: details[key] for key in ("Namespace", "MetricName", "Dimensions") if details.get(key)}
+            return HealthMetric(name, kept, statistic, comparison, pairs)
+        return None
 
     def _fault(self, name: str, problem: str) -> None:
         self.faults.append(Fault(f"{self._where}.{name}", problem))
+
+
+def _feelings(given: Any) -> tuple[tuple[int, float], ...]:
+    """Pairs of health and threshold, the best health first. None of them if one cannot be read."""
+    if not isinstance(given, Mapping):
+        return ()
+    try:
+        pairs = sorted(((int(health), float(target)) for health, target in given.items()), reverse=True)
+    except (TypeError, ValueError, OverflowError):
+        return ()
+    return tuple(pairs) if all(math.isfinite(target) for _, target in pairs) else ()
+
+
+def _are_dimensions(given: Any) -> bool:
+    """Whether CloudWatch takes it: a list of ``{"Name": ..., "Value": ...}``."""
+    if given is None:
+        return True
+    return isinstance(given, Sequence) and all(
+        isinstance(each, Mapping) and set(each) == {"Name", "Value"} and all(isinstance(v, str) for v in each.values())
+        for each in given
+    )

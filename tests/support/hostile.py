@@ -62,6 +62,10 @@ NAMES = [
     "endpoint_url",
     "tasks_table",
     "SCHEDULER_CONFIG",
+    "max_simultaneous_invocations",
+    "retry_delay",
+    "health_metrics",
+    "details",
 ]
 
 TEXTS = (
@@ -110,6 +114,16 @@ class Hostile:
     def value(self) -> Any:
         """Anything."""
         return self._value(0, json_only=False)
+
+    def json_value(self) -> Any:
+        """Anything that JSON knows."""
+        return self._value(0, json_only=True)
+
+    def date(self) -> str:
+        """A date, a moment or the key of a partition, also of the first and the last days."""
+        day = self._random.choice(("0001-01-01", "9999-12-31", "9999-12-27", "2026-02-30", "2026-02-28", "20260228"))
+        clock = self._random.choice(("T00:00:00+14:00", "T23:59:59-12:00", " (W09)", "T00", "Z", "|key", ""))
+        return self._random.choice((day + clock, day[:4] + "-Q4", day[:4] + "-12", day[:4], "\u0662" + day[1:]))
 
     def text(self) -> str:
         """Text that is JSON, or was before it was damaged."""

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import argparse
 import gc
+import io
+import json
 import os
 import resource
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from datetime import date, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,13 +24,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from sosw_airflow.cli.orchestrate import add_arguments
 from sosw_airflow.cli.plan_sources import UsageError, planned_job
 from sosw_airflow.cli.upstream_files import read_upstream_file
-from sosw_airflow.config.options import max_tasks_from, period_modules_from
+from sosw_airflow.config.options import max_invocations_from, max_tasks_from, period_modules_from
 from sosw_airflow.config.registry import job_schema_from, job_schemas_from, labourers_from
 from sosw_airflow.config.settings import SoswSettings
 from sosw_airflow.config.upstream import from_upstream
-from sosw_airflow.exceptions import SoswError
+from sosw_airflow.exceptions import SoswError, UnknownLabourer
+from sosw_airflow.hooks.orchestration import labourer_ids_of
 from sosw_airflow.hooks.sosw import extras_of
 from sosw_airflow.jobs.blocks import blocks_of
 from sosw_airflow.jobs.event import function_name, parse_event
@@ -35,8 +40,13 @@ from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.identity import fingerprint, outline, parse_job_id
 from sosw_airflow.jobs.json_values import is_utf8
 from sosw_airflow.jobs.lint import advice_on
+from sosw_airflow.jobs.partitions import partition_days
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.jobs.schema import JobSchema
+from sosw_airflow.orchestration.health import health_of
+from sosw_airflow.orchestration.policy import LabourerPolicy
+from sosw_airflow.orchestration.task_rows import event_of, row_of
+from sosw_airflow.run_context import reference_date
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile
 from sosw_airflow.stores.closed_tasks import _closed_task
 from sosw_airflow.stores.job_record import Header
@@ -44,6 +54,17 @@ from sosw_airflow.waiting.tolerance import Tolerance
 from tests.support.hostile import Hostile
 
 INPUTS = int(os.environ.get("SOSW_TEST_INPUTS", "300"))
+#: Settings of a labourer that its orchestration reads, but for the nested ones.
+ORCHESTRATION = (
+    "max_simultaneous_invocations",
+    "max_invocations_per_minute",
+    "max_attempts",
+    "invocation",
+    "scavenger",
+    "duration",
+    "cooldown",
+    "expiry",
+)
 SCHEMA = JobSchema(("section", "store", "product"))
 MONDAY = date(2026, 11, 23)
 MAX_TASKS = 10_000
@@ -159,8 +180,94 @@ def test_the_variables(seed: int) -> None:
     given = hostile.choice(hostile.text, hostile.document)()
     for labourer in (enter(partial(labourers_from, given)) or {}).values():
         assert labourer.arn is None or function_name(labourer.labourer_id or "x")
+        enter(partial(LabourerPolicy.of, labourer.labourer_id, labourer.settings))
     enter(partial(job_schemas_from, given))
     enter(partial(job_schema_from, given, "default"))
+
+
+@seeds
+@many
+def test_the_settings_of_an_orchestration(seed: int) -> None:
+    """Of one labourer, from the Variable or a Connection."""
+    hostile = Hostile(seed)
+    settings = hostile.document(json_only=True)
+    metric: dict[str, Any] = {"details": {"Name": "CPU", "Namespace": "AWS/RDS"}, "feelings": {"4": 20}}
+    for part, name in ((metric, "feelings"), (metric, "feeling_comparison_operator"), (metric, "details")):
+        if hostile.choice(*[False] * 3, True):
+            part[name] = hostile.json_value()
+    for name in ("Statistics", "Dimensions", "Namespace", "Name"):
+        if isinstance(metric["details"], dict) and hostile.choice(*[False] * 3, True):
+            metric["details"][name] = hostile.json_value()
+    settings["health_metrics"] = hostile.choice({hostile.choice("cpu", hostile.text()): metric}, hostile.json_value())
+    settings["retry_delay"] = hostile.choice(
+        {"seconds": hostile.json_value(), "factor": hostile.json_value()}, hostile.json_value()
+    )
+    for name in ORCHESTRATION:
+        if hostile.choice(False, True):
+            settings[name] = hostile.choice("7", " 7 ", "\u00b2", "1_0", hostile.json_value())
+    policy = enter(partial(LabourerPolicy.of, hostile.choice("worker", hostile.text()), settings))
+    if policy is not None:
+        for attempts in (0, 1, policy.max_attempts):
+            assert 0 <= enter(partial(policy.retry_after, attempts)) <= 366 * 86_400
+        health_of(policy.health_metrics, {"cpu": 5.0})
+
+
+@seeds
+@many
+def test_the_arguments_of_orchestrate(seed: int) -> None:
+    """Of the command, which are what a shell gives, and of the operator."""
+    hostile = Hostile(seed)
+    words = [hostile.choice("--once", "--until-idle", "--conn-id", "worker", hostile.text()) for _ in range(3)]
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_arguments(parser)
+    with suppress(SystemExit, argparse.ArgumentError), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
+        arguments = parser.parse_args(words)
+        for each in arguments.labourers:
+            enter(partial(missing, each))
+    enter(partial(labourer_ids_of, hostile.choice(hostile.value(), hostile.text(), [hostile.value()])))
+    enter(partial(max_invocations_from, hostile.text()))
+
+
+def missing(labourer_id: str) -> None:
+    """No labourer has this id."""
+    raise UnknownLabourer(labourer_id, ["worker"])
+
+
+@seeds
+@many
+def test_a_row_in_the_queue(seed: int) -> None:
+    """Of any program; the orchestration reads it, and sends what can be sent."""
+    hostile = Hostile(seed)
+    item: dict[str, Any] = {
+        "task_id": {"S": "0" * 32},
+        "labourer_id": {"S": "worker"},
+        "created_at": {hostile.choice("N", "N", "N", "S"): hostile.choice("1795431000.5", "9.9e125", "-1")},
+        "greenfield": {hostile.choice("N", "N", "N", "S"): hostile.choice("1000", "1e125", "0.5", "-1")},
+        "attempts": {"N": hostile.choice("0", "3", "0.5", "9" * 38)},
+        "payload": {hostile.choice("S", "S", "S", "M"): hostile.choice(hostile.text(), '{"a": 1}')},
+    }
+    for name in list(item):
+        if hostile.choice(*[False] * 8, True):
+            del item[name]
+    row = enter(partial(row_of, item))
+    if not row.fault:
+        enter(partial(json.dumps, event_of(row)))
+    assert is_utf8(row.fault)
+    assert len(row.fault) < 1000
+
+
+@seeds
+@many
+def test_the_date_of_a_run(seed: int) -> None:
+    """From `reference_date`, which may be rendered, or from the key of its partition."""
+    hostile = Hostile(seed)
+    text = hostile.choice(hostile.text(), hostile.date())
+    zone = hostile.choice(timezone.utc, timezone(timedelta(hours=-12)), timezone(timedelta(hours=14)))
+    enter(partial(partition_days, text, zone, dated=hostile.choice(True, False)))
+    context: Any = {"dag": SimpleNamespace(timezone=zone), "dag_run": SimpleNamespace(run_type="scheduled")}
+    enter(partial(reference_date, context, hostile.choice(text, hostile.value() or "x")))
+    context["partition_key"] = text
+    enter(partial(reference_date, context, None))
 
 
 @seeds

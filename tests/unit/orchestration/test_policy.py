@@ -22,6 +22,9 @@ METRICS = {
 }
 
 
+DETAILS = {"Name": "CPUUtilization", "Namespace": "AWS/RDS"}
+
+
 def test_a_labourer_without_settings() -> None:
     """It is invoked by its id, 10 at once."""
     policy = LabourerPolicy.of("worker", {})
@@ -63,6 +66,39 @@ def test_faulty_settings_are_reported_together() -> None:
         fault.path.removeprefix("labourer worker.").split(".")[0] for fault in refused.value.faults
     } | {"retry_delay"}
     assert len(settings) == len(refused.value.faults)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_attempts": "\u00b2"},
+        {"max_simultaneous_invocations": "9" * 5000},
+        {"max_invocations_per_minute": "\ud800"},
+        {"invocation": ["event"] * 50_000},
+        *(
+            {"health_metrics": {"cpu": {**METRICS["SomeDBCPU"], name: value}}}
+            for name, value in [
+                ("feelings", {"4": "nan"}),
+                ("feelings", {"4": 10**400}),
+                ("feeling_comparison_operator", ["<"]),
+                ("details", {"Name": "a", "Namespace": 5}),
+                ("details", {**DETAILS, "Statistics": 5}),
+                ("details", {**DETAILS, "Dimensions": 5}),
+            ]
+        ),
+    ],
+)
+def test_settings_that_python_cannot_read(settings: dict[str, object]) -> None:
+    """Are refused in a short message that a log can hold."""
+    with pytest.raises(InvalidConfiguration) as refused:
+        LabourerPolicy.of("worker", settings)
+    assert len(str(refused.value).encode()) < 1000
+
+
+def test_the_longest_wait_between_attempts_is_a_year() -> None:
+    """Whatever the factor makes of it."""
+    policy = LabourerPolicy.of("worker", {"retry_delay": {"seconds": 30, "factor": 31_536_000}, "max_attempts": 10**6})
+    assert [policy.retry_after(attempts) for attempts in (1, 2, 3, 10**6)] == [30, 31_536_000, 31_536_000, 31_536_000]
 
 
 @pytest.mark.parametrize(("value", "health"), [(10, 4), (20, 4), (30, 3), (60, 2), (61, 0), (None, BEST)])
