@@ -107,7 +107,7 @@ def test_another_destination(examine: Examine) -> None:
 def test_an_expiry_that_is_too_short(examine: Examine) -> None:
     """A task could run twice at once."""
     boto3.client("lambda").put_function_event_invoke_config(
-        FunctionName="worker", MaximumEventAgeInSeconds=60, MaximumRetryAttempts=0
+        FunctionName="worker", MaximumEventAgeInSeconds=60, MaximumRetryAttempts=0, DestinationConfig={}
     )
     found = examine(expiry=100)
     assert levels(found)["expiry"] == "warning"

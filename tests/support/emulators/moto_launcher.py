@@ -21,8 +21,13 @@ from typing import Any
 from moto.dynamodb import models
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from werkzeug.serving import run_simple
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, run_simple
+
+try:
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
+except ImportError:  # the lowest moto has none
+    MotoRequestHandler = WSGIRequestHandler
 
 
 class _CopyOncePerTransaction:
