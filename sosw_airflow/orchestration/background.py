@@ -17,20 +17,16 @@ __all__ = ["Background", "Seat", "log_turn", "take_seat"]
 log = logging.getLogger(__name__)
 
 
+#: What a turn counts, in the order of a task's life.
+_COUNTS = ("started", "invoked", "refused", "requeued", "completed", "retried", "failed")
+
+
 def log_turn(report: TurnReport) -> None:
     """One line for a turn that did something."""
-    if report.moved or report.refused:
-        log.info(
-            "%s: %s invoked, %s completed, %s retried, %s failed, %s refused; %s of %s running.",
-            report.labourer_id,
-            report.invoked,
-            report.completed,
-            report.retried,
-            report.failed,
-            report.refused,
-            report.running,
-            report.limit,
-        )
+    counts = {name: getattr(report, name) for name in _COUNTS}
+    done = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    if done:
+        log.info("%s: %s; %s of %s running.", report.labourer_id, done, report.running, report.limit)
 
 
 class Background:

@@ -14,6 +14,8 @@ from sosw_airflow.exceptions import InvalidConfiguration, LabourersPaused, Unkno
 from sosw_airflow.hooks.orchestration import orchestrator_of, policies_of
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.operators.orchestrate import SoswOrchestrateOperator
+from sosw_airflow.orchestration.background import log_turn
+from sosw_airflow.orchestration.turn import TurnReport
 from sosw_airflow.triggers.orchestrate import SoswOrchestrateTrigger
 from tests.integration.operators.conftest import LABOURER
 from tests.integration.orchestration.conftest import Lambda
@@ -57,6 +59,14 @@ def test_until_idle(function: Lambda) -> None:
     queue(*"abc")
     assert WANTED == SoswOrchestrateOperator(task_id="orchestrate").execute({})
     assert {"a", "b", "c"} == {event["word"] for event in function.events}
+
+
+def test_the_log_of_a_turn(caplog: pytest.LogCaptureFixture) -> None:
+    """What was done, and nothing that was not; a turn that did nothing has no line."""
+    caplog.set_level("INFO")
+    for report in (TurnReport("pull", limit=3, running=2, started=2, completed=1), TurnReport("pull", limit=3)):
+        log_turn(report)
+    assert [record.getMessage() for record in caplog.records] == ["pull: 2 started, 1 completed; 2 of 3 running."]
 
 
 def test_deferred(function: Lambda) -> None:
