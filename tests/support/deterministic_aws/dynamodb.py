@@ -22,6 +22,7 @@ OnChange = Callable[[str, Key, "Item | None", "Item | None"], None]
 
 _MOST_ACTIONS = 100
 _MOST_BATCH_KEYS = 100
+_MOST_BATCH_WRITES = 25
 
 
 class DynamoDb:
@@ -115,6 +116,28 @@ class DynamoDb:
             projection = request.get("ProjectionExpression")
             responses[name] = [project(items[key], projection, scope) for key in keys if key in items]
         return {"Responses": responses, "UnprocessedKeys": {}}
+
+    def _batch_write_item(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        requests = [
+            (self._table({"TableName": name}), *next(iter(request.items())))
+            for name, each in arguments["RequestItems"].items()
+            for request in each
+        ]
+        if not 0 < len(requests) <= _MOST_BATCH_WRITES:
+            raise AwsError("ValidationException", "Too many items requested for the BatchWriteItem call")
+        planned: list[tuple[Table, Key, Item | None]] = []
+        for table, kind, request in requests:
+            if kind == "PutRequest":
+                table.check(request["Item"])
+                planned.append((table, table.schema.key(request["Item"]), request["Item"]))
+            else:
+                planned.append((table, table.key_of(request["Key"]), None))
+        if len({(table.name, key) for table, key, _ in planned}) < len(planned):
+            raise AwsError("ValidationException", "Provided list of item keys contains duplicates")
+        for table, key, item in planned:
+            if item is not None or key in table.items:
+                self._store(table, key, item)
+        return {"UnprocessedItems": {}}
 
     def _transact_write_items(self, arguments: dict[str, Any]) -> dict[str, Any]:
         actions, token = arguments["TransactItems"], arguments.get("ClientRequestToken")
@@ -304,6 +327,7 @@ _OPERATIONS: dict[str, Callable[[DynamoDb, dict[str, Any]], dict[str, Any]]] = {
     "UpdateItem": DynamoDb._update_item,
     "DeleteItem": DynamoDb._delete_item,
     "BatchGetItem": DynamoDb._batch_get_item,
+    "BatchWriteItem": DynamoDb._batch_write_item,
     "TransactWriteItems": DynamoDb._transact_write_items,
     "Query": DynamoDb._query,
     "Scan": DynamoDb._scan,

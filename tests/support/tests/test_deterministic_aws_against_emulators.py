@@ -139,9 +139,9 @@ def _write_actions(draw: st.DrawFn) -> tuple[str, Callable[[str], dict[str, Any]
 
 
 @st.composite
-def dynamodb_requests(draw: st.DrawFn) -> Request:
+def dynamodb_requests(draw: st.DrawFn) -> Request:  # noqa: PLR0911 - a kind each
     """Any request that the provider or sosw sends to DynamoDB."""
-    which = draw(st.sampled_from(["write", "write", "transact", "get", "batch", "query", "index"]))
+    which = draw(st.sampled_from(["write", "write", "transact", "get", "batch", "batch-write", "query", "index"]))
     if which == "write":
         kind, make = draw(_write_actions())
         returned = draw(st.sampled_from(["NONE", "ALL_OLD"]))
@@ -171,6 +171,21 @@ def dynamodb_requests(draw: st.DrawFn) -> Request:
             "batch_get_item",
             lambda prefix: {"RequestItems": {TABLES.tasks_table: {"Keys": [_key(prefix, task) for task in tasks]}}},
         )
+    if which == "batch-write":
+        batch = draw(
+            st.lists(st.tuples(_TASKS, _NUMBERS, st.booleans()), min_size=1, max_size=3, unique_by=lambda x: x[0])
+        )
+
+        def writes(prefix: str) -> dict[str, Any]:
+            puts = [
+                {"PutRequest": {"Item": _item(prefix, task, number)}}
+                if put
+                else {"DeleteRequest": {"Key": _key(prefix, task)}}
+                for task, number, put in batch
+            ]
+            return {"RequestItems": {TABLES.tasks_table: puts}}
+
+        return _request("dynamodb", "batch_write_item", writes)
     if which == "query":
         return _request(
             "dynamodb",
