@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sosw_airflow.stores.tables import TableNames, create_missing_tables, table_definitions
 from tests.integration.orchestration.transition_model import OPERATIONS, Actors, Model, apply, snapshot
 from tests.support.deterministic_aws.aws import DeterministicAws
-from tests.support.deterministic_aws.clients import answered_by, clients
+from tests.support.deterministic_aws.clients import Edge, answered_by, clients
 
 if TYPE_CHECKING:
     from tests.support.emulators.emulator import Emulator
@@ -37,7 +37,7 @@ class InMemory:
 
     def answering(self) -> Any:
         """Inside, the clients' requests are answered."""
-        return answered_by(lambda event_name, request: self.aws.answer(self.aws.call(event_name, request)))
+        return answered_by(lambda request: self.aws.answer(self.aws.call(request)), Edge.DIRECT)
 
 
 def assert_invariants(actors: Actors, model: Model) -> None:

@@ -1,0 +1,114 @@
+"""Odd answers, large payloads, clocks that differ, services that are away, rows of another version: nothing is lost."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ConnectTimeoutError
+
+from sosw_airflow.exceptions import InvalidConfiguration
+from sosw_airflow.orchestration.policy import LabourerPolicy
+from tests.integration.orchestration.conftest import LABOURER, Labourer, Reply
+
+
+@pytest.mark.parametrize(
+    ("answer", "stored"),
+    [(b"<html>", '"<html>"'), (b"\xff\xfe", '"\\ufffd\\ufffd"'), (b"", '""'), (b"NaN", "NaN")],
+)
+def test_an_answer_that_is_not_json(labourer: Labourer, answer: bytes, stored: str) -> None:
+    """The task is completed; the text is its result."""
+    labourer.queue("a")
+    labourer.function.reply = lambda event: (200, "", answer)
+    orchestration = labourer.orchestration(invocation="request")
+    orchestration.turn()
+    labourer.workers.submit(int).result()
+    orchestration.turn()
+    (row,) = labourer.aws.rows("sosw_closed_tasks")
+    assert ("worker_1", stored) == (row["labourer_id_task_status"]["S"], row["result"]["S"])
+
+
+def test_a_payload_of_250_kb(labourer: Labourer) -> None:
+    """The worker gets all of it, and so does the closed row."""
+    text = "é" * 125_000
+    labourer.queue("a", payload={"S": json.dumps({"word": "a", "text": text}, ensure_ascii=False)})
+    orchestration = labourer.orchestration()
+    orchestration.turn()
+    assert text == labourer.function.events[0]["text"]
+    labourer.report(labourer.function.events[0])
+    orchestration.turn()
+    (row,) = labourer.aws.rows("sosw_closed_tasks")
+    assert text == json.loads(row["payload"]["S"])["text"]
+
+
+@pytest.mark.parametrize("ahead", [90, -90])
+def test_clocks_that_are_90_seconds_apart(labourer: Labourer, ahead: int) -> None:
+    """The lease compares no clocks. A task that expires too early runs twice at most, and completes once."""
+    labourer.queue(*"ab")
+    here, there = (labourer.orchestration(name, retry_delay=1) for name in ("here", "there"))
+    there.clock = lambda: labourer.now + ahead
+    here.turn()
+    assert "here" == there.turn().holder
+    here.release()
+    for _ in range(4):
+        labourer.pass_time(40)
+        there.turn()
+    taken = [labourer.report(event) for event in labourer.function.events for _ in range(2)]
+    labourer.pass_time(1)
+    there.turn()
+    assert 2 == taken.count(True)
+    assert ({"a": "1", "b": "1"}, {"tasks": [], "retries": []}) == (labourer.closed(), labourer.left())
+
+
+@pytest.mark.parametrize("invocation", ["event", "request"])
+def test_lambda_is_away_for_two_minutes(labourer: Labourer, invocation: str) -> None:
+    """The tasks keep their places and attempts; they are invoked as soon as it is back."""
+    labourer.queue(*"abc")
+    before = labourer.aws.rows()
+    reply = labourer.function.reply if invocation == "event" else lambda event: (200, "", b"1")
+
+    def away(event: dict[str, Any]) -> Reply:
+        raise ConnectTimeoutError(endpoint_url="x")
+
+    labourer.function.reply = away
+    orchestration = labourer.orchestration(invocation=invocation)
+    for _ in range(24):
+        assert not orchestration.turn().paused
+        labourer.workers.submit(int).result()
+        labourer.pass_time(5)
+    assert before == labourer.aws.rows()
+    labourer.function.reply = reply
+    for _ in range(4):
+        orchestration.turn()
+        labourer.workers.submit(int).result()
+    assert [("a", 0), ("b", 0), ("c", 0)] == sorted((e["word"], e["attempts"]) for e in labourer.function.events)
+
+
+def test_attributes_of_another_version_survive(labourer: Labourer) -> None:
+    """Also in the lease: an older orchestrator beside a newer one removes nothing that it does not know."""
+    labourer.queue("a", future={"S": "kept"})
+    orchestration = labourer.orchestration(retry_delay=1)
+    orchestration.turn()
+    key = {"job_id": {"S": f"orchestrator#{LABOURER}"}, "record": {"S": "lease"}}
+    labourer.aws.dynamodb.update_item(
+        TableName="sosw_jobs",
+        Key=key,
+        UpdateExpression="SET future = :kept",
+        ExpressionAttributeValues={":kept": {"S": "kept"}},
+    )
+    labourer.report(labourer.function.events[0], ok=False)
+    for _ in range(3):
+        orchestration.turn()
+        labourer.pass_time(40)
+    labourer.report(labourer.function.events[-1])
+    orchestration.turn()
+    (row,) = labourer.aws.rows("sosw_closed_tasks")
+    lease = labourer.aws.dynamodb.get_item(TableName="sosw_jobs", Key=key)["Item"]
+    assert ("kept", "kept", "2") == (row["future"]["S"], lease["future"]["S"], row["attempts"]["N"])
+
+
+def test_a_negative_limit() -> None:
+    """Is refused with its value, before anything is invoked."""
+    with pytest.raises(InvalidConfiguration, match=r"max_simultaneous_invocations: must be a whole number .*, not -1"):
+        LabourerPolicy.of(LABOURER, {"max_simultaneous_invocations": -1})
