@@ -12,6 +12,7 @@ import pytest
 from sosw_airflow._compat import AirflowFailException
 from sosw_airflow.exceptions import TriggererCannotPoll
 from sosw_airflow.operators.sosw import SoswScheduleOperator
+from sosw_airflow.operators.waiting import hops_after
 from sosw_airflow.sensors.sosw import SoswJobSensor
 from sosw_airflow.triggers.several_jobs import SoswJobsTrigger
 from sosw_airflow.triggers.sosw import SoswJobTrigger
@@ -239,3 +240,9 @@ def test_a_deferral_that_continues_has_the_same_end(
     with pytest.raises(Deferred) as again:
         operator.execute_complete(context(), event, **first.value.kwargs)
     assert again.value.trigger.deadline == first.value.trigger.deadline is not None
+
+
+def test_the_event_of_an_older_trigger_that_could_not_poll() -> None:
+    """Without a number it counts as one hop."""
+    assert hops_after({"status": "look", "job_id": "j"}) == 1
+    assert hops_after({"status": "look", "job_id": "j", "hops": 3}) == 3

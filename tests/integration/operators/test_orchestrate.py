@@ -163,3 +163,11 @@ def test_an_unknown_labourer(function: Lambda) -> None:
     """Before anything is invoked."""
     with pytest.raises(UnknownLabourer):
         SoswOrchestrateOperator(task_id="orchestrate", labourers="nobody").execute({})
+
+
+@pytest.mark.parametrize("value", [-1, 0, True, "60", float("nan"), float("inf"), 10**400])
+@pytest.mark.parametrize("argument", ["poll_interval", "concurrency"])
+def test_a_number_that_is_none(function: Lambda, argument: str, value: Any) -> None:
+    """Is refused before anything is invoked."""
+    with pytest.raises(InvalidConfiguration, match=f"{argument}: must be a number above 0"):
+        SoswOrchestrateOperator(task_id="orchestrate", **{argument: value}).execute({})

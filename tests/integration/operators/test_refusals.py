@@ -336,3 +336,11 @@ def test_a_full_queue_is_worth_a_retry() -> None:
     error = errors.QueueFull(labourer_id="a", tasks=2, room=1, base=1, now=2)
     assert error.retryable
     assert not isinstance(error, AirflowFailException)
+
+
+def test_all_wrong_arguments_are_named_at_once(installation: Aws, schedule: Schedule, context: MakeContext) -> None:
+    """Each in a line of its own; a duration has an end."""
+    wrong = {"queue_position": "x", "tolerated_failures": "x", "poll_interval": 10**400, "timeout": float("inf")}
+    with pytest.raises(errors.InvalidConfiguration) as refused:
+        schedule({"topics": ["a"]}, **wrong).execute(context())
+    assert sorted(fault.path for fault in refused.value.faults) == sorted(wrong)

@@ -13,7 +13,7 @@ from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
 from sosw_airflow.scheduling.scheduler import Scheduled
 from sosw_airflow.stores.file_claims import FileClaims
-from tests.integration.conftest import LABOURER, TODAY, Installation
+from tests.integration.conftest import LABOURER, NOW, TODAY, Installation
 from tests.integration.scheduling.test_deliver import LISTING, NO_LISTING
 from tests.support.iam import Policy, enforced
 from tests.support.network_edge import answering, at, once, s3_error
@@ -186,3 +186,11 @@ def test_an_endless_labourer_in_a_line(installation: Installation) -> None:
     with pytest.raises(errors.InvalidQueueFile, match="line 5: is for 'xxx.*, the first for 'worker'") as refused:
         drained(installation)
     assert len(str(refused.value)) < 1000
+
+
+def test_a_claim_is_kept_for_as_long_as_asked(installation: Installation) -> None:
+    """DynamoDB removes it at a moment that lies so many seconds after it was made."""
+    table = installation.aws.names.jobs_table
+    FileClaims(installation.aws.dynamodb, table, seconds=1000, now=lambda: NOW).take("s3://bucket/key", "job")
+    (item,) = installation.aws.rows(table)
+    assert item["expires_at"] == {"N": str(int(NOW) + 1000)}

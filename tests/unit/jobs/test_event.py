@@ -169,3 +169,8 @@ def test_the_text_of_a_python_object_is_refused_with_the_three_ways_out() -> Non
     """A template, a rendered native object, an XComArg."""
     (fault,) = faults_of(str({"period": "yesterday", "words": ["a"]}))
     assert all(way in fault.problem for way in ("| tojson", "render_template_as_native_obj=True", "XComArg"))
+
+
+def test_only_the_key_that_occurs_twice_is_named() -> None:
+    """Not its neighbours."""
+    assert [fault.path for fault in faults_of('{"a": 1, "sections": ["x"], "sections": ["y"], "b": 2}')] == ["sections"]

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sosw_airflow.exceptions import InvalidJob
+from sosw_airflow.jobs.json_documents import read_json
 from sosw_airflow.jobs.json_values import JsonCheck, as_json, dotted, json_faults
 from tests.unit.jobs.strategies import json_values
 
@@ -175,3 +177,10 @@ def test_as_json_is_json(document: Any) -> None:
 def test_as_json_leaves_json_as_it_is(document: Any) -> None:
     """Only what is faulty is replaced."""
     assert document == as_json(document)
+
+
+def test_only_the_number_that_is_too_long_is_refused() -> None:
+    """The others beside it are read as they are."""
+    with pytest.raises(InvalidJob) as refused:
+        read_json(f'{{"long": {"9" * 5000}, "short": 7}}', InvalidJob)
+    assert [fault.path for fault in refused.value.faults] == ["long"]
