@@ -72,7 +72,7 @@ test-kills: $(READY) $(READY_MINISTACK) ## the large run of the crash tests, wri
 test-pairs: $(READY) $(READY_MINISTACK) ## two real processes at the same job or file: deliver, drain, cancel, repair [PAIRS=50]
 	SOSW_TEST_PAIRS=$(or $(PAIRS),50) .venv/bin/python -m pytest tests/integration/crashes/test_pairs.py $(PYTEST_ARGS)
 explore: $(READY) ## every order of the requests of two or three actors, further than the tests go [SECONDS=600]
-	.venv/bin/python -m tests.support.explorer --quiet --seconds $(or $(SECONDS),600)
+	.venv/bin/python -m tests.support.explorer --quiet --deeper 2 --seconds $(or $(SECONDS),600)
 bench: $(READY) $(READY_MINISTACK) ## how fast it is, beside sosw: tables, and JSON in build/benchmarks [BENCH="expansion plan"]
 	$(UV) pip install --quiet --python .venv --target build/benchmarks/packages --group bench --constraints constraints/airflow-3.3.txt
 	PYTHONPATH=build/benchmarks/packages .venv/bin/python -m benchmarks all $(if $(BENCH),--only $(BENCH))

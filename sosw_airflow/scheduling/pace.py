@@ -22,6 +22,9 @@ _SLOWEST_SHARE = 0.5  # of a known capacity
 _SLOWEST = 100.0  # a second, if it is not known: far less than any table on demand takes
 _TYPICAL = 1000.0  # a second: what one partition of an index takes, and so one labourer
 _RECOVERY = 1.2  # a second
+_LONGEST_RECOVERY = (
+    60.0  # seconds that count at once: after the sleep of a process for hours, the number would overflow
+)
 _BURST = 0.25  # seconds of its rate that a sender may be ahead of an even pace
 _FREE_AFTER = 30.0  # seconds without throttling
 
@@ -95,7 +98,7 @@ class Pace:
     def _recover(self, now: float) -> None:
         if self._rate is None or self._rate == self._limit or now - self._fell_at < 1:
             return
-        grown = self._rate * _RECOVERY ** (now - self._recovered_at)
+        grown = self._rate * _RECOVERY ** min(now - self._recovered_at, _LONGEST_RECOVERY)
         self._recovered_at = now
         if self._limit is not None:
             self._rate = min(grown, self._limit)

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from unittest.mock import patch
+
+from tests.support.deterministic_aws.clients import Edge
+from tests.support.explorer.scenario import SCENARIOS
+from tests.support.explorer.schedule import Schedule
+from tests.support.explorer.search import Search, explore, replay
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
@@ -47,3 +53,18 @@ def test_everything_that_checks_is_checked_before_a_release() -> None:
     }
     listed = (ROOT / ".ci" / "check_all.py").read_text().partition("TARGETS = [")[2].partition("]")[0]
     assert sorted(re.findall(r'"(.+)"', listed)) == sorted({*phony} - others - {"clean"})
+
+
+def test_a_feature_is_explored_as_the_page_says() -> None:
+    """Ten lines are a scenario whose promises are kept, and the line beside them is one of its schedules."""
+    section = PAGE.partition("## Explore a feature")[2].partition("\n## ")[0]
+    code = section.partition("```python\n")[2].partition("```")[0]
+    assert len([each for each in code.splitlines() if each]) == 10
+    with patch.dict(SCENARIOS):
+        exec(code, {"__name__": "scenario"})
+        scenario = SCENARIOS["schedule-and-cancel"]
+        found = explore(scenario.begin, Search(schedules=60, edge=Edge.DIRECT))
+        line = re.findall(r"--replay '([^']+)'", section)[0]
+        run = replay(scenario.begin, Schedule.of(line))
+    assert found.failures == {}
+    assert str(run.schedule) == line

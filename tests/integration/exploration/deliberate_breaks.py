@@ -5,9 +5,11 @@ Each names a scenario in which the search must find it: they show that the scena
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+from sosw_airflow.jobs.transitions import UNWRITTEN
 
 __all__ = ["BREAKS", "Break"]
 
@@ -20,11 +22,13 @@ class Break:
     """A break of the protocol.
 
     :ivar scenario: in which it is found.  :ivar rewrite: the arguments of each request to DynamoDB, by its operation.
+    :ivar settings: values that replace those of modules, by their dotted names.
     """
 
     name: str
     scenario: str
-    rewrite: Rewrite
+    rewrite: Rewrite = lambda operation, arguments: arguments
+    settings: Mapping[str, object] = field(default_factory=dict)
 
 
 def _unconditional(arguments: Arguments) -> Arguments:
@@ -96,6 +100,21 @@ def _number_one(arguments: Arguments) -> Arguments:
     if ":next" not in arguments["ExpressionAttributeValues"]:
         return arguments
     return {**arguments, "ExpressionAttributeValues": {**arguments["ExpressionAttributeValues"], ":next": {"N": "1"}}}
+
+
+def _claims_task(operation: str, arguments: Arguments) -> bool:
+    return operation == "UpdateItem" and "queued_as = :greenfield" in arguments.get("UpdateExpression", "")
+
+
+def _completes(operation: str, arguments: Arguments) -> bool:
+    return operation == "UpdateItem" and "attribute_exists(labourer_id)" in arguments.get("ConditionExpression", "")
+
+
+def _any_row(arguments: Arguments) -> Arguments:
+    """The report of a worker without its condition, as upstream's assistant makes it."""
+    values = {name: value for name, value in arguments["ExpressionAttributeValues"].items() if name != ":attempt"}
+    kept = {name: value for name, value in arguments.items() if name != "ConditionExpression"}
+    return {**kept, "ExpressionAttributeValues": values}
 
 
 def _elsewhere(arguments: Arguments) -> Arguments:
@@ -174,4 +193,11 @@ BREAKS = [
         _where(_changes_state_to("invoking"), _any_number),
     ),
     Break("one number for all deliveries", "deliver-and-invoke", _where(_changes_state_to("delivering"), _number_one)),
+    Break(
+        "plan of a living delivery removed by the loser of the record",
+        "deliver-twice",
+        settings={"sosw_airflow.scheduling.scheduler.NEEDING_PLAN": UNWRITTEN},
+    ),
+    Break("claim of a task without its condition", "orchestrate-beside-upstream", _where(_claims_task, _unconditional)),
+    Break("completion of a task without its condition", "orchestrate-late-reports", _where(_completes, _any_row)),
 ]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from unittest.mock import patch
+
 import pytest
 
 from tests.integration.exploration.deliberate_breaks import BREAKS, Break
+from tests.support.deterministic_aws.clients import Edge
 from tests.support.explorer import scenarios
 from tests.support.explorer.open_defects import OPEN
 from tests.support.explorer.scenario import SCENARIOS, Scenario
@@ -30,6 +34,10 @@ def test_a_break_is_found(broken: Break) -> None:
     def is_found(found: Found) -> bool:
         return bool(found.failures.keys() - expected)
 
-    found = explore(begin, Search(deviations=scenario.deviations, schedules=SCHEDULES, goal=is_found))
+    search = Search(deviations=scenario.deviations, schedules=SCHEDULES, goal=is_found, edge=Edge.DIRECT)
+    with ExitStack() as patches:
+        for target, value in broken.settings.items():
+            patches.enter_context(patch(target, value))
+        found = explore(begin, search)
 
     assert is_found(found), f"nothing new breaks in {found.schedules} schedules of {broken.scenario}"

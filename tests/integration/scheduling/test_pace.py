@@ -208,3 +208,11 @@ def test_a_limit_recovers_and_is_not_exceeded(clock: Clock) -> None:
     clock.now += 60
     pace.wait()
     assert pace.rate == 100.0
+
+
+def test_a_process_that_slept_for_hours(clock: Clock) -> None:
+    """A suspended machine, or SIGSTOP, after a throttled request: the rate recovers, and no number overflows."""
+    pace = Pace(None, clock=clock)
+    pace.slow_down()
+    clock.now += 10 * 3600
+    assert pace.wait() == 0

@@ -38,7 +38,7 @@ class S3Request:
 
     @property
     def subject(self) -> str:
-        """What it is about, for a trace."""
+        """The key, or source and target of a copy, for a trace."""
         source = self.headers.get("x-amz-copy-source", "")
         return f"{_last(source)} -> {_last(self.key)}" if source else _last(self.key)
 

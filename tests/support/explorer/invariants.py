@@ -78,10 +78,16 @@ class _History:
     started: list[tuple[str, int]] = field(default_factory=list)  # id of a task, and when it was invoked
 
     def __post_init__(self) -> None:
+        waiting: set[Any] = set()  # in the retry table: a row that comes back from there is not a new one
         for at, change in enumerate(self.journal):
+            if change.place == "sosw_retry_tasks":
+                task = (change.after or change.before)["task_id"]["S"]
+                (waiting.discard if change.after is None else waiting.add)(task)
             if change.place not in _TASK_TABLES or change.after is None:
                 continue
             task = change.after["task_id"]["S"]
+            if change.before is None and task in waiting:
+                continue
             if change.before is None:
                 self.rows.append(_Row(change.place, task, change.after.get("payload", {"S": "null"})["S"], at))
             elif _attempts(change.after) > _attempts(change.before):
@@ -103,8 +109,14 @@ def broken_promises(
     promises: Iterable[Promise],
     attempts: Sequence[Attempt],
     accepted: frozenset[str],
+    *,
+    aws_fails: bool = False,
 ) -> Broken:
-    """All that is broken, as a kind and a text."""
+    """All that is broken, as a kind and a text.
+
+    :param accepted: names of errors that may be the outcome of the last attempt.
+    :param aws_fails: AWS may refuse a request, or people remove objects.
+    """
     history = _History(journal)
     for promise in promises:
         own = [attempt for attempt in attempts if attempt.of(promise)]
@@ -116,7 +128,7 @@ def broken_promises(
     yield from _one_plan_for_each_job(history)
     yield from _rows_can_be_read(history)
     yield from _invoked_tasks_are_not_removed(history)
-    yield from _errors_are_ours(attempts)
+    yield from _errors_are_ours(attempts, aws_fails=aws_fails)
 
 
 def _each_task_once(history: _History, promise: Promise, attempts: Sequence[Attempt]) -> Broken:
@@ -150,7 +162,8 @@ def _nothing_starts_after_cancel(history: _History, promise: Promise, attempts: 
         return
     ids = {row.task_id for row, _ in history.of(promise)}
     came = [row.task_id for row, _ in history.of(promise) if row.at >= done.ended]
-    started = [task for task, at in history.started if at >= done.ended and task in ids]
+    before = {task for task, at in history.started if at < done.ended}  # it has kept these, and their retries follow
+    started = [task for task, at in history.started if at >= done.ended and task in ids - before]
     if came or started:
         yield (
             "after-cancel",
@@ -239,7 +252,7 @@ def _rows_can_be_read(history: _History) -> Broken:
 def _invoked_tasks_are_not_removed(history: _History) -> Broken:
     archived: set[str] = set()
     for change in history.journal:
-        if change.place == "sosw_closed_tasks" and change.after is not None:
+        if change.place in ("sosw_closed_tasks", "sosw_retry_tasks") and change.after is not None:
             archived.add(change.after["task_id"]["S"])
         elif change.place in _TASK_TABLES and change.after is None and _attempts(change.before) > 0:
             task = change.before["task_id"]["S"]
@@ -247,12 +260,12 @@ def _invoked_tasks_are_not_removed(history: _History) -> Broken:
                 yield "invoked-removed", f"{change.by} has removed the task {task}, which a worker had got"
 
 
-def _errors_are_ours(attempts: Iterable[Attempt]) -> Broken:
+def _errors_are_ours(attempts: Iterable[Attempt], *, aws_fails: bool) -> Broken:
     for attempt in attempts:
         error = attempt.error
         if error is not None and not isinstance(error, SoswError):
             yield "raw-error", f"{attempt.name} by {attempt.actor} ends with {type(error).__name__}: {error}"
-        if isinstance(error, AwsFault) and not error.retryable:
+        if isinstance(error, AwsFault) and not (aws_fails and error.retryable):
             yield "blames-aws", f"{attempt.name} by {attempt.actor}, which AWS has not refused: {error}"
 
 

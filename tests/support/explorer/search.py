@@ -45,7 +45,7 @@ class Found:
     first: int = 0
 
     def covered(self, deviations: int) -> int:
-        """Schedules with so many deviations of which every state was run: two that meet in a state go on alike."""
+        """Schedules with so many deviations of which every state was run: two that meet in a state continue alike."""
         counts: dict[tuple[int, int], int] = {}
 
         def count(state: int, left: int) -> Iterator[tuple[int, int]]:

@@ -15,6 +15,7 @@ __all__ = [
     "complete_late",
     "delivered_files",
     "invoke_queued",
+    "orchestrate",
     "process_queue",
     "remove_file",
     "run_scheduler",
@@ -90,6 +91,19 @@ def _invoke(at: Deployment, row: Mapping[str, Any]) -> bool:
     except ClientError:
         return False
     return True
+
+
+def orchestrate(at: Deployment, aws_lambda: Any) -> None:
+    """As `invoke_queued`, with the invocation of each worker."""
+    for row in _queued(at):
+        if _invoke(at, row):
+            event = {
+                "task_id": row["task_id"]["S"],
+                "labourer_id": row["labourer_id"]["S"],
+                "attempts": int(row["attempts"]["N"]),
+                **json.loads(row["payload"]["S"]),
+            }
+            aws_lambda.invoke(FunctionName="worker", InvocationType="Event", Payload=json.dumps(event).encode())
 
 
 def process_queue(at: Deployment) -> int:

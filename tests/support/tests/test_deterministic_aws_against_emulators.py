@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from sosw_airflow.stores.tables import TableNames, create_missing_tables
 from tests.support.deterministic_aws.aws import DeterministicAws
-from tests.support.deterministic_aws.clients import answered_by, clients
+from tests.support.deterministic_aws.clients import Edge, answered_by, clients
 
 if TYPE_CHECKING:
     from tests.support.emulators.emulator import Emulator
@@ -260,8 +260,8 @@ def s3_requests(draw: st.DrawFn) -> Request:
 class Pair:
     """The deterministic AWS beside an emulator, both with the tables and a bucket."""
 
-    def __init__(self, emulator: Emulator) -> None:
-        self.name = emulator.name
+    def __init__(self, emulator: Emulator, edge: Edge) -> None:
+        self.name, self._edge = emulator.name, edge
         self._theirs = {service: emulator.client(service) for service in ("dynamodb", "s3")}
         self._ours = {"dynamodb": clients().dynamodb_once, "s3": clients().s3}
         self._aws = DeterministicAws()
@@ -323,14 +323,14 @@ def _content(reply: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 def moto_pair(moto_session: Emulator) -> Pair:
     """The deterministic AWS beside moto."""
     moto_session.reset()
-    return Pair(moto_session)
+    return Pair(moto_session, Edge.WIRE)
 
 
 @pytest.fixture(scope="module")
 def ministack_pair(ministack_session: Emulator) -> Pair:
     """The deterministic AWS beside ministack."""
     ministack_session.reset()
-    return Pair(ministack_session)
+    return Pair(ministack_session, Edge.DIRECT)
 
 
 @pytest.fixture(params=["moto", pytest.param("ministack", marks=pytest.mark.slow)])

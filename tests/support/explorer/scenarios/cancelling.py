@@ -121,6 +121,7 @@ class CancelAndPlanRemoved(Scenario):
     """The plan is removed while the cancelling reads it, in several requests."""
 
     name = "cancel-and-plan-removed"
+    people_remove = True
     rows = {"untrue": "F24"}
     deviations = 1
     settings = {**Scenario.settings, "sosw_airflow.stores.queue_file.READ_BYTES": 100}

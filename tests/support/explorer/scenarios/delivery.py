@@ -50,6 +50,18 @@ class DeliverTwice(Delivering):
         yield Role("deliver job", self.deliver)
 
 
+class DeliverThreeTimes(Delivering):
+    """One attempt waits anywhere while another begins, ends, and is repeated."""
+
+    name = "deliver-three-times"
+    accepted = frozenset({"DeliveryUncertain"})
+
+    def cast(self) -> Cast:
+        yield Role("deliver job", self.deliver)
+        yield Role("deliver job", self.deliver)
+        yield Role("deliver job", self.deliver)
+
+
 class DeliverTwiceBesideScheduler(Delivering):
     """Two copies of one attempt, which may die, and sosw's Scheduler."""
 
@@ -68,6 +80,7 @@ class DeliverAndPlanRemoved(Delivering):
     """A person removes the plan."""
 
     name = "deliver-and-plan-removed"
+    people_remove = True
     rows = {"never": "F3", "blames-aws": "F25"}
     accepted = frozenset({"DeliveryUncertain", "JobRecordDamaged"})
 

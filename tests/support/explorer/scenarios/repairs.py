@@ -54,6 +54,7 @@ class RepairAndPlanRemoved(Repairing):
     """A repair dies, its plan is removed, and other tasks are failed by then."""
 
     name = "repair-and-plan-removed"
+    people_remove = True
     rows = {"mixed": "F14"}
     fates = frozenset({"dies"})
     accepted = frozenset({"JobRecordDamaged"})
