@@ -103,6 +103,13 @@ class Transitions(RuleBasedStateMachine):
         if apply(self.actors, self.model, "claim", (number, owner)):
             apply(self.actors, self.model, "give_back", (0,))
 
+    @rule(number=NUMBERS, owner=st.integers(0, 1))
+    def expires(self, number: int, owner: int) -> None:
+        """A claim whose worker is silent for too long: the row waits for its retry."""
+        if apply(self.actors, self.model, "claim", (number, owner)):
+            for name, numbers in (("read", ()), ("retry", (0,)), ("read", ())):
+                apply(self.actors, self.model, name, numbers)
+
     @rule(number=NUMBERS, ok=st.integers(0, 3))
     def report(self, number: int, ok: int) -> None:
         """Of any attempt, early or late, once or again."""
@@ -121,7 +128,7 @@ class Transitions(RuleBasedStateMachine):
 
 
 Transitions.TestCase.settings = settings(
-    max_examples=80, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=120, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
 )
 test_in_memory = Transitions.TestCase
 
