@@ -45,7 +45,7 @@ def generated() -> dict[Path, str]:
         "reference/configuration": {"configuration": _configuration()},
         "reference/tables": {"tables": _tables()},
         "reference/errors": {"errors": _errors()},
-        "guides/orchestration": {"clauses": _clauses()},
+        "guides/orchestration": {"row changes": _row_changes(), "clauses": _clauses()},
         "guides/exactly-once": {"transitions": _transitions()},
     }
     files = {}
@@ -104,6 +104,13 @@ def _configuration() -> str:
         default = f"`{option['default']}`" if option["default"] else "empty"
         rows.append([f"`{name}`", option["type"], default, option["description"]])
     return _table(["option", "type", "default", "meaning"], rows)
+
+
+def _row_changes() -> str:
+    from sosw_airflow.orchestration.transitions import ROW_CHANGES
+
+    rows = [[each.source, each.target, ", ".join(f"`{clause}`" for clause in each.clauses)] for each in ROW_CHANGES]
+    return _table(["from", "to", "if"], rows)
 
 
 def _clauses() -> str:

@@ -1,14 +1,14 @@
 """The transitions of a task's row, each one conditional request (DESIGN.md "Orchestration").
 
 The condition alone excludes doubles: with two orchestrators at once, or beside upstream's, one of them wins and the
-other reads False. `CLAUSES` names each part of a condition with its reason.
+other reads False. `CLAUSES` names each part of a condition with its reason, `ROW_CHANGES` is the table of all changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -20,7 +20,7 @@ from sosw_airflow.stores.aws_errors import cancellation_codes, error_code, expla
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.tables import TableNames
 
-__all__ = ["CLAUSES", "Transitions"]
+__all__ = ["CLAUSES", "ROW_CHANGES", "RowChange", "Transitions"]
 
 #: Parts of conditions, each with its reason.
 CLAUSES: Mapping[str, tuple[str, str]] = {
@@ -38,6 +38,43 @@ CLAUSES: Mapping[str, tuple[str, str]] = {
         "upstream's assistant made an item of a report that came too late, and nothing else did (E8)",
     ),
 }
+
+
+class RowChange(NamedTuple):
+    """A transition of a task's row.
+
+    :ivar name: of the method of `Transitions`.
+    :ivar clauses: names of the parts of its condition; empty if it needs none.
+    """
+
+    name: str
+    source: str
+    target: str
+    clauses: tuple[str, ...]
+
+    @property
+    def condition(self) -> str:
+        """All clauses, for one item."""
+        return _all(*self.clauses)
+
+
+CLAIM = RowChange("claim", "queued", "invoked", ("as_read", "open"))
+GIVE_BACK = RowChange(
+    "give_back", "invoked, and refused by Lambda", "queued, at its old place", ("as_read", "mine", "open")
+)
+COMPLETE = RowChange("complete", "completed", "closed", ())
+COMPLETE_RETRY = RowChange("complete_retry", "in the retry table, completed late", "closed", ("present",))
+RETRY = RowChange("retry", "failed or expired", "retry table", ("as_read", "open"))
+REQUEUE = RowChange("requeue", "retry table", "queued, at the head", ("absent", "present", "open"))
+REQUEUE_GHOST = RowChange("requeue", "retry table, beside a ghost", "closed", ("ghost", "present"))
+FAIL = RowChange(
+    "fail",
+    "failed or expired at its last attempt",
+    "closed as failed, the reason in `closed_reason`",
+    ("as_read", "open"),
+)
+
+ROW_CHANGES = (CLAIM, GIVE_BACK, COMPLETE, COMPLETE_RETRY, RETRY, REQUEUE, REQUEUE_GHOST, FAIL)
 
 #: Attributes that only an invoked row has.
 _OWN = ("claimed_by", "queued_as")
@@ -79,7 +116,7 @@ class Transitions:
             won = self._update(
                 row,
                 "SET greenfield = :new, attempts = :next, queued_as = :greenfield, claimed_by = :owner",
-                _all("as_read", "open"),
+                CLAIM.condition,
                 {
                     ":new": _n(claimed["greenfield"]),
                     ":next": _n(claimed["attempts"]),
@@ -109,7 +146,7 @@ class Transitions:
         return self._update(
             claimed,
             "SET greenfield = queued_as, attempts = :before REMOVE queued_as, claimed_by",
-            _all("as_read", "mine", "open"),
+            GIVE_BACK.condition,
             {":before": _n(claimed.attempts - 1), ":owner": {"S": self.owner}},
         )
 
@@ -137,14 +174,14 @@ class Transitions:
         """
         item = {**_without(row.item, *_OWN), "desired_launch_time": _n(launch_at)}
         return self._transact(
-            {"Put": {"TableName": self.tables.retry_tasks_table, "Item": item}}, self._delete_as_read(row)
+            {"Put": {"TableName": self.tables.retry_tasks_table, "Item": item}}, self._delete_as_read(row, RETRY)
         )
 
     def fail(self, row: TaskRow, *, now: int, reason: str) -> bool:
         """To closed as failed, with the reason in ``closed_reason``."""
         item = closed_item(row, 0, now, closed_reason={"S": reason})
         return self._transact(
-            {"Put": {"TableName": self.tables.closed_tasks_table, "Item": item}}, self._delete_as_read(row)
+            {"Put": {"TableName": self.tables.closed_tasks_table, "Item": item}}, self._delete_as_read(row, FAIL)
         )
 
     def requeue(self, row: TaskRow, *, greenfield: int, now: int) -> bool:
@@ -193,7 +230,7 @@ class Transitions:
         wanted = {**{name: _n(value) for name, value in claimed.items()}, "claimed_by": {"S": self.owner}}
         return all(item.get(name) == value for name, value in wanted.items())
 
-    def _delete_as_read(self, row: TaskRow) -> dict[str, Any]:
+    def _delete_as_read(self, row: TaskRow, change: RowChange) -> dict[str, Any]:
         faulty = "N" not in row.item.get("attempts", {})
         values = _as_read(row)
         if faulty:
@@ -202,7 +239,7 @@ class Transitions:
             "Delete": {
                 "TableName": self.tables.tasks_table,
                 "Key": {"task_id": {"S": row.task_id}},
-                "ConditionExpression": _all("same_place" if faulty else "as_read", "open"),
+                "ConditionExpression": _all("same_place", "open") if faulty else change.condition,
                 "ExpressionAttributeValues": values,
             }
         }
