@@ -14,7 +14,7 @@ from sosw_airflow.doctor.findings import Finding, error, ok, reported, warning
 from sosw_airflow.exceptions import InvalidConfiguration
 from sosw_airflow.orchestration.expiry import FunctionFacts, expiry_seconds
 from sosw_airflow.orchestration.lease import read_lease
-from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
+from sosw_airflow.orchestration.policy import DEFAULT_LIMIT, Invocation, LabourerPolicy
 from sosw_airflow.orchestration.readings import event_invoke_config, facts_of
 from sosw_airflow.provision.assistant import ASSISTANT, AssistantState, assistant_state
 from sosw_airflow.provision.destinations import destinations_of, names_function
@@ -39,12 +39,21 @@ def orchestrated(dynamodb: Any, tables: TableNames, labourer_id: str, settings: 
 
 
 def check_labourer(
-    aws_lambda: Any, dynamodb: Any, tables: TableNames, labourer_id: str, settings: Mapping[str, Any]
+    aws_lambda: Any,
+    dynamodb: Any,
+    tables: TableNames,
+    labourer_id: str,
+    settings: Mapping[str, Any],
+    *,
+    default_limit: int = DEFAULT_LIMIT,
 ) -> Iterator[Finding]:
-    """The findings of one labourer. A function that does not exist is reported by another check."""
+    """The findings of one labourer. A function that does not exist is reported by another check.
+
+    :param default_limit: invocations at once of a labourer that names no limit.
+    """
     subject = f"labourer {labourer_id}"
     try:
-        policy = LabourerPolicy.of(labourer_id, settings)
+        policy = LabourerPolicy.of(labourer_id, settings, default_limit=default_limit)
     except InvalidConfiguration as faulty:
         for fault in faulty.faults:
             yield error("labourer", fault.path, f"{fault.problem}.", "Correct the setting.")

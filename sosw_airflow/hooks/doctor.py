@@ -18,7 +18,7 @@ from sosw_airflow.config.registry import (
 )
 from sosw_airflow.doctor.findings import Finding, Level, error, ok, reported, warning
 from sosw_airflow.exceptions import InvalidConfiguration, InvalidJobSchema, SoswError
-from sosw_airflow.hooks.sosw import SoswHook, period_modules
+from sosw_airflow.hooks.sosw import SoswHook, default_max_invocations, period_modules
 
 if TYPE_CHECKING:
     from sosw_airflow.stores.deployment import Deployment
@@ -145,9 +145,9 @@ def _orchestration(hook: SoswHook, deployment: Deployment, labourers: Mapping[st
     }
     if not ours:
         return
-    aws_lambda = hook.client("lambda", attempts=2)
+    aws_lambda, limit = hook.client("lambda", attempts=2), default_max_invocations()
     for labourer_id, settings in ours.items():
-        yield from check_labourer(aws_lambda, dynamodb, tables, labourer_id, settings)
+        yield from check_labourer(aws_lambda, dynamodb, tables, labourer_id, settings, default_limit=limit)
     if any(settings.get("invocation") != Invocation.REQUEST.value for settings in ours.values()):
         yield from reported("assistant", ASSISTANT, lambda: check_assistant(aws_lambda, tables))
     closed = [labourer_id for labourer_id, settings in ours.items() if settings.get("scavenger") != "upstream"]

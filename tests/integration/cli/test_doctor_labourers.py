@@ -122,6 +122,12 @@ def test_reserved_concurrency(examine: Examine, reserved: int, level: str) -> No
     assert levels(examine(max_simultaneous_invocations=10))["concurrency"] == level
 
 
+def test_the_limit_of_a_labourer_without_one(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is the configuration's."""
+    monkeypatch.setenv("AIRFLOW__SOSW__MAX_SIMULTANEOUS_INVOCATIONS", "7")
+    assert examine()["concurrency"]["text"] == "invokes 7 tasks at once."
+
+
 def test_faulty_settings(examine: Examine) -> None:
     """Each is named; without them nothing else can be examined."""
     found = examine(max_attempts=0, retry_delay="soon")

@@ -95,6 +95,7 @@ def tasks_arrive(aws: Emulator) -> Iterator[list[str]]:
         thread.join()
 
 
+@pytest.mark.timeout(SECONDS + 900)
 def test_twenty_labourers(continuous: AirflowThatWaits, aws: Emulator, tmp_path: Path) -> None:
     """Every task is done, one run follows the other, the event loop is never blocked, and memory does not grow."""
     continuous.in_state("orchestrate", "deferred")
