@@ -149,7 +149,7 @@ def test_tasks_that_nobody_invokes(
 ) -> None:
     """The command names the task that waits, and the function that does not exist."""
     attempt()
-    monkeypatch.setattr(time, "time", lambda now=time.time: now() + 86_400)
+    monkeypatch.setattr(time, "time", lambda now=time.time: now() + 90_000)
     capsys.readouterr()
     main(["doctor", "--output", "json", "--quiet"])
     found = {each["check"]: each for each in json.loads(capsys.readouterr().out)}
