@@ -19,6 +19,7 @@ import pytest
 
 from demo import embedded_aws
 from demo.queue import Queue
+from demo.settings import ACCESS_KEY, SECRET_KEY
 from tests.support.emulators.server_process import free_port
 
 ROOT = Path(__file__).parents[3]
@@ -90,7 +91,7 @@ def web_server(environment_folder: str, home: Path, command: list[str], setup: l
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps({"conn_type": "aws", "login": "demo", "password": "demo"}),
+        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps({"conn_type": "aws", "login": ACCESS_KEY, "password": SECRET_KEY}),
         "AWS_EC2_METADATA_DISABLED": "true",
         "NO_PROXY": "127.0.0.1",
     }
