@@ -6,20 +6,19 @@ DynamoDB is ministack; Lambda is a stub on the wire that takes every event. Both
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from benchmarks.fresh_process import Figures, measured, medians
 from benchmarks.labourer_stub import figures, labourer_stub
 from benchmarks.report import Report
+from benchmarks.sosw_process import emulator_session, function_arn, prepare_sosw
 from sosw_airflow.stores.tables import SOSW_NAMES, create_missing_tables
-from tests.support.emulators.emulator import ACCESS_KEY, REGION, SECRET_KEY, Emulator
+from tests.support.emulators.emulator import Emulator
 from tests.support.emulators.ministack_emulator import ministack_server
 
 __all__ = ["ABOUT", "add_arguments", "run"]
@@ -106,22 +105,10 @@ def fill(emulator: Emulator, queue: int) -> None:
 def invoked_by_upstream(endpoint_url: str, functions: str, latency: float) -> Figures:
     """One run of sosw's Orchestrator."""
     session = _session(endpoint_url, latency)
-    from tests.support.upstream import quiet  # noqa: F401 - before anything of sosw
-
-    # isort: split
-    from sosw import app
+    prepare_sosw("sosw_orchestrator")
     from sosw.orchestrator import Orchestrator
 
-    app.get_config = lambda _: {}
-    app.global_vars.lambda_context = SimpleNamespace(
-        aws_request_id="1",
-        function_name="sosw_orchestrator",
-        log_stream_name="log",
-        invoked_function_arn=f"arn:aws:lambda:{REGION}:{ACCESS_KEY}:function:sosw_orchestrator",
-        get_remaining_time_in_millis=lambda: 900_000,
-    )
-    arn = f"arn:aws:lambda:{REGION}:{ACCESS_KEY}:function:{LABOURER}"
-    labourers = {LABOURER: {"arn": arn, "max_simultaneous_invocations": LIMIT}}
+    labourers = {LABOURER: {"arn": function_arn(LABOURER), "max_simultaneous_invocations": LIMIT}}
     config = {"task_config": {"labourers": labourers}, "meta_handler_config": {"write_meta_to_ddb": False}}
     orchestrator = Orchestrator(custom_config=config)
     orchestrator.task_client.lambda_client = session.client("lambda", endpoint_url=functions)
@@ -146,19 +133,7 @@ def invoked_by_ours(endpoint_url: str, functions: str, latency: float) -> Figure
 
 
 def _session(endpoint_url: str, latency: float) -> Any:
-    import boto3
-
-    for name in ("STAGE", "autotest", "AWS_PROFILE"):
-        os.environ.pop(name, None)
-    os.environ.update(
-        AWS_ACCESS_KEY_ID=ACCESS_KEY,
-        AWS_SECRET_ACCESS_KEY=SECRET_KEY,
-        AWS_DEFAULT_REGION=REGION,
-        AWS_ENDPOINT_URL=endpoint_url,
-        NO_PROXY="127.0.0.1",
-    )
-    boto3.setup_default_session()
-    session = boto3.DEFAULT_SESSION
+    session = emulator_session(endpoint_url)
 
     def wait(request: Any, **_: Any) -> None:
         if request.url.startswith(endpoint_url):  # the stub waits by itself

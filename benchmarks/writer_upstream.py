@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
-import uuid
-from types import SimpleNamespace
 from typing import Any
 
 from benchmarks.fresh_process import Figures
+from benchmarks.sosw_process import emulator_session, function_arn, prepare_sosw
 from benchmarks.writer_ours import BUCKET, LABOURER, SCHEMA, add_latency, job
-from tests.support.emulators.emulator import ACCESS_KEY, REGION, SECRET_KEY
 
 __all__ = ["measure_upstream"]
 
@@ -33,35 +30,12 @@ def measure_upstream(endpoint_url: str, tasks: int, latency: float, limit: bool,
 
 
 def _scheduler(endpoint_url: str, latency: float, meta: bool) -> Any:
-    for name in ("STAGE", "autotest", "AWS_PROFILE"):
-        os.environ.pop(name, None)
-    os.environ.update(
-        AWS_ACCESS_KEY_ID=ACCESS_KEY,
-        AWS_SECRET_ACCESS_KEY=SECRET_KEY,
-        AWS_DEFAULT_REGION=REGION,
-        AWS_ENDPOINT_URL=endpoint_url,
-        NO_PROXY="127.0.0.1",
-    )
-    import boto3
-
-    boto3.setup_default_session()
-    add_latency(boto3.DEFAULT_SESSION, latency)
-    from tests.support.upstream import quiet  # noqa: F401 - before anything of sosw
-
-    # isort: split
-    from sosw import app
+    add_latency(emulator_session(endpoint_url), latency)
+    prepare_sosw("sosw_scheduler")
     from sosw.scheduler import Scheduler
 
-    app.get_config = lambda _: {}
-    app.global_vars.lambda_context = SimpleNamespace(
-        aws_request_id=uuid.uuid4().hex,
-        function_name="sosw_scheduler",
-        log_stream_name="log",
-        invoked_function_arn=f"arn:aws:lambda:{REGION}:{ACCESS_KEY}:function:sosw_scheduler",
-        get_remaining_time_in_millis=lambda: 900_000,
-    )
     schema = {"chunkable_attrs": [(name, {}) for name in SCHEMA]}
-    arn = f"arn:aws:lambda:{REGION}:{ACCESS_KEY}:function:{LABOURER}"
+    arn = function_arn(LABOURER)
     return Scheduler(
         custom_config={
             "queue_bucket": BUCKET,

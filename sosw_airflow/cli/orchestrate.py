@@ -151,9 +151,7 @@ class _Counters:
         counts = {name: getattr(report, name) for name in _COUNTS}
         totals = self._totals[report.labourer_id]
         self._totals[report.labourer_id] = {name: totals[name] + count for name, count in counts.items()}
-        news = [f"{count:,} {name}" for name, count in {"started": report.started, **counts}.items() if count]
-        if news:
-            news.append(f"{report.running:,} of {report.limit:,} running")
+        news = [report.news] if report.news else []
         if report.paused and (former is None or former.paused != report.paused):
             news.append(f"pauses: {report.paused}")
         if report.holder and (former is None or former.holder != report.holder):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.cli.terminal import Column, Line, is_terminal, show_lines, show_table, show_text, terminal_width
 from sosw_airflow.exceptions.faults import counted
+from sosw_airflow.waiting.progress_log import duration_text
 
 if TYPE_CHECKING:
     from sosw_airflow.cli.plan_sources import Planned
@@ -85,7 +86,7 @@ def _figures(plan: JobPlan) -> Iterator[Line]:
         "write units",
         f"{units.total:,} (tasks {units.tasks_table:,}, index {units.index:,}, job records {units.jobs_table:,}{meta})",
     )
-    yield Line("time", f"about {_duration(plan.seconds)}")
+    yield Line("time", f"about {duration_text(max(plan.seconds, 1))}")
 
 
 def _tasks(title: str, number: int, tasks: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -94,11 +95,3 @@ def _tasks(title: str, number: int, tasks: Sequence[dict[str, Any]]) -> Iterator
     for offset, task in enumerate(tasks):
         line = f"{title if not offset else '':<5} {number + offset:>9,}  {json.dumps(task)}"
         yield line if len(line) <= width else f"{line[: width - 4]} ..."
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{max(seconds, 1):.0f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -11,11 +11,11 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sosw_airflow.doctor.findings import Finding, error, ok, reported, warning
-from sosw_airflow.exceptions import InvalidConfiguration
+from sosw_airflow.exceptions import AwsFault
 from sosw_airflow.orchestration.expiry import FunctionFacts, expiry_seconds
 from sosw_airflow.orchestration.lease import read_lease
-from sosw_airflow.orchestration.policy import DEFAULT_LIMIT, Invocation, LabourerPolicy
-from sosw_airflow.orchestration.readings import event_invoke_config, facts_of
+from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
+from sosw_airflow.orchestration.readings import event_invoke_config, facts_of, function_configuration
 from sosw_airflow.provision.assistant import ASSISTANT, AssistantState, assistant_state
 from sosw_airflow.provision.destinations import destinations_of, names_function
 from sosw_airflow.stores.aws_errors import error_code, explain, explained
@@ -38,30 +38,16 @@ def orchestrated(dynamodb: Any, tables: TableNames, labourer_id: str, settings: 
     return not _OURS.isdisjoint(settings) or bool(read_lease(dynamodb, tables.jobs_table, labourer_id))
 
 
-def check_labourer(
-    aws_lambda: Any,
-    dynamodb: Any,
-    tables: TableNames,
-    labourer_id: str,
-    settings: Mapping[str, Any],
-    *,
-    default_limit: int = DEFAULT_LIMIT,
-) -> Iterator[Finding]:
-    """The findings of one labourer. A function that does not exist is reported by another check.
-
-    :param default_limit: invocations at once of a labourer that names no limit.
-    """
-    subject = f"labourer {labourer_id}"
+def check_labourer(aws_lambda: Any, dynamodb: Any, tables: TableNames, policy: LabourerPolicy) -> Iterator[Finding]:
+    """The findings of one labourer. A function that cannot be read is reported by another check."""
+    subject = f"labourer {policy.labourer_id}"
     try:
-        policy = LabourerPolicy.of(labourer_id, settings, default_limit=default_limit)
-    except InvalidConfiguration as faulty:
-        for fault in faulty.faults:
-            yield error("labourer", fault.path, f"{fault.problem}.", "Correct the setting.")
+        configuration = function_configuration(aws_lambda, policy.function)
+    except AwsFault:
         return
-    try:
-        timeout = int(aws_lambda.get_function_configuration(FunctionName=policy.function)["Timeout"])
-    except (ClientError, BotoCoreError):
+    if configuration is None:
         return
+    timeout = int(configuration["Timeout"])
     for check, examine in (
         ("events", partial(_check_events, aws_lambda, dynamodb, tables, policy, timeout)),
         ("concurrency", partial(_check_concurrency, aws_lambda, policy)),

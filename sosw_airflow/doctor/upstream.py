@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sosw_airflow.doctor.findings import Finding, ok, warning
+from sosw_airflow.orchestration.policy import LabourerPolicy
 from sosw_airflow.orchestration.readings import function_configuration
 from sosw_airflow.stores.aws_errors import explained
 
@@ -15,27 +16,26 @@ __all__ = ["check_upstream"]
 ORCHESTRATOR, SCAVENGER = "sosw_orchestrator", "sosw_scavenger"
 
 
-def check_upstream(
-    aws_lambda: Any, events: Any, *, invoked_here: Sequence[str], closed_here: Sequence[str]
-) -> Iterator[Finding]:
+def check_upstream(aws_lambda: Any, events: Any, policies: Sequence[LabourerPolicy]) -> Iterator[Finding]:
     """Whether EventBridge starts sosw's programs for labourers that Airflow processes.
 
     :param events: a boto3 EventBridge client.
-    :param invoked_here: labourers whose tasks Airflow invokes.
-    :param closed_here: those whose tasks Airflow closes and retries, too.
+    :param policies: of the labourers whose tasks Airflow invokes.
     :raises SoswError: AWS refuses.
     """
     rules = {name: list(_enabled_rules(aws_lambda, events, name)) for name in (ORCHESTRATOR, SCAVENGER)}
-    if rules[SCAVENGER] and closed_here:
+    invoked = [policy.labourer_id for policy in policies]
+    closed = [policy.labourer_id for policy in policies if not policy.upstream_scavenger]
+    if rules[SCAVENGER] and closed:
         text = f"is started by {', '.join(rules[SCAVENGER])}, and stops at rows that Airflow has closed."
         fix = (
-            f'Disable the rule for it, or set "scavenger": "upstream" for {", ".join(closed_here)} until it is off: '
+            f'Disable the rule for it, or set "scavenger": "upstream" for {", ".join(closed)} until it is off: '
             "docs/guides/orchestration.md has the order of the steps."
         )
         yield warning("upstream", SCAVENGER, text, fix)
-    if rules[ORCHESTRATOR] and invoked_here:
+    if rules[ORCHESTRATOR]:
         text = f"is started by {', '.join(rules[ORCHESTRATOR])}, beside Airflow: each counts up to its own limit."
-        fix = f"Set max_simultaneous_invocations of {', '.join(invoked_here)} to 0 in sosw's configuration."
+        fix = f"Set max_simultaneous_invocations of {', '.join(invoked)} to 0 in sosw's configuration."
         yield warning("upstream", ORCHESTRATOR, text, fix)
     if not any(rules.values()):
         yield ok("upstream", "sosw", "no rule of EventBridge starts its Orchestrator or Scavenger.")

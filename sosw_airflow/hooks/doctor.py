@@ -134,24 +134,23 @@ def _orchestration(hook: SoswHook, deployment: Deployment, labourers: Mapping[st
     """What is to be checked of the labourers whose tasks Airflow invokes."""
     from sosw_airflow.doctor.labourers import check_assistant, check_labourer, orchestrated
     from sosw_airflow.doctor.upstream import check_upstream
-    from sosw_airflow.orchestration.policy import Invocation
+    from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
     from sosw_airflow.provision.assistant import ASSISTANT
 
-    dynamodb, tables = deployment.dynamodb, deployment.tables
-    ours = {
-        each.labourer_id: each.settings
-        for each in labourers.values()
-        if orchestrated(dynamodb, tables, each.labourer_id, each.settings)
-    }
-    if not ours:
+    dynamodb, tables, default_limit = deployment.dynamodb, deployment.tables, default_max_invocations()
+    policies = []
+    for each in labourers.values():
+        if not orchestrated(dynamodb, tables, each.labourer_id, each.settings):
+            continue
+        try:
+            policies.append(LabourerPolicy.of(each.labourer_id, each.settings, default_limit=default_limit))
+        except InvalidConfiguration as faulty:
+            yield from _faults("labourer", faulty, LABOURERS_VARIABLE)
+    if not policies:
         return
-    aws_lambda, limit = hook.client("lambda", attempts=2), default_max_invocations()
-    for labourer_id, settings in ours.items():
-        yield from check_labourer(aws_lambda, dynamodb, tables, labourer_id, settings, default_limit=limit)
-    if any(settings.get("invocation") != Invocation.REQUEST.value for settings in ours.values()):
+    aws_lambda, events = hook.client("lambda", attempts=2), hook.client("events", attempts=2)
+    for policy in policies:
+        yield from check_labourer(aws_lambda, dynamodb, tables, policy)
+    if any(policy.invocation is Invocation.EVENT for policy in policies):
         yield from reported("assistant", ASSISTANT, lambda: check_assistant(aws_lambda, tables))
-    closed = [labourer_id for labourer_id, settings in ours.items() if settings.get("scavenger") != "upstream"]
-    events = hook.client("events", attempts=2)
-    yield from reported(
-        "upstream", "sosw", lambda: check_upstream(aws_lambda, events, invoked_here=list(ours), closed_here=closed)
-    )
+    yield from reported("upstream", "sosw", lambda: check_upstream(aws_lambda, events, policies))

@@ -17,16 +17,10 @@ __all__ = ["Background", "Seat", "log_turn", "take_seat"]
 log = logging.getLogger(__name__)
 
 
-#: What a turn counts, in the order of a task's life.
-_COUNTS = ("started", "invoked", "refused", "requeued", "completed", "retried", "failed")
-
-
 def log_turn(report: TurnReport) -> None:
     """One line for a turn that did something."""
-    counts = {name: getattr(report, name) for name in _COUNTS}
-    done = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-    if done:
-        log.info("%s: %s; %s of %s running.", report.labourer_id, done, report.running, report.limit)
+    if report.news:
+        log.info("%s: %s.", report.labourer_id, report.news)
 
 
 class Background:

@@ -77,11 +77,7 @@ def for_queued(
         elif row.fault:
             yield Decision(Step.FAIL, row, f"it cannot be invoked: {row.fault}")
         elif row.attempts >= policy.max_attempts:
-            yield Decision(
-                Step.FAIL,
-                row,
-                f"{row.attempts} of {counted(policy.max_attempts, 'attempt is', 'attempts are')} used up",
-            )
+            yield Decision(Step.FAIL, row, _used_up(row, policy))
         elif free > 0:
             free -= 1
             yield Decision(Step.CLAIM, row)
@@ -109,9 +105,9 @@ def for_retries(rows: Sequence[TaskRow], *, free: int) -> Iterator[Decision]:
 
 def _after_failure(row: TaskRow, policy: LabourerPolicy, reason: str) -> Decision:
     if row.attempts >= policy.max_attempts:
-        return Decision(
-            Step.FAIL,
-            row,
-            f"{reason}; {row.attempts} of {counted(policy.max_attempts, 'attempt is', 'attempts are')} used up",
-        )
+        return Decision(Step.FAIL, row, f"{reason}; {_used_up(row, policy)}")
     return Decision(Step.RETRY, row, reason)
+
+
+def _used_up(row: TaskRow, policy: LabourerPolicy) -> str:
+    return f"{row.attempts} of {counted(policy.max_attempts, 'attempt is', 'attempts are')} used up"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from sosw_airflow.stores.tables import TableNames
 __all__ = [
     "LabourerRows",
     "event_invoke_config",
+    "existing_function",
     "facts_of",
     "function_configuration",
     "function_facts",
@@ -110,14 +111,36 @@ class LabourerRows:
             left = None if left is None else left - len(items)
 
 
+def existing_function(aws_lambda: Any, function: str) -> dict[str, Any]:
+    """The configuration of a Lambda function.
+
+    :raises AwsFault: the function does not exist or cannot be read.
+    """
+    with explained(action="lambda:GetFunctionConfiguration", resource=function):
+        return dict(aws_lambda.get_function_configuration(FunctionName=function))
+
+
 def function_configuration(aws_lambda: Any, function: str) -> dict[str, Any] | None:
     """The configuration of a Lambda function, None if it does not exist.
 
     :raises AwsFault: AWS refuses.
     """
-    with explained(action="lambda:GetFunctionConfiguration", resource=function):
+    return _found("lambda:GetFunctionConfiguration", aws_lambda.get_function_configuration, function)
+
+
+def event_invoke_config(aws_lambda: Any, function: str) -> dict[str, Any]:
+    """How Lambda treats the function's asynchronous invocations; empty if that was never set: its defaults hold.
+
+    :raises AwsFault: AWS refuses.
+    """
+    read = aws_lambda.get_function_event_invoke_config
+    return _found("lambda:GetFunctionEventInvokeConfig", read, function) or {}
+
+
+def _found(action: str, read: Callable[..., Any], function: str) -> dict[str, Any] | None:
+    with explained(action=action, resource=function):
         try:
-            return dict(aws_lambda.get_function_configuration(FunctionName=function))
+            return dict(read(FunctionName=function))
         except ClientError as error:
             if error_code(error) == "ResourceNotFoundException":
                 return None
@@ -129,8 +152,7 @@ def function_facts(aws_lambda: Any, function: str) -> FunctionFacts:
 
     :raises AwsFault: the function does not exist or cannot be read.
     """
-    with explained(action="lambda:GetFunctionConfiguration", resource=function):
-        timeout = int(aws_lambda.get_function_configuration(FunctionName=function)["Timeout"])
+    timeout = int(existing_function(aws_lambda, function)["Timeout"])
     try:
         reply = event_invoke_config(aws_lambda, function)
     except AccessDenied:
@@ -155,17 +177,3 @@ def metric_value(cloudwatch: Any, metric: HealthMetric, *, now: float) -> float 
         )
     points = sorted(reply.get("Datapoints", ()), key=lambda each: each["Timestamp"])
     return float(points[-1][metric.statistic]) if points else None
-
-
-def event_invoke_config(aws_lambda: Any, function: str) -> dict[str, Any]:
-    """How Lambda treats the function's asynchronous invocations; empty if that was never set.
-
-    :raises AwsFault: AWS refuses.
-    """
-    with explained(action="lambda:GetFunctionEventInvokeConfig", resource=function):
-        try:
-            return dict(aws_lambda.get_function_event_invoke_config(FunctionName=function))
-        except ClientError as error:
-            if error_code(error) == "ResourceNotFoundException":
-                return {}  # none was set: Lambda's defaults hold
-            raise

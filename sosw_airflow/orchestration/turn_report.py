@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 __all__ = ["TurnReport"]
 
+#: What a turn counts, in the order of a task's life.
+_COUNTS = ("started", "invoked", "refused", "requeued", "completed", "retried", "failed")
+
 
 @dataclass
 class TurnReport:
@@ -40,3 +43,10 @@ class TurnReport:
     def moved(self) -> int:
         """Transitions that the turn carried out or started."""
         return self.started + self.invoked + self.completed + self.failed + self.retried + self.requeued
+
+    @property
+    def news(self) -> str:
+        """What the turn did, in words; empty if it did nothing."""
+        counts = {name: getattr(self, name) for name in _COUNTS}
+        done = [f"{count:,} {name}" for name, count in counts.items() if count]
+        return ", ".join([*done, f"{self.running:,} of {self.limit:,} running"]) if done else ""

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
-from sosw_airflow.orchestration.readings import event_invoke_config
+from sosw_airflow.orchestration.readings import event_invoke_config, existing_function
 from sosw_airflow.provision.assistant import ASSISTANT, once_the_role_works
 from sosw_airflow.stores.aws_errors import explained
 
@@ -36,7 +36,7 @@ def check_destination(aws_lambda: Any, function: str, *, assistant: str = ASSIST
     :raises InvalidConfiguration: the function has another destination, which `connect_labourer` would replace.
     :raises SoswError: the function does not exist, or AWS refuses.
     """
-    _configuration(aws_lambda, function)
+    existing_function(aws_lambda, function)
     config = event_invoke_config(aws_lambda, function)
     found = destinations_of(config)
     others = {arn for arn in found.values() if not names_function(arn, assistant)}
@@ -57,7 +57,7 @@ def connect_labourer(aws_lambda: Any, iam: Any, function: str, assistant_arn: st
 
     :raises SoswError: AWS refuses.
     """
-    role = _configuration(aws_lambda, function)["Role"].rpartition("/")[2]
+    role = existing_function(aws_lambda, function)["Role"].rpartition("/")[2]
     with explained(action="iam:PutRolePolicy", resource=role):
         policy = json.dumps(labourer_policy(assistant_arn))
         iam.put_role_policy(RoleName=role, PolicyName=ASSISTANT, PolicyDocument=policy)
@@ -71,11 +71,6 @@ def connect_labourer(aws_lambda: Any, iam: Any, function: str, assistant_arn: st
                 DestinationConfig={"OnSuccess": destination, "OnFailure": destination},
             )
         )
-
-
-def _configuration(aws_lambda: Any, function: str) -> dict[str, Any]:
-    with explained(action="lambda:GetFunctionConfiguration", resource=function):
-        return dict(aws_lambda.get_function_configuration(FunctionName=function))
 
 
 def destinations_of(config: dict[str, Any]) -> dict[str, str]:

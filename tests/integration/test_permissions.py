@@ -30,7 +30,7 @@ from sosw_airflow.doctor.tables import examine
 from sosw_airflow.doctor.upstream import check_upstream
 from sosw_airflow.exceptions import QueueFull, SoswError
 from sosw_airflow.jobs.identity import JobIdentity
-from sosw_airflow.orchestration.policy import HealthMetric
+from sosw_airflow.orchestration.policy import HealthMetric, LabourerPolicy
 from sosw_airflow.orchestration.readings import metric_value
 from sosw_airflow.provision.assistant import ASSISTANT, assistant_policy, deploy_assistant
 from sosw_airflow.provision.create import create_missing
@@ -174,11 +174,12 @@ def examining_labourers(use: Use) -> None:
     events.put_targets(Rule="every-minute", Targets=[{"Id": "scavenger", "Arn": arn}])
     with use.policy(aws_lambda, events) as installation:
         dynamodb, tables = installation.deployment.dynamodb, TableNames()
+        policy = LabourerPolicy.of("worker", {})
         assert not orchestrated(dynamodb, tables, "worker", {})
         for findings in (
-            check_labourer(aws_lambda, dynamodb, tables, "worker", {}),
+            check_labourer(aws_lambda, dynamodb, tables, policy),
             check_assistant(aws_lambda, tables),
-            check_upstream(aws_lambda, events, invoked_here=["worker"], closed_here=["worker"]),
+            check_upstream(aws_lambda, events, [policy]),
         ):
             list(findings)
 

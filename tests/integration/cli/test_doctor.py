@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -26,6 +24,7 @@ from sosw_airflow.stores.job_record import JobRecords
 from sosw_airflow.stores.tables import TableNames, table_definitions
 from tests.conftest import BUCKET, Aws
 from tests.integration.cli.conftest import Configure
+from tests.support.lambda_functions import make_function
 
 Finding = dict[str, Any]
 DAY = 86_400
@@ -35,13 +34,7 @@ DAY = 86_400
 def sound(aws: Aws, configure: Configure) -> Aws:
     """A deployment in which all is well."""
     aws.dynamodb.delete_table(TableName="sosw_tasks_meta")
-    role = boto3.client("iam").create_role(RoleName="worker", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    code = io.BytesIO()
-    with zipfile.ZipFile(code, "w") as archive:
-        archive.writestr("app.py", "")
-    boto3.client("lambda").create_function(
-        FunctionName="worker", Runtime="python3.11", Role=role, Handler="app.x", Code={"ZipFile": code.getvalue()}
-    )
+    make_function("worker")
     return aws
 
 

@@ -26,6 +26,7 @@ SCHEMAS = {
 
 Context = dict[str, Any]
 MakeContext = Callable[..., Context]
+Attempt = Callable[..., Any]
 
 
 @pytest.fixture
@@ -128,3 +129,14 @@ def function(installation: Aws, monkeypatch: pytest.MonkeyPatch) -> Lambda:
     for name in ("_BUSY", "_QUIET", "_BESIDE"):
         monkeypatch.setattr(f"sosw_airflow.orchestration.turn.{name}", 0.05)
     return stub
+
+
+@pytest.fixture
+def attempt(installation: Aws, schedule: Any, context: MakeContext, tutorial_job: dict[str, Any]) -> Attempt:
+    """Execute an operator with the tutorial's job; ``clear``: after the Airflow task was cleared."""
+
+    def execute(changes: Any = None, /, *, clear: bool = False, **arguments: Any) -> Any:
+        operator = schedule({**tutorial_job, **(changes or {})}, **arguments)
+        return operator.execute(context(try_number=1 + clear, max_tries=int(clear)))
+
+    return execute

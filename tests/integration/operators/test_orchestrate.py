@@ -66,7 +66,7 @@ def test_the_log_of_a_turn(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     for report in (TurnReport("pull", limit=3, running=2, started=2, completed=1), TurnReport("pull", limit=3)):
         log_turn(report)
-    assert [record.getMessage() for record in caplog.records] == ["pull: 2 started, 1 completed; 2 of 3 running."]
+    assert [record.getMessage() for record in caplog.records] == ["pull: 2 started, 1 completed, 2 of 3 running."]
 
 
 def test_deferred(function: Lambda) -> None:

@@ -23,27 +23,14 @@ from sosw_airflow.scheduling.scheduler import ScheduleRequest
 from sosw_airflow.sensors.sosw import SoswJobSensor
 from sosw_airflow.stores.job_record import JobRecords
 from tests.conftest import Aws
-from tests.integration.operators.conftest import LABOURER, MakeContext
+from tests.integration.operators.conftest import LABOURER, Attempt, MakeContext
 from tests.integration.operators.test_remedies import refusal, remedy_of
 from tests.integration.orchestration.conftest import Lambda
 from tests.support.closing import close
 from tests.support.deferrals import Deferred, finish
 
-Attempt = Callable[..., Any]
-
 #: Seconds between polls. What is waited for happens before the second poll.
 SOON = 0.01
-
-
-@pytest.fixture
-def attempt(installation: Aws, schedule: Any, context: MakeContext, tutorial_job: dict[str, Any]) -> Attempt:
-    """Execute an operator with the tutorial's job; ``clear``: after the Airflow task was cleared."""
-
-    def execute(changes: Any = None, /, *, clear: bool = False, **arguments: Any) -> Any:
-        operator = schedule({**tutorial_job, **(changes or {})}, **arguments)
-        return operator.execute(context(try_number=1 + clear, max_tries=int(clear)))
-
-    return execute
 
 
 @contextmanager

@@ -19,11 +19,10 @@ from sosw_airflow.jobs.rows import Row, row_item
 from sosw_airflow.operators.sosw import SoswScheduleOperator
 from tests.conftest import Aws
 from tests.integration.docs.test_troubleshooting import PAGE
-from tests.integration.operators.conftest import LABOURER, SCHEMAS, MakeContext
+from tests.integration.operators.conftest import LABOURER, SCHEMAS, Attempt, MakeContext
 from tests.support.closing import close
 
 Schedule = Callable[..., SoswScheduleOperator]
-Attempt = Callable[..., Any]
 
 #: Headings in bold whose fix no test of this module can carry out, and the test that does.
 ELSEWHERE = {
@@ -41,17 +40,6 @@ def fix(words: str) -> Callable[[Any], Any]:
 def surprise(heading: str) -> Callable[[Any], Any]:
     """Mark the test that carries out the fix below this heading in bold."""
     return lambda test: test
-
-
-@pytest.fixture
-def attempt(installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]) -> Attempt:
-    """Schedule the tutorial's job, changed; ``clear``: after the Airflow task was cleared."""
-
-    def execute(changes: Any = None, /, *, clear: bool = False, **arguments: Any) -> Any:
-        operator = schedule({**tutorial_job, **(changes or {})}, **arguments)
-        return operator.execute(context(try_number=1 + clear, max_tries=int(clear)))
-
-    return execute
 
 
 def payloads(aws: Aws) -> list[dict[str, Any]]:

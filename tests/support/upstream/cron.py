@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from typing_extensions import Self
@@ -19,6 +20,7 @@ class UpstreamCron:
 
     :ivar minute: seconds from one start to the next.
     :ivar orchestrator: and ``scavenger``: whether each is switched on.
+    :ivar alone: held during a run, by which other programs can keep out of its way.
     :ivar failures: what their runs have raised.
     """
 
@@ -26,6 +28,7 @@ class UpstreamCron:
     minute: float = 0.5
     orchestrator: bool = True
     scavenger: bool = True
+    alone: AbstractContextManager[object] = field(default_factory=nullcontext)
     failures: list[BaseException] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -53,7 +56,8 @@ class UpstreamCron:
         while not self._stop.is_set():
             begun = time.monotonic()
             try:
-                program({})  # type: ignore[operator]
+                with self.alone:
+                    program({})  # type: ignore[operator]
             except Exception as failure:  # noqa: BLE001 - the test reads it
                 self.failures.append(failure)
             self._stop.wait(max(0.0, begun + self.minute - time.monotonic()))
