@@ -107,6 +107,7 @@ def _watch(deployment: Deployment, job_id: str, interval: float) -> None:
 def _chain(deployment: Deployment, job_id: str, shown: int) -> Iterator[tuple[Header, dict[str, Any]]]:
     """The job, its repair, the repair of that, and so on: the header, and the record with the counts."""
     from sosw_airflow.scheduling.repair import chain_of
+    from sosw_airflow.stores.backoff import Backoff
     from sosw_airflow.stores.closed_tasks import describe_failures
     from sosw_airflow.stores.job_record import JobRecords, JobState
     from sosw_airflow.waiting.progress import ProgressReader
@@ -114,7 +115,7 @@ def _chain(deployment: Deployment, job_id: str, shown: int) -> Iterator[tuple[He
     records = JobRecords(deployment.dynamodb, deployment.tables.jobs_table)
     for header in chain_of(records, job_id):
         reader = ProgressReader(deployment.dynamodb, deployment.tables, header.job_id)
-        progress = reader.read()
+        progress = reader.read_patiently(Backoff())
         record: dict[str, Any] = {
             "job_id": header.job_id,
             "labourer": header.labourer_id,

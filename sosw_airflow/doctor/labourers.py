@@ -18,7 +18,7 @@ from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
 from sosw_airflow.orchestration.readings import event_invoke_config, facts_of, function_configuration
 from sosw_airflow.provision.assistant import ASSISTANT, AssistantState, assistant_state
 from sosw_airflow.provision.destinations import destinations_of, names_function
-from sosw_airflow.stores.aws_errors import error_code, explain, explained
+from sosw_airflow.stores.aws_errors import error_code, explain, explained, member
 from sosw_airflow.stores.tables import TableNames
 
 __all__ = ["check_assistant", "check_labourer", "orchestrated"]
@@ -127,7 +127,8 @@ def _last_completed(dynamodb: Any, tables: TableNames, labourer_id: str) -> floa
             ScanIndexForward=False,
             Limit=1,
         )
-    return float(reply["Items"][0]["closed_at"]["N"]) if reply["Items"] else None
+    items = member(reply, "Items", action="dynamodb:Query")
+    return float(items[0]["closed_at"]["N"]) if items else None
 
 
 def _check_concurrency(aws_lambda: Any, policy: LabourerPolicy) -> Iterator[Finding]:

@@ -1,10 +1,11 @@
-"""What stays behind where something has died: planned jobs, old tasks, queue files, uploads."""
+"""What a process that died leaves behind: planned jobs, old tasks, queue files, uploads."""
 
 from __future__ import annotations
 
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ from sosw_airflow.doctor.findings import Finding, ok, warning
 from sosw_airflow.jobs.greenfield import INVOCATION_DELTA
 from sosw_airflow.jobs.identity import job_of
 from sosw_airflow.jobs.transitions import JobState
-from sosw_airflow.stores.aws_errors import explained
+from sosw_airflow.stores.aws_errors import explained, member
+from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.job_record import Header, JobRecords
+from sosw_airflow.stores.paged_reads import items_of
 from sosw_airflow.stores.queue_file import locked_name
 
 if TYPE_CHECKING:
@@ -34,6 +37,9 @@ WAITING_SECONDS = 24 * 3600
 #: Seconds after which an upload or a queue file belongs to no job that runs.
 FILE_SECONDS = 24 * 3600
 
+#: Seconds that a page of job records may take: a person waits at a terminal.
+_PATIENCE = 30.0
+
 _SHOWN = 5
 _OURS = re.compile(r"locked_tasks_queue_([0-9a-f]{20})(?:_[0-9a-f]{8})?\.txt")
 
@@ -47,14 +53,15 @@ def job_headers(deployment: Deployment, *, most_pages: int = 200) -> Iterator[He
         "ExpressionAttributeNames": {"#record": "record"},
         "ExpressionAttributeValues": {":header": {"S": "header"}},
     }
-    for _ in range(most_pages):
-        with explained(action="dynamodb:Scan", resource=table, setting="jobs_table"):
-            reply = deployment.dynamodb.scan(**scan)
-        for item in reply["Items"]:
-            yield Header.of(item)
-        if "LastEvaluatedKey" not in reply:
-            return
-        scan["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+    items = items_of(
+        deployment.dynamodb.scan,
+        scan,
+        action="dynamodb:Scan",
+        setting="jobs_table",
+        most_pages=most_pages,
+        backoff=partial(Backoff, patience=_PATIENCE),
+    )
+    yield from map(Header.of, items)
 
 
 def find_planned_jobs(deployment: Deployment) -> Iterator[Finding]:
@@ -109,7 +116,7 @@ def _first(deployment: Deployment, labourer_id: str, condition: str, values: dic
             ProjectionExpression="task_id, created_at",
             Limit=1,
         )
-    items = reply["Items"]
+    items = member(reply, "Items", action="dynamodb:Query")
     return dict(items[0]) if items and "created_at" in items[0] else None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -259,8 +260,8 @@ class Transitions:
         backoff = Backoff(patience=_PATIENCE)
         left = requests
         while left:
-            with explained(action="dynamodb:BatchWriteItem", resource=table):
-                reply = self.dynamodb.batch_write_item(RequestItems={table: left})
+            send = partial(self.dynamodb.batch_write_item, RequestItems={table: left})
+            reply = backoff.call(send, action="dynamodb:BatchWriteItem", resource=table)
             before, left = len(left), reply.get("UnprocessedItems", {}).get(table, [])
             if len(left) < before:
                 backoff.answered()

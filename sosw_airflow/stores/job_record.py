@@ -24,6 +24,7 @@ from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.transitions import JobState, Transition
 from sosw_airflow.stores.aws_errors import error_code, explained, member
 from sosw_airflow.stores.backoff import Backoff
+from sosw_airflow.stores.paged_reads import items_of
 from sosw_airflow.stores.state_changes import StateChange
 
 __all__ = ["RECORD_SECONDS", "Change", "Header", "JobRecords", "JobState", "Marker"]
@@ -355,14 +356,8 @@ class JobRecords:
             "ProjectionExpression": "#record, cancelled, expires_at, first_task, tasks",
             "Limit": _QUERY_ROWS,
         }
-        while True:
-            with explained(action="dynamodb:Query", resource=self.table, setting="jobs_table"):
-                reply = self._dynamodb.query(**query)
-            for item in member(reply, "Items", action="dynamodb:Query"):
-                yield _marker(job_id, item)
-            if "LastEvaluatedKey" not in reply:
-                return
-            query["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+        for item in items_of(self._dynamodb.query, query, action="dynamodb:Query", setting="jobs_table"):
+            yield _marker(job_id, item)
 
 
 def _marker(job_id: str, item: dict[str, dict[str, str]]) -> Marker:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import re
 from datetime import date
+from typing import Any
 
 import pytest
 
 from sosw_airflow.cli import main
+from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.operators.sosw import SoswScheduleOperator
 from sosw_airflow.testing.kit import Sosw
 from tests.integration.cli.conftest import words
+from tests.support.network_edge import dynamodb_error
+from tests.support.simulated_tables import passing_by_sleep
 
 JOB = {"words": ["a", "b", "c", "d", "e"], "isolate_words": True}
 
@@ -45,6 +49,25 @@ def test_a_job_under_way(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[
         "open 4 (queued, running or waiting for a retry)",
         "running 0",
     ]
+
+
+def test_a_job_on_a_slow_table(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command waits for the table: another call would begin at the first closed task again."""
+    sosw.finish("pull")
+    throttled = iter([dynamodb_error("ProvisionedThroughputExceededException")] * 12)
+    made = SoswHook.client
+
+    def disturbed(self: SoswHook, service: str, **settings: Any) -> Any:
+        client = made(self, service, **settings)
+        client.meta.events.register_first("before-send.dynamodb.Query", lambda **_: next(throttled, None))
+        return client
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SoswHook, "client", disturbed)
+        passing_by_sleep(patch)
+        assert main(["status", job_id]) == 0
+    assert "completed 5" in " ".join(capsys.readouterr().out.split())
+    assert next(throttled, None) is None
 
 
 def test_what_the_open_tasks_do(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import boto3
@@ -325,6 +326,29 @@ def test_a_batch_that_is_throttled_in_part_is_finished(labourer: Labourer, monke
         return {"UnprocessedItems": {table: others} if others else {}}
 
     monkeypatch.setattr(labourer.clients.dynamodb, "batch_write_item", partly)
+    report = orchestration.turn()
+    assert (3, "", dict.fromkeys("abc", "1")) == (report.completed, report.paused, labourer.closed())
+
+
+def test_a_batch_that_is_throttled_as_a_whole_is_sent_again(
+    labourer: Labourer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next turn would begin it again, and a table of one unit a second would never take the last row."""
+    labourer.queue(*"abc")
+    orchestration = labourer.orchestration()
+    orchestration.turn()
+    for event in labourer.function.events:
+        labourer.report(event)
+    write, sent = labourer.clients.dynamodb.batch_write_item, count()
+
+    def one_of_two(**arguments: Any) -> Any:
+        if next(sent) % 2 == 0:
+            raise ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "BatchWriteItem")
+        ((table, (first, *others)),) = arguments["RequestItems"].items()
+        write(RequestItems={table: [first]})
+        return {"UnprocessedItems": {table: others} if others else {}}
+
+    monkeypatch.setattr(labourer.clients.dynamodb, "batch_write_item", one_of_two)
     report = orchestration.turn()
     assert (3, "", dict.fromkeys("abc", "1")) == (report.completed, report.paused, labourer.closed())
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -270,6 +271,17 @@ def test_markers_of_a_long_job(dynamodb: Any, records: JobRecords) -> None:
     dynamodb.meta.events.register("provide-client-params.dynamodb.Query", three_at_a_time)
     assert [marker.page for marker in records.markers(HEADER.job_id)] == list(range(7))
     assert ["ExclusiveStartKey" in each for each in sent] == [False, True, True]
+
+
+def test_markers_of_a_slow_table(dynamodb: Any, records: JobRecords) -> None:
+    """A page that is throttled is asked for again, also when botocore itself repeats nothing."""
+    for page in range(3):
+        dynamodb.put_item(**records.marker(HEADER, page))
+    throttled = iter([dynamodb_error("ProvisionedThroughputExceededException")] * 3)
+    once = boto3.client("dynamodb", config=Config(retries={"total_max_attempts": 1}))
+    with answering(once, handler=lambda name: next(throttled, None) if name == "Query" else None) as sent:
+        assert [marker.page for marker in JobRecords(once, TABLE).markers(HEADER.job_id)] == [0, 1, 2]
+    assert sent == ["Query"] * 4
 
 
 def test_no_markers(records: JobRecords) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from tests.system.airflow_runs.dag_files import FIRST
@@ -10,6 +11,9 @@ from tests.system.airflow_runs.waiting.running_sosw import WORKED_ON
 
 #: The labourer whose tasks are closed by the tests.
 BY_HAND = "closed_by_hand"
+
+#: Longer than Airflow itself takes from one trigger to the next, which is 3 to 13 s.
+HOPPING_INTERVAL = timedelta(seconds=20)
 
 _TEMPLATE = '''"""Written by a test."""
 
@@ -82,7 +86,14 @@ _add("marked_deferred", EIGHT, BY_HAND, **_DEFERRED, cancel_on_kill=True)
 _add("marked_waiting", EIGHT, BY_HAND, **_WAITING, cancel_on_kill=True)
 _add("stalled", EIGHT, BY_HAND, **_DEFERRED, cancel_on_kill=True)
 _add("stalled_worker", EIGHT, BY_HAND, **_WAITING, cancel_on_kill=True, retries=1, retry_delay=1)
-_add("hopping", EIGHT, BY_HAND, **{**_DEFERRED, "poll_interval": 2}, sosw_conn_id="sosw_only_workers")
+_add(
+    "hopping",
+    EIGHT,
+    BY_HAND,
+    **_DEFERRED,
+    poll_interval=HOPPING_INTERVAL.total_seconds(),
+    sosw_conn_id="sosw_only_workers",
+)
 _add("cleared_cancelled", EIGHT, BY_HAND, **_DEFERRED, cancel_on_kill=True)
 _add("marked_kept", EIGHT, BY_HAND, **_DEFERRED)
 for _choice in ("reschedule", "failed", "resume"):

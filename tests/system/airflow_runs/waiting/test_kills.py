@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,10 +14,13 @@ from tests.system.airflow_runs.deployment import Run
 from tests.system.airflow_runs.queue import Queue
 from tests.system.airflow_runs.versions import AIRFLOW_2
 from tests.system.airflow_runs.waiting.closing import Closer
-from tests.system.airflow_runs.waiting.dags import BY_HAND
+from tests.system.airflow_runs.waiting.dags import BY_HAND, HOPPING_INTERVAL
 from tests.system.airflow_runs.waiting.deployment import AirflowThatWaits, job_id
 
 pytestmark = pytest.mark.slow
+
+#: When a line was logged, in the logs of Airflow 2 and 3.
+_MOMENT = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}")
 
 
 def rows(queue: Queue, run: Run, generation: int = 0) -> int:
@@ -114,10 +120,12 @@ def test_a_triggerer_that_lacks_the_connection(airflow: AirflowThatWaits, queue:
     dag_id = "hopping"
     run = airflow.in_state(dag_id, "failed")
     log = airflow.task_log(dag_id)
-    for hop in (1, 2, 3, 4):
-        assert f"The triggerer tries again ({hop} of 5). Its reason: " in log
+    hops = [line for line in log.splitlines() if "The triggerer tries again (" in line]
+    assert [f"({hop} of 5)" for hop in (1, 2, 3, 4)] == [re.findall(r"\(\d of 5\)", line)[0] for line in hops]
+    assert all("Its reason: " in line and "sosw_only_workers" in line for line in hops)
     assert "5 times in a row, the worker could" in log
-    assert log.count("sosw_only_workers") >= 5
+    moments = [datetime.fromisoformat(_MOMENT.findall(line)[0]) for line in hops]
+    assert all(later - earlier >= HOPPING_INTERVAL for earlier, later in pairwise(moments)), moments
     assert (8, JobState.WRITTEN) == (rows(queue, run), state(queue, run))
 
 
