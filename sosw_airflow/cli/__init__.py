@@ -62,10 +62,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         import argcomplete
 
         argcomplete.autocomplete(_parser(COMMANDS))
-    arguments = _parser(given[:1]).parse_args(given)
+    arguments = _parsed(given)
     from sosw_airflow.cli.execution import execute
 
     return execute(arguments.command, COMMANDS[arguments.command].module(), arguments)
+
+
+def _parsed(given: Sequence[str]) -> argparse.Namespace:
+    """The arguments; ``--help`` and ``--version`` end here, also if their reader has gone."""
+    try:
+        try:
+            return _parser(given[:1]).parse_args(given)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        from sosw_airflow.cli.execution import output_failed
+
+        raise SystemExit(output_failed("sosw-airflow", error)) from None
 
 
 def _parser(declared: Collection[str]) -> argparse.ArgumentParser:

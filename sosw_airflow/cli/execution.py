@@ -16,7 +16,7 @@ from sosw_airflow.cli.terminal import printable
 from sosw_airflow.cli.usage import UsageError
 from sosw_airflow.exceptions import SoswError
 
-__all__ = ["execute"]
+__all__ = ["execute", "output_failed"]
 
 #: A full disk, a closed terminal.
 _OUTPUT_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -35,17 +35,25 @@ def execute(name: str, module: ModuleType, arguments: argparse.Namespace) -> int
         return _report(f"sosw-airflow {name}: {error}", USAGE)
     except SoswError as error:
         return _report(str(error), REFUSED)
-    except BrokenPipeError:
-        _discard_output()
-        return BROKEN_PIPE
     except OSError as error:
-        if error.errno not in _OUTPUT_FAULTS or error.filename is not None:
-            raise
-        _discard_output()
-        return _report(f"sosw-airflow {name}: cannot write the output: {error.strerror}", REFUSED)
+        return output_failed(f"sosw-airflow {name}", error)
     except KeyboardInterrupt:
         return _report("", INTERRUPTED)
     return code
+
+
+def output_failed(program: str, error: OSError) -> int:
+    """The exit code of a program whose output cannot be written. A reader that has gone is no fault.
+
+    :raises OSError: the error has another reason.
+    """
+    if isinstance(error, BrokenPipeError):
+        _discard_output()
+        return BROKEN_PIPE
+    if error.errno not in _OUTPUT_FAULTS or error.filename is not None:
+        raise error
+    _discard_output()
+    return _report(f"{program}: cannot write the output: {error.strerror}", REFUSED)
 
 
 def _report(message: str, code: int) -> int:

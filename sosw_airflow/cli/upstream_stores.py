@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from sosw_airflow.cli.upstream_files import UpstreamFile
+from sosw_airflow.cli.usage import UsageError
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
 from sosw_airflow.jobs.json_documents import read_object
 
@@ -71,16 +73,23 @@ class UpstreamStore:
 
     def _client(self, service: str) -> Any:
         import boto3
+        from botocore.exceptions import InvalidRegionError, NoRegionError
 
-        return boto3.client(service, region_name=self.region_name, endpoint_url=self.endpoint_url)
+        try:
+            return boto3.client(service, region_name=self.region_name, endpoint_url=self.endpoint_url)
+        except NoRegionError:
+            raise UsageError("no region is known. Fix: name it with --region, or set AWS_DEFAULT_REGION") from None
+        except InvalidRegionError as error:
+            raise UsageError(f"--region cannot be used: {error}") from None
+        except ValueError as error:
+            raise UsageError(f"--endpoint-url cannot be used: {error}") from None
 
     def _from_dynamodb(self, names: Iterable[str]) -> dict[str, str]:
         from sosw_airflow.exceptions import MissingTable
-        from sosw_airflow.stores.aws_errors import explained
 
         texts = {}
         try:
-            with explained(action="dynamodb:GetItem", resource=self.table):
+            with _explained(action="dynamodb:GetItem", resource=self.table):
                 dynamodb = self._client("dynamodb")
                 for name in names:
                     key = {"env": {"S": self.env}, "config_name": {"S": name}}
@@ -94,8 +103,19 @@ class UpstreamStore:
         return texts
 
     def _from_ssm(self, names: Iterable[str]) -> dict[str, str]:
-        from sosw_airflow.stores.aws_errors import explained
-
-        with explained(action="ssm:GetParameters", resource=", ".join(names)):
+        with _explained(action="ssm:GetParameters", resource=", ".join(names)):
             answer = self._client("ssm").get_parameters(Names=list(names), WithDecryption=True)
         return {parameter["Name"]: parameter["Value"] for parameter in answer["Parameters"]}
+
+
+@contextmanager
+def _explained(*, action: str, resource: str) -> Iterator[None]:
+    """As `explained`; credentials come from boto3's own search, and from no Connection."""
+    from sosw_airflow.exceptions import MissingCredentials
+    from sosw_airflow.stores.aws_errors import explained
+
+    try:
+        with explained(action=action, resource=resource):
+            yield
+    except MissingCredentials as error:
+        raise MissingCredentials(detail=error.detail, searched=error.searched, connection=False) from error

@@ -129,14 +129,16 @@ class AccessDenied(AwsFault, retryable=True):  # policies and credentials change
 
 
 class MissingCredentials(AwsFault, retryable=True):  # the endpoint of a role may not answer for a moment
-    """No AWS credentials were found, or their source gives none."""
+    """No AWS credentials were found, or their source gives none. ``connection``: a sosw Connection was read."""
 
-    def __init__(self, *, detail: str, searched: Sequence[str] = ()) -> None:
+    def __init__(self, *, detail: str, searched: Sequence[str] = (), connection: bool = True) -> None:
+        self.detail, self.searched = detail, tuple(searched)
         places = f" Searched: {'; '.join(searched)}." if searched else ""
+        name = "name an AWS Connection that has them in the extra aws_conn_id of the sosw Connection, or "
+        where = " for workers and triggerer" if connection else ""
         super().__init__(
-            f"There are no AWS credentials.{places} Fix: name an AWS Connection that has them in the extra aws_conn_id "
-            f"of the sosw Connection, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or a role for "
-            f"workers and triggerer. AWS's client says: {detail}"
+            f"There are no AWS credentials.{places} Fix: {name if connection else ''}set AWS_ACCESS_KEY_ID and "
+            f"AWS_SECRET_ACCESS_KEY, AWS_PROFILE or a role{where}. AWS's client says: {detail}"
         )
 
 

@@ -170,8 +170,6 @@ class AwsClients:
             yield "no AWS Connection, since the extra aws_conn_id is empty"
         else:
             yield f"the AWS Connection {conn_id!r} ({'has no keys' if self._aws.conn_config else 'does not exist'})"
-        key = "AWS_ACCESS_KEY_ID"
-        yield f"the environment ({key} is {'set' if os.environ.get(key) else 'not set'})"
-        yield f"the profile {os.environ.get('AWS_PROFILE') or 'default'!r} in the files of the AWS CLI"
-        off = os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
-        yield f"the role of the pod, container or machine ({'switched off' if off else 'none answers'})"
+        from sosw_airflow.stores.credentials import searched_places
+
+        yield from searched_places()

@@ -28,6 +28,7 @@ from botocore.exceptions import (
 )
 
 from sosw_airflow.exceptions import AccessDenied, AwsFault, MissingBucket, MissingCredentials, MissingTable
+from sosw_airflow.stores.credentials import searched_places
 
 __all__ = [
     "Verdict",
@@ -211,7 +212,7 @@ def explain(
     """
     code = error_code(error)
     if isinstance(error, _NO_CREDENTIALS):
-        return MissingCredentials(detail=str(error))
+        return MissingCredentials(detail=str(error), searched=searched_places())
     if isinstance(error, ClientError) and error.operation_name in _FOR_CREDENTIALS:
         action, resource = _FOR_CREDENTIALS[error.operation_name], "the role of the AWS Connection"
         setting, bucket, key = "", False, ""
@@ -227,7 +228,7 @@ def explain(
     origin = f" (The extra {setting!r} of the sosw Connection names it.)" if setting else ""
     if missing and action.startswith("lambda:"):
         origin = " Fix: deploy the function, or correct the labourer's setting 'arn' or region_name of the Connection."
-    fault = AwsFault(f"{action} on {resource} failed: {error}{_reason_texts(error)}.{origin}")
+    fault = AwsFault(f"{action} on {resource} failed: {str(error).rstrip('.')}{_reason_texts(error)}.{origin}")
     verdict = judge(error)
     if verdict is Verdict.CANCELLED and isinstance(error, ClientError):
         verdict = judge_reasons(cancellation_codes(error))

@@ -1,6 +1,6 @@
 """The items of a Query or Scan of DynamoDB that needs several requests.
 
-A page that is throttled is asked for again, so a small table makes the reading slow, and does not begin it anew.
+A page that is throttled is asked for again, so a small table only makes the reading slow.
 """
 
 from __future__ import annotations

@@ -145,3 +145,38 @@ def test_an_aws_that_does_not_answer(store: str, capsys: pytest.CaptureFixture[s
     said = refusal(capsys, store, "--endpoint-url", "http://127.0.0.1:9")
     assert said.count("\n") == 1
     assert "127.0.0.1:9" in said
+
+
+@each_store
+def test_no_credentials(store: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message says where boto3 has searched; a Connection is no place for them here."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    said = refusal(capsys, store)
+    assert "There are no AWS credentials. Searched: the environment (AWS_ACCESS_KEY_ID is not set); the profile" in said
+    assert "Fix: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or a role. AWS's client says: " in said
+    assert "Connection" not in said
+
+
+@each_store
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ([], "no region is known. Fix: name it with --region, or set AWS_DEFAULT_REGION"),
+        (["--region", "us west"], "--region cannot be used: Provided region_name 'us west'"),
+        (["--region", REGION, "--endpoint-url", "localhost:4566"], "--endpoint-url cannot be used: Invalid endpoint"),
+        (["--region", REGION, "--endpoint-url", "http://[::1"], "--endpoint-url cannot be used: Invalid IPv6 URL"),
+    ],
+)
+def test_no_place_to_ask(
+    store: str,
+    arguments: list[str],
+    problem: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A region or an endpoint that boto3 cannot use is wrong usage, and no traceback."""
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["import-config", store, *arguments]) == 2
+    assert f"sosw-airflow import-config: {problem}" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -47,6 +48,24 @@ def test_a_pipe_that_closes(samples: str) -> None:
     assert (ended.returncode, ended.stderr) == (141, "")
     ended = shell(f'"$@" --samples {samples} | head -1')
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "job.json: 3,000 tasks for w\n", "")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", ["--version", "--help", "plan --help"])
+def test_help_into_a_closed_pipe(arguments: str, unbuffered: str) -> None:
+    """Ends quietly; argparse itself passes over what it cannot write."""
+    command = shlex.join(COMMAND)
+    ended = shell(
+        f"PYTHONUNBUFFERED={unbuffered} {command} {arguments} | (exec <&-; sleep 0.5); exit ${{PIPESTATUS[0]}}"
+    )
+    assert ended.stderr == ""
+    assert ended.returncode in ((141,) if not unbuffered or arguments == "--version" else (0,))
+
+
+def test_help_onto_a_full_disk() -> None:
+    """Is reported in one line."""
+    ended = shell(f"PYTHONUNBUFFERED= {shlex.join(COMMAND)} --version > /dev/full")
+    assert (ended.returncode, ended.stderr) == (1, "sosw-airflow: cannot write the output: No space left on device\n")
 
 
 def test_an_error_into_a_closed_pipe() -> None:
