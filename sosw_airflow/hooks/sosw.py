@@ -24,6 +24,7 @@ from sosw_airflow.exceptions import Fault, InvalidConfiguration, SoswError, Unkn
 from sosw_airflow.hooks.aws_clients import CONNECTIONS, AwsClients
 from sosw_airflow.jobs import redaction
 from sosw_airflow.jobs.json_documents import read_object
+from sosw_airflow.jobs.rendered_texts import rendered_wrongly
 from sosw_airflow.jobs.schema import JobSchema
 
 __all__ = ["SoswHook", "default_max_invocations", "default_max_tasks", "extras_of", "period_modules"]
@@ -101,6 +102,8 @@ class SoswHook(BaseHook):
         """
         connection = find_connection(self.sosw_conn_id)
         if connection is None:
+            if wrong := rendered_wrongly(self.sosw_conn_id):
+                raise InvalidConfiguration([Fault("sosw_conn_id", wrong)])
             problem = f"does not exist: create it with  {self.creation_command}"
             raise InvalidConfiguration([Fault(f"Connection {self.sosw_conn_id}", problem)])
         extras = extras_of(connection, self.sosw_conn_id)

@@ -214,7 +214,7 @@ class DrainExecution:
     def run(self, context: Context) -> Scheduled:
         """Check everything, then schedule."""
         faults = [*self.argument_faults, *text_faults(queue_file=self.queue_file)]
-        if not isinstance(self.queue_file, str) or not self.queue_file.strip():
+        if not isinstance(self.queue_file, str):
             problem = f"must be a name, a key or s3://bucket/key, not {excerpt(self.queue_file)}"
             faults.append(Fault("queue_file", problem))
         if faults:
@@ -289,7 +289,7 @@ def _json_schema(text: str) -> Any:
 def text_faults(**arguments: Any) -> Iterator[Fault]:
     """The arguments whose template has made the text of an object, or of nothing."""
     for name, value in arguments.items():
-        wrong = rendered_wrongly(value) if isinstance(value, str) and value else None
+        wrong = rendered_wrongly(value) if isinstance(value, str) else None
         if wrong:
             yield Fault(name, wrong)
 

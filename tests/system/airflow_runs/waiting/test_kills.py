@@ -122,7 +122,8 @@ def test_a_triggerer_that_lacks_the_connection(airflow: AirflowThatWaits, queue:
     log = airflow.task_log(dag_id)
     hops = [line for line in log.splitlines() if "The triggerer tries again (" in line]
     assert [f"({hop} of 5)" for hop in (1, 2, 3, 4)] == [re.findall(r"\(\d of 5\)", line)[0] for line in hops]
-    assert all("Its reason: " in line and "sosw_only_workers" in line for line in hops)
+    assert all("Its reason: " in line for line in hops)
+    assert log.count("sosw_only_workers") >= 5  # Airflow 2 breaks the line of the reason
     assert "5 times in a row, the worker could" in log
     moments = [datetime.fromisoformat(_MOMENT.findall(line)[0]) for line in hops]
     assert all(later - earlier >= HOPPING_INTERVAL for earlier, later in pairwise(moments)), moments
