@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from sosw_airflow.operators.sosw import SoswScheduleOperator
 from tests.conftest import Aws
 from tests.integration.docs.test_troubleshooting import errors as every_error
 from tests.integration.operators.conftest import LABOURER, MakeContext
-from tests.integration.operators.test_drain import KEY, LOCKED, draining, left
+from tests.integration.operators.test_drain import KEY, LOCKED, NAME, draining, left
 
 Schedule = Callable[..., SoswScheduleOperator]
 Configure = Callable[..., None]
@@ -77,11 +78,25 @@ def test_every_error_has_a_remedy_that_is_tested() -> None:
 
 
 @remedy_of(errors.InvalidConfiguration)
-def test_a_connection_is_corrected(scheduled: Any, connection: Configure) -> None:
-    """The line names the Connection and its extra."""
-    connection(max_rows_per_second=-1)
-    refusal(errors.InvalidConfiguration, scheduled, "correct what each line names: the Connection")
+@pytest.mark.parametrize("place", ["Connection", "Variable", "argument"])
+def test_a_configuration_is_corrected(
+    scheduled: Any, connection: Configure, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """The line names the Connection and its extra, the Variable, or the argument."""
+    labourers = "AIRFLOW_VAR_SOSW_LABOURERS"
+    wrong: dict[str, Any] = {}
+    if place == "Connection":
+        connection(max_rows_per_second=-1)
+    elif place == "Variable":
+        right = os.environ[labourers]
+        monkeypatch.setenv(labourers, "[]")
+    else:
+        wrong = {"on_clear": "never"}
+    fix = "correct what each line names: the Connection, the Variable or the operator's argument"
+    refusal(errors.InvalidConfiguration, lambda: scheduled(**wrong), fix)
     connection()
+    if place == "Variable":
+        monkeypatch.setenv(labourers, right)
     assert scheduled()["tasks"] == 8
 
 
@@ -110,25 +125,48 @@ def test_labourers_agree(scheduled: Any, way: dict[str, Any]) -> None:
 
 
 @remedy_of(errors.UnknownJobSchema)
-def test_a_schema_is_added(scheduled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To the Variable."""
-    refusal(errors.UnknownJobSchema, lambda: scheduled(job_schema="new"), "add it to the Variable sosw_job_schemas")
+@pytest.mark.parametrize("way", ["Variable", "name"])
+def test_a_schema_is_added(scheduled: Any, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """To the Variable; or the operator's name is corrected."""
+    fix = "add it to the Variable sosw_job_schemas, or correct the name"
+    refusal(errors.UnknownJobSchema, lambda: scheduled(job_schema="new"), fix)
+    if way == "name":
+        assert scheduled(job_schema="default")["tasks"] == 8
+        return
     monkeypatch.setenv("AIRFLOW_VAR_SOSW_JOB_SCHEMAS", json.dumps({"new": {"chunkable_attrs": ["topic", "word"]}}))
     assert scheduled(job_schema="new")["tasks"] == 8
 
 
 @remedy_of(errors.InvalidJobSchema)
-def test_a_schema_is_corrected(scheduled: Any) -> None:
-    """The operator's."""
-    wrong, right = ({"chunkable_attrs": ["topic", name]} for name in ("words", "word"))
-    refusal(errors.InvalidJobSchema, lambda: scheduled(job_schema=wrong), "the operator's job_schema")
-    assert scheduled(job_schema=right)["tasks"] == 8
+@pytest.mark.parametrize("place", ["operator", "Variable"])
+def test_a_schema_is_corrected(scheduled: Any, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """The operator's, or that of the Variable."""
+
+    def attempt(name: str) -> Any:
+        schema = {"chunkable_attrs": ["topic", name]}
+        if place == "operator":
+            return scheduled(job_schema=schema)
+        monkeypatch.setenv("AIRFLOW_VAR_SOSW_JOB_SCHEMAS", json.dumps({"default": schema}))
+        return scheduled()
+
+    fix = "correct the Variable sosw_job_schemas, or the operator's job_schema"
+    refusal(errors.InvalidJobSchema, lambda: attempt("words"), fix)
+    assert attempt("word")["tasks"] == 8
 
 
 @remedy_of(errors.InvalidJob)
-def test_a_job_is_corrected(scheduled: Any) -> None:
-    """Every line of the message."""
-    refusal(errors.InvalidJob, lambda: scheduled({"period": "last_fortnight"}), "correct every line above")
+def test_a_job_is_corrected(
+    scheduled: Any, tutorial_job: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every line of the message; the command finds the same without a DAG run."""
+    wrong = {"period": "last_fortnight", "max_words_per_batch": 0}
+    with pytest.raises(errors.InvalidJob, match="Fix: correct every line above; sosw-airflow plan finds") as refused:
+        scheduled(wrong)
+    (tmp_path / "job.json").write_text(json.dumps({**tutorial_job, **wrong}))
+    capsys.readouterr()
+    assert main(["plan", str(tmp_path / "job.json"), "--labourer", LABOURER]) == 1
+    assert capsys.readouterr().err == f"{refused.value}\n"
+    assert len(refused.value.faults) == 2
     assert scheduled({"period": "last_2_days"})["tasks"] == 8
 
 
@@ -151,13 +189,18 @@ def test_a_task_is_made_smaller(scheduled: Any, way: dict[str, Any]) -> None:
 
 
 @remedy_of(errors.QueueFull)
-def test_the_queue_runs_empty(scheduled: Any, installation: Aws) -> None:
-    """Then a retry succeeds."""
-    newest = row_item(Row("f" * 32, LABOURER, "{}", 0.0, int(time.time()) - 10))
+@pytest.mark.parametrize("way", ["empty", "split"])
+def test_the_queue_has_too_little_room(scheduled: Any, installation: Aws, way: str) -> None:
+    """Once it ran empty, a retry succeeds; a part of the job has room at once."""
+    newest = row_item(Row("f" * 32, LABOURER, "{}", 0.0, int(time.time()) - 86_400 - 120))
     installation.dynamodb.put_item(TableName=installation.names.tasks_table, Item=newest)
-    refusal(errors.QueueFull, scheduled, "let the queue run empty and retry")
+    whole = {"period": "last_60_days"}
+    refusal(errors.QueueFull, lambda: scheduled(whole), "let the queue run empty and retry, or split the job")
+    if way == "split":
+        assert scheduled({"period": "last_4_days"})["tasks"] == 16
+        return
     installation.dynamodb.delete_item(TableName=installation.names.tasks_table, Key={"task_id": newest["task_id"]})
-    assert scheduled()["tasks"] == 8
+    assert scheduled(whole)["tasks"] == 240
 
 
 @remedy_of(errors.MissingCredentials)
@@ -186,11 +229,12 @@ def test_credentials_are_given(
 
 
 @remedy_of(errors.MissingTable)
-@pytest.mark.parametrize("way", ["init", "setting"])
+@pytest.mark.parametrize("way", ["init", "setting", "region"])
 def test_a_table_is_created(scheduled: Any, connection: Configure, way: str) -> None:
-    """By the command of the message, or the setting that it names is corrected."""
-    connection(jobs_table="elsewhere")
-    refusal(errors.MissingTable, scheduled, "`sosw-airflow init --apply`, or correct 'jobs_table'")
+    """By the command of the message, or the setting that it names is corrected, or the region."""
+    connection(**{"region_name": "eu-west-1"} if way == "region" else {"jobs_table": "elsewhere"})
+    setting = "'[a-z_]+'" if way == "region" else "'jobs_table'"
+    refusal(errors.MissingTable, scheduled, f"`sosw-airflow init --apply`, or correct {setting} or region_name")
     if way == "init":
         assert main(["init", "--apply"]) == 0
     else:
@@ -199,11 +243,15 @@ def test_a_table_is_created(scheduled: Any, connection: Configure, way: str) -> 
 
 
 @remedy_of(errors.MissingBucket)
-def test_a_bucket_is_created(scheduled: Any, connection: Configure) -> None:
-    """By the command of the message."""
+@pytest.mark.parametrize("way", ["init", "setting"])
+def test_a_bucket_is_created(scheduled: Any, connection: Configure, way: str) -> None:
+    """By the command of the message, or the setting is corrected."""
     connection(queue_bucket="another-bucket")
     refusal(errors.MissingBucket, scheduled, "`sosw-airflow init --apply`, or correct queue_bucket")
-    assert main(["init", "--apply"]) == 0
+    if way == "init":
+        assert main(["init", "--apply"]) == 0
+    else:
+        connection()
     assert scheduled()["tasks"] == 8
 
 
@@ -221,32 +269,56 @@ def test_a_conflict_ends(scheduled: Any, installation: Aws, way: str) -> None:
 
 
 @remedy_of(errors.MissingQueueFile)
-def test_a_queue_file_is_named_rightly(installation: Aws, context: MakeContext) -> None:
-    """`queue_file` is corrected."""
+@pytest.mark.parametrize("wrong", ["queue_file", "queue_bucket", "s3_prefix"])
+def test_a_queue_file_is_named_rightly(
+    installation: Aws, context: MakeContext, connection: Configure, wrong: str
+) -> None:
+    """`queue_file` is corrected, or the bucket or the prefix of the Connection."""
     left(installation)
-    refusal(errors.MissingQueueFile, lambda: draining(queue_file="x.txt").execute(context()), "correct queue_file")
+    elsewhere = {"queue_file": "x.txt", "queue_bucket": "another-bucket", "s3_prefix": "elsewhere"}[wrong]
+    if wrong == "queue_bucket":
+        where = {"LocationConstraint": installation.region}
+        installation.s3.create_bucket(Bucket=elsewhere, CreateBucketConfiguration=where)
+    connection(**({} if wrong == "queue_file" else {wrong: elsewhere}))
+    refusal(
+        errors.MissingQueueFile,
+        lambda: draining(**({wrong: elsewhere} if wrong == "queue_file" else {})).execute(context()),
+        "correct queue_file, or queue_bucket and s3_prefix in the extras",
+    )
+    connection()
     assert draining().execute(context())["tasks"] == 3
 
 
 @remedy_of(errors.QueueFileLocked)
-def test_a_locked_queue_file_is_taken(installation: Aws, context: MakeContext) -> None:
-    """Since its Scheduler has crashed."""
+@pytest.mark.parametrize("way", ["its end", "argument", "option"])
+def test_a_locked_queue_file_is_taken(installation: Aws, context: MakeContext, way: str) -> None:
+    """Since its Scheduler has crashed. One that finishes removes the file, and nothing is left to drain."""
     left(installation, key=LOCKED)
-    refusal(errors.QueueFileLocked, lambda: draining().execute(context()), "take the file with take_locked=True")
-    assert draining(take_locked=True).execute(context())["tasks"] == 3
+    fix = "let it finish; if it has crashed, take the file with take_locked=True .--take-locked."
+    refusal(errors.QueueFileLocked, lambda: draining().execute(context()), fix)
+    if way == "its end":
+        installation.s3.delete_object(Bucket=installation.bucket, Key=LOCKED)
+        with pytest.raises(errors.MissingQueueFile, match="it may be drained already"):
+            draining().execute(context())
+    elif way == "argument":
+        assert draining(take_locked=True).execute(context())["tasks"] == 3
+    else:
+        assert main(["drain", NAME, "--take-locked"]) == 0
+    assert len(installation.rows()) == (0 if way == "its end" else 3)
 
 
 @remedy_of(errors.InvalidQueueFile)
-def test_a_queue_file_is_corrected(installation: Aws, context: MakeContext) -> None:
-    """The wrong lines are removed from the file, which has kept its name; then it is drained."""
+@pytest.mark.parametrize("way", ["corrected", "removed"])
+def test_a_queue_file_is_corrected(installation: Aws, context: MakeContext, way: str) -> None:
+    """The wrong lines are corrected or removed in the file, which has kept its name; then it is drained."""
     good = json.dumps({"labourer_id": LABOURER, "q": 1})
     left(installation, [good, "{"])
     refusal(
         errors.InvalidQueueFile, lambda: draining().execute(context()), "correct these lines .*, then drain it again"
     )
     assert list(installation.queue_files()) == [KEY]
-    left(installation, [good])
-    assert draining().execute(context())["tasks"] == 1
+    left(installation, [good, good] if way == "corrected" else [good])
+    assert draining().execute(context())["tasks"] == (2 if way == "corrected" else 1)
 
 
 @remedy_of(errors.JobDelivered)
