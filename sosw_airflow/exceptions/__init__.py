@@ -158,10 +158,10 @@ class MissingBucket(AwsFault):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        fix = (
-            "create it with `sosw-airflow init --apply`, or correct queue_bucket in the extras of the sosw Connection."
+        super().__init__(
+            f"There is no S3 bucket {name!r}. Fix: create it with `sosw-airflow init --apply`, or correct queue_bucket "
+            f"in the extras of the sosw Connection."
         )
-        super().__init__(f"There is no S3 bucket {name!r}. Fix: {fix}")
 
 
 class NoProgress(SoswError, retryable=True):
