@@ -36,6 +36,16 @@ class TaskRow:
     fault: str = ""
 
     @property
+    def given_back(self) -> int:
+        """How often an invocation of this attempt was refused, and the row put back into the queue."""
+        return _number(self.item, "given_back") or 0
+
+    @property
+    def was_claimed(self) -> bool:
+        """Whether it was claimed before. A cancellation that passed it then has left it."""
+        return self.attempts > 0 or self.given_back > 0
+
+    @property
     def completed_at(self) -> int | None:
         """Seconds since 1970 at which a worker has reported its end, None before, or if that cannot be read."""
         return _number(self.item, "completed_at")

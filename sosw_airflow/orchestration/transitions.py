@@ -29,6 +29,10 @@ CLAUSES: Mapping[str, tuple[str, str]] = {
         "greenfield = :greenfield AND attempts = :attempts",
         "no other orchestrator has claimed, retried or given back the row since it was read",
     ),
+    "not_given_back": (
+        "(attribute_not_exists(given_back) OR given_back <= :given_back)",
+        "since it was read it has not been claimed and given back, while a cancellation passed it",
+    ),
     "same_place": ("greenfield = :greenfield", "a faulty row has no attempts to compare"),
     "mine": ("claimed_by = :owner", "it is the claim that this orchestrator has made, not one of the same second"),
     "open": ("attribute_not_exists(completed_at)", "a worker that has just reported wins over any other transition"),
@@ -59,7 +63,7 @@ class RowChange(NamedTuple):
         return _all(*self.clauses)
 
 
-CLAIM = RowChange("claim", "queued", "invoked", ("as_read", "open"))
+CLAIM = RowChange("claim", "queued", "invoked", ("as_read", "not_given_back", "open"))
 GIVE_BACK = RowChange(
     "give_back", "invoked, and refused by Lambda", "queued, at its old place", ("as_read", "mine", "open")
 )
@@ -70,15 +74,15 @@ REQUEUE = RowChange("requeue", "retry table", "queued, at the head", ("absent", 
 REQUEUE_GHOST = RowChange("requeue", "retry table, beside a ghost", "closed", ("ghost", "present"))
 FAIL = RowChange(
     "fail",
-    "failed or expired at its last attempt",
+    "failed or expired at its last attempt; or queued again, of a job that is cancelled",
     "closed as failed, the reason in `closed_reason`",
     ("as_read", "open"),
 )
 
 ROW_CHANGES = (CLAIM, GIVE_BACK, COMPLETE, COMPLETE_RETRY, RETRY, REQUEUE, REQUEUE_GHOST, FAIL)
 
-#: Attributes that only an invoked row has.
-_OWN = ("claimed_by", "queued_as")
+#: Attributes that only a row in `sosw_tasks` has.
+_OWN = ("claimed_by", "queued_as", "given_back")
 
 #: Items of one BatchWriteItem, by DynamoDB's rule.
 _BATCH = 25
@@ -122,6 +126,7 @@ class Transitions:
                     ":new": _n(claimed["greenfield"]),
                     ":next": _n(claimed["attempts"]),
                     ":owner": {"S": self.owner},
+                    ":given_back": _n(row.given_back),
                 },
                 self.dynamodb_once,
             )
@@ -143,12 +148,20 @@ class Transitions:
         )
 
     def give_back(self, claimed: TaskRow) -> bool:
-        """Invoked to queued, at its old place: Lambda has refused the invocation, or it was never sent."""
+        """Invoked to queued, at its old place: Lambda has refused the invocation, or it was never sent.
+
+        A cancellation may have passed the row while it was claimed. ``given_back``, how often this has happened, says
+        so to the next claim: the state of the job is read before it.
+        """
         return self._update(
             claimed,
-            "SET greenfield = queued_as, attempts = :before REMOVE queued_as, claimed_by",
+            "SET greenfield = queued_as, attempts = :before, given_back = :times REMOVE queued_as, claimed_by",
             GIVE_BACK.condition,
-            {":before": _n(claimed.attempts - 1), ":owner": {"S": self.owner}},
+            {
+                ":before": _n(claimed.attempts - 1),
+                ":owner": {"S": self.owner},
+                ":times": _n(claimed.given_back + 1),
+            },
         )
 
     def complete(self, rows: Sequence[TaskRow], *, now: int) -> None:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from sosw_airflow.exceptions import AccessDenied, AwsFault, MissingCredentials, SoswError
+from sosw_airflow.exceptions import AccessDenied, AwsFault, JobCancelled, MissingCredentials, SoswError
+from sosw_airflow.jobs.identity import job_of
 from sosw_airflow.orchestration import assistant
 from sosw_airflow.orchestration.decisions import (
     Decision,
@@ -36,6 +37,7 @@ from sosw_airflow.orchestration.readings import LabourerRows, function_facts, me
 from sosw_airflow.orchestration.task_rows import TaskRow, event_of
 from sosw_airflow.orchestration.transitions import Transitions
 from sosw_airflow.orchestration.turn_report import TurnReport
+from sosw_airflow.stores.job_record import JobRecords
 from sosw_airflow.stores.tables import TableNames
 
 __all__ = ["Clients", "LabourerOrchestration"]
@@ -115,6 +117,7 @@ class LabourerOrchestration:
             seconds=self.lease_seconds,
             clock=self.monotonic,
         )
+        self._records = JobRecords(self.clients.dynamodb, self.tables.jobs_table)
         self._rows = LabourerRows(self.clients.dynamodb, self.tables, self.policy.labourer_id)
         self._transitions = Transitions(self.clients.dynamodb, self.tables, self.owner, self.clients.dynamodb_once)
 
@@ -282,6 +285,10 @@ class LabourerOrchestration:
     def _claim_and_invoke(self, row: TaskRow) -> Answer | None:
         if not self.lease.may_claim:
             return None
+        job_id = job_of(row.task_id)
+        # The row was read before its job is: a later cancellation finds it in the queue, or finds it claimed.
+        if row.was_claimed and self._records.is_cancelled(job_id):
+            return self._settle(row, Answer(Outcome.IMPOSSIBLE, JobCancelled(job_id)))
         try:
             claimed = self._transitions.claim(row, now=int(self.clock()))
         except AwsFault as fault:

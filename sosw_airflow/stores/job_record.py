@@ -246,6 +246,14 @@ class JobRecords:
             )
         return Header.of(reply["Item"]) if "Item" in reply else None
 
+    def is_cancelled(self, job_id: str) -> bool:
+        """Whether the job has a record that says so, even if it cannot be read otherwise: one read unit for 4 KB."""
+        with explained(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
+            reply = self._dynamodb.get_item(
+                TableName=self.table, Key={"job_id": {"S": job_id}, "record": _HEADER}, ConsistentRead=True
+            )
+        return bool(reply.get("Item", {}).get("state") == {"S": JobState.CANCELLED.value})
+
     def create(self, header: Header) -> bool:
         """Put the header unless there is one. False: another copy was faster."""
         with explained(action="dynamodb:PutItem", resource=self.table, setting="jobs_table"):

@@ -126,6 +126,11 @@ class Labourer:
             }
             self.aws.dynamodb.put_item(TableName="sosw_tasks", Item=item)
 
+    def cancel(self, name: str) -> None:
+        """The job of the task is cancelled, and the cancellation has passed its row."""
+        item = {"job_id": {"S": name * 20}, "record": {"S": "header"}, "state": {"S": "cancelled"}}
+        self.aws.dynamodb.put_item(TableName="sosw_jobs", Item=item)
+
     def report(self, event: dict[str, Any], *, ok: bool = True, response: Any = None) -> bool:
         """The assistant gets the report of a destination for this event."""
         envelope = {
@@ -142,6 +147,10 @@ class Labourer:
         """The assistant marks the row."""
         tables = {"tasks_table": "sosw_tasks", "retry_tasks_table": "sosw_retry_tasks"}
         return assistant.mark(self.aws.dynamodb, report, now=int(self.now), **tables)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The table of tasks, without how often a row was given back."""
+        return [{name: row[name] for name in row if name != "given_back"} for row in self.aws.rows()]
 
     def words(self) -> str:
         """The words of the invoked events, in order."""

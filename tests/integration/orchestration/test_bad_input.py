@@ -77,7 +77,7 @@ def test_lambda_is_away_for_two_minutes(labourer: Labourer, invocation: str) -> 
         assert not orchestration.turn().paused
         labourer.workers.submit(int).result()
         labourer.pass_time(5)
-    assert before == labourer.aws.rows()
+    assert before == labourer.rows()
     labourer.function.reply = reply
     for _ in range(4):
         orchestration.turn()

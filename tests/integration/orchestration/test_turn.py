@@ -102,9 +102,61 @@ def test_a_refused_invocation_is_given_back(labourer: Labourer, status: int) -> 
     labourer.function.reply = lambda event: (status, "TooManyRequestsException", b"{}")
     orchestration = labourer.orchestration()
     report = orchestration.turn()
-    assert (1, 0, before) == (report.refused, report.running, labourer.aws.rows())
+    assert (1, 0, before) == (report.refused, report.running, labourer.rows())
     labourer.function.reply = lambda event: (202, "", b"")
     assert 1 == orchestration.turn().invoked
+
+
+def test_a_refused_task_of_a_job_that_was_cancelled_meanwhile_is_not_invoked_again(labourer: Labourer) -> None:
+    """The cancellation has left it to the workers, which never got it."""
+    labourer.queue("a", "b")
+
+    def cancel_and_refuse(event: dict[str, Any]) -> Reply:
+        labourer.cancel("a")
+        return (429, "TooManyRequestsException", b"{}")
+
+    labourer.function.reply = cancel_and_refuse
+    orchestration = labourer.orchestration(max_simultaneous_invocations=2)
+    assert 2 == orchestration.turn().refused
+    labourer.function.reply = lambda event: (202, "", b"")
+    invoked_before = labourer.words()
+    for _ in range(2):
+        orchestration.turn()
+    assert (invoked_before + "b", {"a": "0"}) == (labourer.words(), labourer.closed())
+    (row,) = labourer.aws.rows("sosw_closed_tasks")
+    assert "was cancelled" in row["closed_reason"]["S"]
+
+
+def test_a_retry_of_a_job_that_was_cancelled_meanwhile_is_not_invoked(labourer: Labourer) -> None:
+    """Its attempts stay in the closed row."""
+    labourer.queue("a")
+    orchestration = labourer.orchestration(max_attempts=3, retry_delay=1)
+    orchestration.turn()
+    assert labourer.report(labourer.function.events[-1], ok=False, response={"errorType": "E", "errorMessage": "no"})
+    assert 1 == orchestration.turn().retried
+    labourer.cancel("a")
+    labourer.pass_time(40)
+    report = orchestration.turn()
+    assert (1, 0, 1, "a") == (report.requeued, report.invoked, report.failed, labourer.words())
+    (row,) = labourer.aws.rows("sosw_closed_tasks")
+    assert ("1", "no", True) == (row["attempts"]["N"], row["error_message"]["S"], "cancelled" in row["closed_reason"]["S"])
+    assert {"tasks": [], "retries": []} == labourer.left()
+
+
+def test_a_row_that_was_given_back_since_it_was_read_is_not_claimed(labourer: Labourer) -> None:
+    """Its place and attempts are as before, and a cancellation may have passed it: it is read again first."""
+    labourer.queue("a")
+    rows = LabourerRows(labourer.aws.dynamodb, TableNames(), "worker")
+    transitions = Transitions(labourer.aws.dynamodb, TableNames(), "here")
+    now = int(labourer.now)
+    (before,) = rows.head(now=now, rows=1)
+    claimed = transitions.claim(before, now=now)
+    assert claimed is not None
+    assert transitions.give_back(claimed)
+    assert transitions.claim(before, now=now) is None
+    (after,) = rows.head(now=now, rows=1)
+    assert (1, True) == (after.given_back, after.was_claimed)
+    assert transitions.claim(after, now=now) is not None
 
 
 def test_an_invocation_that_was_never_sent_is_given_back(labourer: Labourer) -> None:
@@ -117,7 +169,7 @@ def test_an_invocation_that_was_never_sent_is_given_back(labourer: Labourer) -> 
 
     labourer.function.reply = away
     labourer.orchestration().turn()
-    assert before == labourer.aws.rows()
+    assert before == labourer.rows()
 
 
 def test_a_lost_answer_leaves_the_claim(labourer: Labourer) -> None:
@@ -141,7 +193,7 @@ def test_a_labourer_with_a_fault_pauses(labourer: Labourer, status: int, code: s
     labourer.function.reply = lambda event: (status, code, b'{"message": "no such function"}')
     orchestration = labourer.orchestration()
     assert orchestration.turn().paused
-    assert before == labourer.aws.rows()
+    assert before == labourer.rows()
     labourer.function.reply = lambda event: (202, "", b"")
     assert orchestration.turn().paused
     labourer.pass_time(6)
@@ -372,17 +424,19 @@ def test_a_claim_is_given_back_although_the_table_refuses_at_first(
     repeating.meta.events.register_first("before-send.dynamodb", answer)
     monkeypatch.setattr(labourer, "clients", replace(labourer.clients, dynamodb=repeating))
     labourer.orchestration().turn()
-    assert (before, []) == (labourer.aws.rows(), left)
+    assert (before, []) == (labourer.rows(), left)
 
 
 def test_a_claim_of_another_orchestrator_is_not_given_back(labourer: Labourer) -> None:
     """Not even one of the same row, attempt and second."""
     labourer.queue("a")
     here, there = (Transitions(labourer.aws.dynamodb, TableNames(), name) for name in ("here", "there"))
-    (row,) = LabourerRows(labourer.aws.dynamodb, TableNames(), "worker").head(now=int(labourer.now), rows=1)
+    rows = LabourerRows(labourer.aws.dynamodb, TableNames(), "worker")
+    (row,) = rows.head(now=int(labourer.now), rows=1)
     claimed = here.claim(row, now=int(labourer.now))
     assert claimed is not None
     assert here.give_back(claimed)
+    (row,) = rows.head(now=int(labourer.now), rows=1)
     assert there.claim(row, now=int(labourer.now)) is not None
     assert not here.give_back(claimed)
 

@@ -265,6 +265,8 @@ def _claim(actors: Actors, model: Model, number: int, owner: int) -> tuple[Any, 
     if row is None:
         return None, None
     place = model.as_read(row)
+    if place is not None and place.get("given_back", 0) > row.given_back:
+        place = None  # a cancellation may have passed it since it was read
     if place is not None:
         place.update(
             greenfield=actors.now + INVOCATION_DELTA, attempts=row.attempts + 1, claimed_by=OWNERS[owner % 2],
@@ -281,6 +283,7 @@ def _give_back(actors: Actors, model: Model, number: int) -> tuple[Any, Any]:
     wanted = place is not None and place["claimed_by"] == claim.owner
     if wanted and place is not None:
         place.update(greenfield=place.pop("queued_as"), attempts=place["attempts"] - 1, claimed_by=None)
+        place["given_back"] = place.get("given_back", 0) + 1
     return actors.transitions[claim.owner].give_back(claim.row), wanted
 
 
@@ -341,6 +344,7 @@ def _retry(actors: Actors, model: Model, number: int) -> tuple[Any, Any]:
     place = model.as_read(row)
     wanted = _end(actors, model, row)
     if wanted and place is not None:
+        place.pop("given_back", None)
         model.retries[row.task_id] = Place({**place, "failed": row.item.get("failed_attempt") and row.attempts})
     return actors.transitions["here"].retry(row, launch_at=actors.now), wanted
 
