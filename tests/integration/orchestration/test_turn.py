@@ -139,7 +139,11 @@ def test_a_retry_of_a_job_that_was_cancelled_meanwhile_is_not_invoked(labourer: 
     report = orchestration.turn()
     assert (1, 0, 1, "a") == (report.requeued, report.invoked, report.failed, labourer.words())
     (row,) = labourer.aws.rows("sosw_closed_tasks")
-    assert ("1", "no", True) == (row["attempts"]["N"], row["error_message"]["S"], "cancelled" in row["closed_reason"]["S"])
+    assert ("1", "no", True) == (
+        row["attempts"]["N"],
+        row["error_message"]["S"],
+        "cancelled" in row["closed_reason"]["S"],
+    )
     assert {"tasks": [], "retries": []} == labourer.left()
 
 
