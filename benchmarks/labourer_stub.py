@@ -15,13 +15,14 @@ import sys
 import threading
 import time
 from bisect import bisect_left, bisect_right, insort
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-__all__ = ["figures", "labourer_stub"]
+__all__ = ["figures", "labourer_stub", "replay"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _DELTA = 31_557_600
@@ -50,6 +51,12 @@ def figures(url: str) -> dict[str, Any]:
         return found
 
 
+def replay(url: str) -> None:
+    """From now on each request of an operation gets the answers that the operation has given before, in order."""
+    with urlopen(f"{url}/replay"):  # noqa: S310 - the stub
+        pass
+
+
 class _Stub:
     """The rows of the labourer, and what was asked for."""
 
@@ -73,6 +80,8 @@ class _Stub:
         self.running = self.most = self.twice = 0
         self.busy = 0.0  # seconds of slots
         self.invoked: set[str] = set()
+        self.answers: dict[str, deque[tuple[int, dict[str, Any]]]] = {}
+        self.replays = False
 
     async def answer(self, target: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
         """The answer to one request, after the latency."""
@@ -84,8 +93,13 @@ class _Stub:
                 "twice": self.twice,
                 "busy": self.busy,
             }
+        if path == "/replay":
+            self.replays = True
+            return 200, {}
         await asyncio.sleep(self.latency)
         operation = target.rpartition(".")[2] or ("Invoke" if path.endswith("/invocations") else "Function")
+        if self.replays and operation != "Function":
+            return self.answers[operation].popleft()
         self.requests[operation] = self.requests.get(operation, 0) + 1
         document = json.loads(body) if body else {}
         if operation == "Function":
@@ -97,7 +111,10 @@ class _Stub:
             "BatchWriteItem": self._batch_write_item,
             "Invoke": self._invoke,
         }
-        return answers[operation](document)
+        answer = answers[operation](document)
+        # Queries show rows that change: what is answered again is a copy of what was answered.
+        self.answers.setdefault(operation, deque()).append(json.loads(json.dumps(answer)))
+        return answer
 
     def _query(self, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if request["TableName"] != "sosw_tasks":

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.fresh_process import Figures, measured
-from benchmarks.labourer_stub import figures, labourer_stub
+from benchmarks.labourer_stub import figures, labourer_stub, replay
 from benchmarks.report import Report
 
 if TYPE_CHECKING:
@@ -30,20 +31,26 @@ _CASES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("--idle-minutes", type=int, default=2, help="for which an idle labourer is watched")
+    parser.add_argument("--idle-minutes", type=int, default=2, help="for which an idle labourer is watched, 0: not")
     parser.add_argument("--cases", nargs="+", choices=list(_CASES), default=list(_CASES), metavar="CASE")
 
 
 def run(arguments: argparse.Namespace) -> Report:
     """Measure each case in a process of its own."""
     rows = []
-    without_tasks = measured("benchmarks.orchestration:idle", minutes=arguments.idle_minutes)["requests"]
+    minutes = arguments.idle_minutes
+    idle_notes = []
+    if minutes:
+        without_tasks = measured("benchmarks.orchestration:idle", minutes=minutes)["requests"]
+        idle_notes = [
+            f"A labourer without tasks takes {without_tasks:.1f} requests a minute, once its function was read."
+        ]
     for name in arguments.cases:
         tasks, limit, duration, latency = _CASES[name]
         found = measured(
             "benchmarks.orchestration:processed", tasks=tasks, limit=limit, duration=duration, latency=latency
         )
-        rows.append({"case": name, **found})
+        rows.append({"case": name, **found, "ratio": found["cpu"] / found["bare"]})
     return Report(
         name="orchestration",
         title="Processing a queue",
@@ -55,12 +62,13 @@ def run(arguments: argparse.Namespace) -> Report:
             ("requests a task", "requests"),
             ("own CPU a task, ms", "cpu"),
             ("bare boto3, ms", "bare"),
+            ("own / bare", "ratio"),
         ],
         rows=rows,
         notes=[
             "Requests a task: claim, invoke, closing, readings, lease; the assistant's one comes on top.",
-            f"A labourer without tasks takes {without_tasks:.1f} requests a minute, once its function was read.",
-            "Bare boto3: the processor time of as many UpdateItem and Invoke calls in 16 threads, in the same process.",
+            *idle_notes,
+            "Bare boto3: the processor time of the same calls with the same answers in 16 threads, in the same process.",
         ],
     )
 
@@ -69,7 +77,8 @@ def processed(tasks: int, limit: int, duration: float, latency: float) -> Figure
     """Process one queue and return its figures. Of a queue over 10,000 only the first 10,000 are processed."""
     wanted = min(tasks, 10_000)
     with labourer_stub(tasks=tasks, latency=latency, duration=duration) as url:
-        orchestrator = _orchestrator(url, limit)
+        recorded = _Recorded(url)
+        orchestrator = _orchestrator(recorded.dynamodb, recorded.aws_lambda, limit)
 
         def stop_after_all(_: object) -> None:
             if orchestrator.totals["worker"]["completed"] >= wanted:
@@ -83,23 +92,23 @@ def processed(tasks: int, limit: int, duration: float, latency: float) -> Figure
         if found["closed"] < wanted or found["twice"] or found["most"] > limit:
             raise SystemExit(f"not exactly all tasks were processed: {found}")
         done = found["closed"]
+        replay(url)
         return {
             "seconds": seconds,
             "rate": done / seconds,
             "busy": 100 * found["busy"] / (seconds * limit),
             "requests": sum(found["requests"].values()) / done,
             "cpu": 1000 * cpu / done,
-            "bare": _bare(_client("dynamodb", url), _client("lambda", url), 1_000),
+            "bare": 1000 * recorded.bare() / done,
         }
 
 
-def _orchestrator(url: str, limit: int) -> Orchestrator:
+def _orchestrator(dynamodb: Any, aws_lambda: Any, limit: int) -> Orchestrator:
     from sosw_airflow.orchestration.orchestrator import Orchestrator
     from sosw_airflow.orchestration.policy import LabourerPolicy
     from sosw_airflow.orchestration.turn import Clients
     from sosw_airflow.stores.tables import TableNames
 
-    dynamodb, aws_lambda = _client("dynamodb", url), _client("lambda", url)
     policy = LabourerPolicy.of("worker", {"max_simultaneous_invocations": limit})
     return Orchestrator([policy], Clients(dynamodb, dynamodb, aws_lambda, aws_lambda), TableNames())
 
@@ -116,7 +125,7 @@ def _client(service: str, url: str) -> Any:
 def idle(minutes: int) -> Figures:
     """Requests a minute of an orchestrator whose labourer has no task, after its first turn."""
     with labourer_stub(tasks=0, latency=0, duration=0) as url:
-        orchestrator = _orchestrator(url, limit=10)
+        orchestrator = _orchestrator(_client("dynamodb", url), _client("lambda", url), limit=10)
         thread = threading.Thread(target=orchestrator.run, daemon=True)
         thread.start()
         time.sleep(5)
@@ -128,26 +137,36 @@ def idle(minutes: int) -> Figures:
     return {"requests": (after - before) / minutes}
 
 
-def _bare(dynamodb: Any, aws_lambda: Any, calls: int) -> float:
-    """Milliseconds of processor time of one UpdateItem and one Invoke, refused or not, without anything around them."""
-    from concurrent.futures import ThreadPoolExecutor
+class _Recorded:
+    """The calls of an orchestrator's clients, to make the same ones again without anything around them."""
 
-    from botocore.exceptions import ClientError
+    def __init__(self, url: str) -> None:
+        self.dynamodb, self.aws_lambda = _client("dynamodb", url), _client("lambda", url)
+        self.calls: list[tuple[Any, dict[str, Any]]] = []
+        for client in (self.dynamodb, self.aws_lambda):
+            for name in ("query", "update_item", "get_item", "put_item", "batch_write_item", "invoke"):
+                if hasattr(client, name):
+                    setattr(client, name, self._recording(getattr(client, name)))
 
-    def both(number: int) -> None:
-        values = {":new": {"N": "1"}, ":next": {"N": "1"}, ":owner": {"S": "x"}}
-        read = {":greenfield": {"N": "1"}, ":attempts": {"N": "0"}}
-        with suppress(ClientError):
-            dynamodb.update_item(
-                TableName="sosw_tasks",
-                Key={"task_id": {"S": f"{number:040x}"}},
-                UpdateExpression="SET greenfield = :new, attempts = :next, claimed_by = :owner",
-                ConditionExpression="greenfield = :greenfield AND attempts = :attempts",
-                ExpressionAttributeValues={**values, **read},
-            )
-        aws_lambda.get_function_configuration(FunctionName="worker")
+    def _recording(self, call: Any) -> Any:
+        def recorded(**parameters: Any) -> Any:
+            self.calls.append((call, parameters))
+            return call(**parameters)
 
-    with ThreadPoolExecutor(16) as pool:
-        begun = time.process_time()
-        list(pool.map(both, range(calls)))
-        return 1000 * (time.process_time() - begun) / calls
+        return recorded
+
+    def bare(self) -> float:
+        """Seconds of processor time of the same calls with the same answers, in 16 threads."""
+        from botocore.exceptions import ClientError
+
+        def make(each: tuple[Any, dict[str, Any]]) -> None:
+            call, parameters = each
+            with suppress(ClientError):
+                reply = call(**parameters)
+                if "Payload" in reply:
+                    reply["Payload"].read()
+
+        with ThreadPoolExecutor(16) as pool:
+            begun = time.process_time()
+            list(pool.map(make, self.calls))
+            return time.process_time() - begun

@@ -21,7 +21,7 @@ from sosw_airflow.stores.aws_errors import cancellation_codes, error_code, expla
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.tables import TableNames
 
-__all__ = ["CLAUSES", "ROW_CHANGES", "RowChange", "Transitions"]
+__all__ = ["BATCH", "CLAUSES", "ROW_CHANGES", "RowChange", "Transitions"]
 
 #: Parts of conditions, each with its reason.
 CLAUSES: Mapping[str, tuple[str, str]] = {
@@ -85,7 +85,7 @@ ROW_CHANGES = (CLAIM, GIVE_BACK, COMPLETE, COMPLETE_RETRY, RETRY, REQUEUE, REQUE
 _OWN = ("claimed_by", "queued_as", "given_back")
 
 #: Items of one BatchWriteItem, by DynamoDB's rule.
-_BATCH = 25
+BATCH = 25
 
 #: Seconds without any progress after which a batch that is throttled is left to the next turn.
 _PATIENCE = 5.0
@@ -164,15 +164,17 @@ class Transitions:
             },
         )
 
-    def complete(self, rows: Sequence[TaskRow], *, now: int) -> None:
-        """Completed to closed, in batches. A completed row never becomes anything else, so no condition is needed."""
-        for start in range(0, len(rows), _BATCH):
-            batch = rows[start : start + _BATCH]
-            closed = [{"PutRequest": {"Item": closed_item(row, 1, now)}} for row in batch]
-            self._write_batch(self.tables.closed_tasks_table, closed)
-            # Only now: a crash in between leaves the row in both tables, and the next turn closes it again.
-            deletes = [{"DeleteRequest": {"Key": {"task_id": {"S": row.task_id}}}} for row in batch]
-            self._write_batch(self.tables.tasks_table, deletes)
+    def complete(self, rows: Sequence[TaskRow], *, now: int) -> Sequence[TaskRow]:
+        """Completed to closed, and return the rows. What is completed never changes, so no condition is needed.
+
+        :param rows: at most `BATCH`.
+        """
+        closed = [{"PutRequest": {"Item": closed_item(row, 1, now)}} for row in rows]
+        self._write_batch(self.tables.closed_tasks_table, closed)
+        # Only now: a crash in between leaves the row in both tables, and the next turn closes it again.
+        deletes = [{"DeleteRequest": {"Key": {"task_id": {"S": row.task_id}}}} for row in rows]
+        self._write_batch(self.tables.tasks_table, deletes)
+        return rows
 
     def complete_retry(self, row: TaskRow, *, now: int) -> bool:
         """A row of the retry table whose late worker has reported, to closed."""

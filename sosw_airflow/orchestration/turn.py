@@ -35,7 +35,7 @@ from sosw_airflow.orchestration.pace import FaultPause, InvocationPace, TaskDura
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
 from sosw_airflow.orchestration.readings import LabourerRows, function_facts, metric_value
 from sosw_airflow.orchestration.task_rows import TaskRow, event_of
-from sosw_airflow.orchestration.transitions import Transitions
+from sosw_airflow.orchestration.transitions import BATCH, Transitions
 from sosw_airflow.orchestration.turn_report import TurnReport
 from sosw_airflow.stores.job_record import JobRecords
 from sosw_airflow.stores.tables import TableNames
@@ -147,6 +147,7 @@ class LabourerOrchestration:
     # -- a turn --------------------------------------------------------------------------------------------------------
 
     def _turn(self, report: TurnReport) -> None:
+        begun = self.monotonic()
         self.count_answers(report)
         if not self.lease.held and not self._rows.any_left():
             report.idle = True
@@ -167,6 +168,8 @@ class LabourerOrchestration:
         added = self._invoke([each.row for each in decisions if each.step is Step.CLAIM], report)
         self.pace.after_turn(refused=report.refused, completed=report.completed, failed=report.failed + report.retried)
         report.next_in = self._next_in(report, invoked, now, added)
+        if report.moved:  # a turn of many requests is part of the time to the next one
+            report.next_in = max(0.0, report.next_in - (self.monotonic() - begun))
         if not (report.moved or invoked or head) and not self._rows.any_left():
             report.idle = True
             self.lease.release()
@@ -191,9 +194,10 @@ class LabourerOrchestration:
     def _close(self, decisions: list[Decision], report: TurnReport, now: float) -> None:
         """Carry out what ends an attempt: completed, to be retried, failed for good."""
         completed = [each.row for each in decisions if each.step is Step.COMPLETE]
-        self._transitions.complete(completed, now=int(now))
-        report.completed += len(completed)
-        self._ended(completed)
+        batches = [completed[start : start + BATCH] for start in range(0, len(completed), BATCH)]
+        for batch in self._side_by_side(lambda batch: self._transitions.complete(batch, now=int(now)), batches):
+            report.completed += len(batch)
+            self._ended(batch)
         for done, decision in self._side_by_side(lambda each: (self._end_attempt(each, now), each), decisions):
             if done is None:
                 continue
