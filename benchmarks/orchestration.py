@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> Report:
         notes=[
             "Requests a task: claim, invoke, closing, readings, lease; the assistant's one comes on top.",
             *idle_notes,
-            "Bare boto3: the processor time of the same calls with the same answers in 16 threads, in the same process.",
+            "Bare boto3: the processor time of the same calls with the same answers, in 16 threads of this process.",
         ],
     )
 
