@@ -169,7 +169,7 @@ def test_every_remedy_has_a_test() -> None:
 
 
 def test_every_entry_is_a_remedy() -> None:
-    """What a message no longer says has no test either."""
+    """What a message no longer says is not listed."""
     used = {key for remedy in remedies() for key in named_by(remedy)}
     assert set(REMEDIES) - used == set()
 

@@ -90,7 +90,7 @@ def test_a_job_of_an_earlier_run_of_the_same_id(
     tutorial_job: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """If Airflow does not tell both runs apart, the log says it; a clear schedules the job again."""
+    """Without the start of a run both are one: the log says it, and a clear schedules the job again."""
     schedule(tutorial_job).execute(context(started="2026-03-02T00:00:01"))
     with caplog.at_level("WARNING"):
         schedule(tutorial_job).execute(context())
