@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
 from sosw_airflow.jobs.excerpts import excerpt
+from sosw_airflow.jobs.json_documents import NotJson, parse_json
+from sosw_airflow.jobs.rendered_texts import rendered_wrongly
 
 if TYPE_CHECKING:
     from sosw_airflow.hooks.sosw import SoswHook
@@ -27,17 +30,33 @@ _AWAITED = 10.0
 
 
 def labourer_ids_of(value: Any) -> list[str] | None:
-    """The labourers that an argument names: a list, one name, names with commas between them, None for all.
+    """The labourers that an argument names: None for all, or one name, names with commas between them, a list.
 
-    :raises InvalidConfiguration: it is none of these.
+    A list may be the output of a mapped Airflow task, or the JSON text of a template.
+
+    :raises InvalidConfiguration: it is none of these, or a template found no value.
     """
-    if value is None or value == "":
+    if value is None:
         return None
-    names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) and name.strip() for name in names):
+    names = value
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray)):
+        names = [*iter(value)]  # its length would be another request
+    elif isinstance(value, str):
+        wrong = rendered_wrongly(value)
+        if wrong:
+            raise InvalidConfiguration([Fault("labourers", wrong)])
+        names = _json_list(value) if value.strip().startswith("[") else value.split(",")
+    if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
         problem = f"must be a list of labourers, or None for all of the Variable sosw_labourers, not {excerpt(value)}"
         raise InvalidConfiguration([Fault("labourers", problem)])
     return [name.strip() for name in names]
+
+
+def _json_list(text: str) -> Any:
+    try:
+        return parse_json(text)
+    except NotJson as error:
+        raise InvalidConfiguration([replace(error.faults[0], path="labourers")]) from None
 
 
 def policies_of(hook: SoswHook, labourer_ids: Sequence[str] | None) -> list[LabourerPolicy]:

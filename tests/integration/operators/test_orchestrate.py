@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -157,6 +158,42 @@ def test_a_wrong_end(function: Lambda, until: Any) -> None:
     """Names the argument and what it may be."""
     with pytest.raises(InvalidConfiguration, match="until: must be 'idle', 'forever', seconds or a timedelta"):
         SoswOrchestrateOperator(task_id="orchestrate", until=until).execute({})
+
+
+class Fetched(Sequence[str]):
+    """The output of a mapped Airflow task: its values are fetched one by one, and it has no length of its own."""
+
+    def __getitem__(self, index: Any) -> Any:
+        return [LABOURER][index]
+
+    def __len__(self) -> int:
+        raise AssertionError("a length is another request")
+
+
+@pytest.mark.parametrize(
+    "labourers", [LABOURER, [LABOURER], (LABOURER,), Fetched(), json.dumps([LABOURER]), f" {LABOURER} "], ids=repr
+)
+def test_the_labourers_of_other_airflow_tasks(function: Lambda, labourers: Any) -> None:
+    """A list of Airflow's, what a template makes of one with `| tojson`, and one name."""
+    queue(*"abc")
+    assert WANTED == SoswOrchestrateOperator(task_id="orchestrate", labourers=labourers).execute({})
+
+
+@pytest.mark.parametrize(
+    ("labourers", "problem"),
+    [
+        ("", "is an empty text: the template found no value"),
+        ("None", 'is the text "None": the template found no value'),
+        (f"['{LABOURER}']", "is the text of a Python list, not JSON.*tojson"),
+        ("{{ params.labourers }}", "has a template that was not rendered"),
+        ("[1", "is not valid JSON"),
+        ('[["nested"]]', "must be a list of labourers, or None for all"),
+    ],
+)
+def test_labourers_that_a_template_missed(function: Lambda, labourers: str, problem: str) -> None:
+    """They are not taken for all labourers, nor for the name of one."""
+    with pytest.raises(InvalidConfiguration, match=f"labourers: {problem}"):
+        SoswOrchestrateOperator(task_id="orchestrate", labourers=labourers).execute({})
 
 
 def test_an_unknown_labourer(function: Lambda) -> None:
