@@ -117,7 +117,7 @@ def _first(deployment: Deployment, labourer_id: str, condition: str, values: dic
             Limit=1,
         )
     items = member(reply, "Items", action="dynamodb:Query")
-    return dict(items[0]) if items and "created_at" in items[0] else None
+    return dict(items[0]) if items and "N" in items[0].get("created_at", {}) else None
 
 
 def _job(row: dict[str, Any]) -> str:

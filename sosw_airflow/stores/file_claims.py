@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from sosw_airflow.exceptions import JobRecordDamaged
 from sosw_airflow.stores.aws_errors import error_code, explained
 
 __all__ = ["FileClaims"]
@@ -34,10 +35,22 @@ class FileClaims:
         self._now = now
 
     def owner(self, file: str) -> str:
-        """The job that has claimed the file, or an empty text."""
+        """The job that has claimed the file, or an empty text.
+
+        :raises JobRecordDamaged: the claim cannot be read.
+        """
         with explained(action="dynamodb:GetItem", resource=self._table, setting="jobs_table"):
             reply = self._dynamodb.get_item(TableName=self._table, Key=_key(file), ConsistentRead=True)
-        return str(reply["Item"]["claimed_by"]["S"]) if "Item" in reply else ""
+        if "Item" not in reply:
+            return ""
+        owner = reply["Item"].get("claimed_by", {}).get("S")
+        if owner is None:
+            raise JobRecordDamaged(
+                f"The claim of the queue file {file} in {self._table} cannot be read: another program has changed it. "
+                f"Fix: delete the item with job_id {_key(file)['job_id']['S']} and record claim, once no Airflow task "
+                f"drains this file."
+            )
+        return str(owner)
 
     def take(self, file: str, job_id: str, *, instead_of: str = "") -> bool:
         """Claim the file for a job, which may have claimed it before. False: another job has claimed it.

@@ -280,12 +280,18 @@ class JobRecords:
             self._dynamodb.put_item(TableName=self.table, Item=item)
 
     def run_note(self, job_id: str) -> str:
-        """The start of the DAG run that `note_run` noted, or an empty text."""
+        """The start of the DAG run that `note_run` noted, or an empty text.
+
+        :raises JobRecordDamaged: the note cannot be read.
+        """
         with explained(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
             reply = self._dynamodb.get_item(
                 TableName=self.table, Key={"job_id": {"S": job_id}, "record": _RUN}, ConsistentRead=True
             )
-        return str(reply["Item"]["run_started"]["S"]) if "Item" in reply else ""
+        try:
+            return str(_value(reply["Item"], "run_started", number=False)) if "Item" in reply else ""
+        except ValueError as error:
+            raise _damaged(job_id, f"the note of its DAG run: {error}") from error
 
     def change(self, transition: Transition, job_id: str, *, attempt: int = 0) -> Change:
         """Change the state of a job in one request, if it is in one of the transition's source states.

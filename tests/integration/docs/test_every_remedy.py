@@ -119,6 +119,7 @@ REMEDIES: dict[tuple[str, str], tuple[str, ...]] = {
     ("scheduling/scheduler.py", "restore the file"): (f"{JOBS}::test_a_queue_file_that_was_changed",),
     ("stores/aws_errors.py", "deploy the function"): (f"{ROWS}::test_a_function_that_is_missing",),
     ("stores/closed_tasks.py", "raise its read"): (f"{ROWS}::test_a_table_that_gives_no_row",),
+    ("stores/file_claims.py", "delete the item"): (f"{ROWS}::test_a_claim_that_was_changed",),
     ("stores/job_record.py", "restore it"): (f"{JOBS}::test_a_header_that_was_changed",),
     ("stores/queue_file.py", "put the file back"): (f"{JOBS}::test_a_queue_file_that_was_changed",),
     ("waiting/progress.py", "check what"): (f"{JOBS}::test_a_record_that_vanishes_while_its_job_is_waited_for",),

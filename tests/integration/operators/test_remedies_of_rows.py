@@ -12,8 +12,10 @@ from sosw_airflow import exceptions as errors
 from sosw_airflow.hooks.orchestration import check_labourer
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.operators.sosw import SoswRepairOperator, SoswScheduleOperator
+from sosw_airflow.stores.file_claims import FileClaims
 from tests.conftest import Aws
 from tests.integration.operators.conftest import LABOURER, Attempt, MakeContext
+from tests.integration.operators.test_drain import KEY, draining, left
 from tests.integration.operators.test_remedies import refusal
 from tests.integration.operators.test_remedies_of_jobs import header_of, requests
 from tests.support.closing import close
@@ -104,6 +106,21 @@ def test_a_job_of_too_many_tasks_is_corrected(attempt: Attempt) -> None:
     with pytest.raises(errors.TooManyTasks, match="(?s)period.*Fix: correct the job"):
         attempt({"period": "1026-03-01..2026-03-01"}, max_tasks=100)
     assert attempt({"period": "2026-02-28..2026-03-01"}, max_tasks=100)["tasks"] == 8
+
+
+def test_a_claim_that_was_changed(installation: Aws, context: MakeContext) -> None:
+    """The item of the message is deleted; then the file is drained."""
+    left(installation)
+    drain = draining().execute
+    claims = FileClaims(installation.dynamodb, "sosw_jobs", seconds=1000)
+    claims.take(f"s3://{installation.bucket}/{KEY}", "another")
+    (item,) = installation.rows("sosw_jobs")
+    installation.dynamodb.put_item(TableName="sosw_jobs", Item={**item, "claimed_by": {"N": "1"}})
+    fix = f"delete the item with job_id {item['job_id']['S']} and record claim, once no Airflow task drains this file"
+    refusal(errors.JobRecordDamaged, lambda: drain(context()), fix)
+    key = {name: item[name] for name in ("job_id", "record")}
+    installation.dynamodb.delete_item(TableName="sosw_jobs", Key=key)
+    assert drain(context())["tasks"] == 3
 
 
 def test_what_removes_the_plan_of_a_delivery_is_stopped(installation: Aws, attempt: Attempt) -> None:

@@ -215,6 +215,16 @@ def test_a_change_of_nothing(dynamodb: Any, records: JobRecords) -> None:
 # -- markers -----------------------------------------------------------------------------------------------------------
 
 
+def test_a_note_that_cannot_be_read(dynamodb: Any, records: JobRecords) -> None:
+    """Another program has changed it."""
+    records.note_run("j", "2026-03-02T00:00:00")
+    assert records.run_note("j") == "2026-03-02T00:00:00"
+    (item,) = dynamodb.scan(TableName=TABLE)["Items"]
+    dynamodb.put_item(TableName=TABLE, Item={**item, "run_started": {"N": "1"}})
+    with pytest.raises(JobRecordDamaged, match="the note of its DAG run: run_started is missing or not of DynamoDB's"):
+        records.run_note("j")
+
+
 def test_a_marker(records: JobRecords) -> None:
     """It has the page's number and its tasks, and expires with the header."""
     assert records.marker(HEADER, 12, tasks=range(36, 39))["Item"] == {
