@@ -25,13 +25,13 @@ def progress_bars() -> Iterator[ProgressFactory]:
         yield ProgressLog
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True, highlight=False, markup=False)
     progress = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
-        TaskProgressColumn(),
+        TextColumn("{task.fields[share]}", markup=False),
         TextColumn("{task.fields[counts]}", markup=False),
         *([TimeRemainingColumn()] if console.width >= 80 else []),
         console=console,
@@ -51,7 +51,7 @@ class _Bar(ProgressLog):
     def __init__(self, progress: Progress, what: str, total: int | None, *, done: int) -> None:
         super().__init__(what, total, done=done)
         self._progress = progress
-        self._task = progress.add_task(what.partition(" job ")[0], total=total, completed=done, counts="")
+        self._task = progress.add_task(what.partition(" job ")[0], total=total, completed=done, counts="", share="")
         self.report()
 
     def report(self, *, throttled: int = 0, failed: int = 0, at_once: bool = False) -> None:  # noqa: ARG002
@@ -61,8 +61,11 @@ class _Bar(ProgressLog):
             counts.append(f"{failed:,} failed")
         if throttled:
             counts.append(f"{throttled:,} throttled")
+        # Rounded down, as in the log: only all tasks are 100 %.
+        share = "" if self.total is None else f"{100 * self.done // max(self.total, 1):>3} %"
+        text = ", ".join(counts)
         with suppress(OSError):  # the terminal may be closed while tasks are written
-            self._progress.update(self._task, completed=self.done, total=self.total, counts=", ".join(counts))
+            self._progress.update(self._task, completed=self.done, total=self.total, counts=text, share=share)
 
 
 @contextmanager

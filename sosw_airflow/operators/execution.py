@@ -28,7 +28,7 @@ from sosw_airflow.jobs.schema import JobSchema
 from sosw_airflow.run_context import attempt_of, data_interval_days, day_of_run, job_identity, reference_date
 from sosw_airflow.scheduling.deliver import deliver
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
-from sosw_airflow.scheduling.repair import last_of_chain, repair, resume
+from sosw_airflow.scheduling.repair import is_asked_by, last_of_chain, repair, resume
 from sosw_airflow.scheduling.requests import ScheduleRequest
 from sosw_airflow.scheduling.reruns import identity_in_run, report_other_run
 from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome, Scheduled
@@ -269,14 +269,19 @@ class RepairExecution:
             self.announce(labourer, job_id)
             return self.on_kill.watch(scheduler.deployment, job_id)
 
-        return repair(
+        own, attempt = job_identity(context, "", namespace=self.hook.settings.namespace), attempt_of(context)
+        repaired = repair(
             scheduler,
             job_id,
-            asked_by=job_identity(context, "", namespace=self.hook.settings.namespace),
+            asked_by=own,
+            first=attempt.first,
             queue_position=self.queue_position,
             unfinished=self.unfinished,
             guard=guard,
         )
+        if repaired.outcome is Outcome.FOUND and is_asked_by(repaired.header, own):
+            report_other_run(repaired.header, attempt)
+        return repaired
 
 
 def _json_schema(text: str) -> Any:

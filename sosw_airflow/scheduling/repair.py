@@ -29,7 +29,7 @@ from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.waiting.progress import JobProgress, ProgressReader
 from sosw_airflow.waiting.progress_log import ProgressLog
 
-__all__ = ["Guard", "RepairRequest", "chain_of", "last_of_chain", "repair", "resume"]
+__all__ = ["Guard", "RepairRequest", "chain_of", "is_asked_by", "last_of_chain", "repair", "resume"]
 
 
 class Guard(Protocol):
@@ -132,6 +132,7 @@ def repair(
     job_id: str,
     *,
     asked_by: JobIdentity | None = None,
+    first: bool = False,
     queue_position: QueuePosition = "back",
     unfinished: str = "refuse",
     guard: Guard = nullcontext,
@@ -139,6 +140,8 @@ def repair(
     """Schedule again what has failed of a job and of its former repairs, once.
 
     :param asked_by: the identity that asks; if it asked for the last repair too, that repair is resumed.
+    :param first: it has not asked before in its DAG run. So a repair that a run of another start asked for is that of
+        a run which was deleted, and is repaired in its turn.
     :param unfinished: what happens while some tasks are not closed yet: ``refuse``; ``leave`` them and repair what has
         failed so far; ``wait``: resume the job as it is.
     :param guard: called with the id of the job that is written, gives the context in which that is done.
@@ -152,10 +155,10 @@ def repair(
     last = last_of_chain(records, job_id)
     if last.state is JobState.CANCELLED:
         raise JobCancelled(last.job_id)
-    if last.repairs and (last.state in UNWRITTEN or _asked(last, asked_by)):
+    if last.repairs and (last.state in UNWRITTEN or is_asked_by(last, asked_by, first=first)):
         return resume(scheduler, last, guard)
     repairs, _, cancelled = _repair_of(records, last)
-    if cancelled is not None and _asked(cancelled, asked_by):
+    if cancelled is not None and is_asked_by(cancelled, asked_by, first=first):
         raise JobCancelled(cancelled.job_id)
     reader = _reader(scheduler, last.job_id)
     progress = reader.read_patiently(scheduler.backoff())
@@ -209,8 +212,15 @@ def _identity(header: Header) -> JobIdentity:
     )
 
 
-def _asked(header: Header, by: JobIdentity | None) -> bool:
-    return by is not None and replace(_identity(header), labourer_id="") == replace(by, labourer_id="", repairs="")
+def is_asked_by(header: Header, by: JobIdentity | None, *, first: bool = False) -> bool:
+    """Whether this Airflow task instance has asked for the repair, in the same DAG run.
+
+    :param first: as for `repair`.
+    """
+    if by is None or replace(_identity(header), labourer_id="") != replace(by, labourer_id="", repairs=""):
+        return False
+    known = bool(header.run_started and by.run_started)
+    return not (first and known and header.run_started != by.run_started)
 
 
 def _reader(scheduler: JobScheduler, job_id: str) -> ProgressReader:

@@ -12,6 +12,7 @@ import yaml
 
 from sosw_airflow.cli import COMMANDS, main
 from sosw_airflow.cli.output import FORMATS, print_document
+from sosw_airflow.cli.progress import progress_bars
 from sosw_airflow.cli.terminal import Column, Line, show_lines, show_table, show_text
 from tests.integration.cli.conftest import Terminal
 
@@ -160,3 +161,16 @@ def test_every_command_of_an_installation_in_a_narrow_terminal(
     (tmp_path / "config.json").write_text('{"queue_bucket": "bucket", "job_schema": {"chunkable_attrs": []}}')
     assert main(["import-config", "config.json", "--output-dir", "imported"]) == 0
     assert [line for line in lines(opened) if len(line) > 40] == []
+
+
+@pytest.mark.parametrize(("done", "share"), [(0, "0 %"), (999, "99 %"), (1000, "100 %")])
+def test_the_share_of_a_progress_bar(
+    terminal: OpenTerminal, monkeypatch: pytest.MonkeyPatch, done: int, share: str
+) -> None:
+    """Rounded down: 100 % are all tasks."""
+    monkeypatch.setattr("sys.stderr", opened := terminal(120))
+    with progress_bars() as bar:
+        bar("Writing the job j", 1000, done=done).report()
+    shown = re.findall(r"(\d+ %).*?(\d[\d,]*/1,000)", opened.getvalue())
+    assert (share, f"{done:,}/1,000") in shown
+    assert {each for each, _ in shown} == {share}

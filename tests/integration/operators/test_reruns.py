@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from sosw_airflow.exceptions import QueueFull
-from sosw_airflow.operators.sosw import SoswScheduleOperator
+from sosw_airflow.operators.sosw import SoswRepairOperator, SoswScheduleOperator
 from sosw_airflow.scheduling.scheduler import JobScheduler
 from tests.conftest import Aws
 from tests.integration.operators.conftest import MakeContext
+from tests.support.closing import close
 
 Schedule = Callable[..., SoswScheduleOperator]
 
@@ -162,6 +163,58 @@ def test_a_copy_of_the_first_attempt(
             schedule(tutorial_job).execute(context(started=FIRST))
     assert len(installation.rows()) == 8
     assert not [each for each in caplog.records if "earlier run" in each.getMessage()]
+
+
+# -- repairs -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def repaired(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any
+) -> Callable[..., dict[str, Any]]:
+    """Repairs a job of 8 tasks in a DAG run of this start; whatever is in the queue then fails."""
+    job_id = schedule(tutorial_job).execute(context())["job_id"]
+
+    def repair(**run: Any) -> dict[str, Any]:
+        queued = {row["task_id"]["S"][:20]: row for row in installation.rows()}
+        for each in queued:
+            tasks = [
+                int(row["task_id"]["S"][20:], 16) for row in installation.rows() if row["task_id"]["S"][:20] == each
+            ]
+            close(installation, each, tasks, completed=False)
+        operator = SoswRepairOperator(task_id="repair", job_id=job_id)
+        summary: dict[str, Any] = operator.execute(context(run_id="manual__fixed", **run))
+        return summary
+
+    return repair
+
+
+def test_a_repair_in_a_run_that_was_created_again(repaired: Any, installation: Aws) -> None:
+    """Repairs what has failed of the deleted run's repair; its retries find their own."""
+    deleted = repaired(started=FIRST, max_tries=1)
+    again = repaired(started=AGAIN, max_tries=1)
+    assert (again["repairs"], len(installation.rows())) == (deleted["job_id"], 8)
+    assert repaired(started=AGAIN, try_number=2, max_tries=1)["job_id"] == again["job_id"]
+    assert installation.rows() == []
+
+
+@pytest.mark.parametrize(("start", "number"), [(None, 1), (AGAIN, 2)], ids=["unknown start", "a retry"])
+def test_a_repair_that_another_run_may_have_asked_for(
+    repaired: Any, start: str | None, number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is scheduled, and the log says whose repair it is."""
+    deleted = repaired(started=FIRST, max_tries=1)
+    with caplog.at_level(logging.WARNING, logger="sosw_airflow"):
+        assert repaired(started=start, try_number=number, max_tries=1)["job_id"] == deleted["job_id"]
+    assert "was written by an earlier run of this id at 20" in caplog.text
+
+
+def test_a_retry_of_a_repair_is_reported_as_no_other_run(repaired: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """It is of the same run."""
+    first = repaired(started=FIRST, max_tries=1)
+    with caplog.at_level(logging.WARNING, logger="sosw_airflow"):
+        assert repaired(started=FIRST, try_number=2, max_tries=1)["job_id"] == first["job_id"]
+    assert "earlier run" not in caplog.text
 
 
 # -- two deployments on the same tables --------------------------------------------------------------------------------
