@@ -1,7 +1,8 @@
 """A Lambda whose function runs tasks in this process: an HTTP server that boto3's client can be pointed at.
 
-It accepts an event, runs the "worker" in a thread a little later, and lets it report to the assistant. What Lambda and
-workers can do wrong it does by chance, and writes down: so a test can say why a task was executed twice.
+It accepts an event, runs the "worker" in a thread a little later, and lets it report to the assistant. A synchronous
+invocation gets the worker's end as its answer instead. What Lambda and workers can do wrong it does by chance, and
+writes down: so a test can say why a task was executed twice.
 """
 
 from __future__ import annotations
@@ -112,16 +113,19 @@ class LambdaEdge:
             time.sleep(0.02)
         assert not self._under_way, f"{len(self._under_way)} workers still run"
 
-    def answer(self, method: str, path: str, body: bytes) -> tuple[int, str, bytes]:
-        """Status, error code and body for one request."""
+    def answer(self, method: str, path: str, body: bytes, kind: str = "Event") -> tuple[int, str, bytes]:
+        """Status, error code and body for one request; status 0: the connection closes without an answer.
+
+        :param kind: of invocation, as Lambda's header names it.
+        """
         if path.endswith("/configuration"):
             return 200, "", json.dumps({"Timeout": self.timeout}).encode()
         if path.endswith("/event-invoke-config"):
             return 200, "", json.dumps({"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}).encode()
         assert (method, path.rpartition("/")[2]) == ("POST", "invocations"), path
-        return self._invoke(json.loads(body))
+        return self._invoke(json.loads(body), kind == "RequestResponse")
 
-    def _invoke(self, event: dict[str, Any]) -> tuple[int, str, bytes]:
+    def _invoke(self, event: dict[str, Any], synchronous: bool) -> tuple[int, str, bytes]:
         with self._lock:
             draw, chances = self.random.random(), self.chances
             for probability, status, code in (
@@ -134,12 +138,23 @@ class LambdaEdge:
                     if status == 500:
                         self._start(event, Cause.REFUSED)
                     return status, code, b"{}"
-            self._start(event, Cause.ACCEPTED)
-            if self.random.random() < chances.repeated:
+            execution = self._start(event, Cause.ACCEPTED, reports=not synchronous)
+            if not synchronous and self.random.random() < chances.repeated:
                 self._start(event, Cause.REPEATED)
-        return 202, "", b""
+        if not synchronous:
+            return 202, "", b""
+        while execution.ended is None:
+            time.sleep(0.01)
+        if execution.fate is Fate.LATE:
+            time.sleep(self.expiry + self.random.uniform(0.0, 1.5))
+        status = 0 if execution.fate is Fate.SILENT else 200
+        return (
+            status,
+            "Handled" if execution.fate is Fate.FAILED else "",
+            json.dumps({"number": event["number"]}).encode(),
+        )
 
-    def _start(self, event: dict[str, Any], cause: Cause) -> None:
+    def _start(self, event: dict[str, Any], cause: Cause, *, reports: bool = True) -> Execution:
         fate = Fate.COMPLETED
         draw = self.random.random()
         for probability, other in (
@@ -153,12 +168,13 @@ class LambdaEdge:
                 break
         execution = Execution(event["task_id"], event["attempts"] + 1, cause, fate, time.monotonic())
         seconds = self.random.uniform(*self.seconds)
-        reports = 2 if self.random.random() < self.chances.twice else 1
+        number = 0 if not reports else 2 if self.random.random() < self.chances.twice else 1
         self.executions.append(execution)
         self._count()
-        thread = threading.Thread(target=self._run, args=(event, execution, seconds, reports), daemon=True)
+        thread = threading.Thread(target=self._run, args=(event, execution, seconds, number), daemon=True)
         self._under_way.add(thread)
         thread.start()
+        return execution
 
     def _count(self) -> None:
         """How many tasks the orchestrator has at work: those that Lambda runs although it refused them are not."""
@@ -171,7 +187,7 @@ class LambdaEdge:
             time.sleep(seconds)
             with self._lock:
                 execution.ended = time.monotonic()  # before the report: then the orchestrator may replace it
-            if execution.fate is Fate.SILENT:
+            if execution.fate is Fate.SILENT or not reports:
                 return
             if execution.fate is Fate.LATE:
                 time.sleep(self.expiry + self.random.uniform(0.0, 1.5))
@@ -198,11 +214,17 @@ def running_edge(edge: LambdaEdge) -> Iterator[LambdaEdge]:
             self._answer(self.rfile.read(int(self.headers.get("Content-Length", 0))))
 
         def _answer(self, body: bytes) -> None:
-            status, code, answer = edge.answer(self.command, self.path, body)
+            kind = self.headers.get("X-Amz-Invocation-Type", "Event")
+            status, code, answer = edge.answer(self.command, self.path, body, kind)
+            if not status:
+                self.close_connection = True
+                return
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(answer)))
-            if code:
+            if status == 200 and code:
+                self.send_header("X-Amz-Function-Error", "Unhandled")
+            elif code:
                 self.send_header("x-amzn-errortype", code)
             self.end_headers()
             self.wfile.write(answer)

@@ -32,9 +32,11 @@ class Orchestrating(Attempt):
     """Process the queue of the labourer until SIGTERM. All waits are shorter than in life.
 
     :ivar lambda_url: where Lambda is.
+    :ivar invocation: the labourer's setting.
     """
 
     lambda_url: str = ""
+    invocation: str = "event"
 
     def act(self) -> dict[str, Any]:
         """Do it, in this process."""
@@ -43,6 +45,7 @@ class Orchestrating(Attempt):
         pace._PAUSE, pace._LONGEST_PAUSE, pace._LEAST = 0.2, 0.5, 0.5
         settings = {
             "max_simultaneous_invocations": LIMIT,
+            "invocation": self.invocation,
             "max_attempts": 1000,
             "expiry": EXPIRY,
             "retry_delay": {"seconds": 0.1, "factor": 1},
