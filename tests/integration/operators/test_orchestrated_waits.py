@@ -35,8 +35,8 @@ BOTH_WAYS = pytest.mark.parametrize("deferrable", [False, True])
 
 
 @pytest.fixture(autouse=True)
-def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No orchestration outlives its test: the last one who waits ends it."""
+def ended(installation: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No orchestration outlives its test: the last one who waits ends it, while moto and the stub still answer it."""
     yield
     deadline = time.monotonic() + 20
     while any(each.name.startswith("sosw-") and "/" in each.name for each in threading.enumerate()):

@@ -157,7 +157,8 @@ def upstream(
     """Give sosw's components on this account.
 
     `labourers` maps ids to settings (default: `worker`, which may run 10 tasks at once). Each gets a stub Lambda
-    function with a time-out of a second, which sosw takes for the longest duration of a task.
+    function with a time-out of five minutes, which sosw takes for the longest duration of a task and for the delay of
+    a retry: none ends by itself in a test, but by `Upstream.end_delay`.
     """
     settings = labourers or {"worker": {"max_simultaneous_invocations": 10}}
     role = boto3.client("iam").create_role(RoleName=f"stub-{uuid.uuid4().hex}", AssumeRolePolicyDocument="{}")["Role"]
@@ -170,7 +171,7 @@ def upstream(
             Role=role["Arn"],
             Handler="app.handler",
             Code={"ZipFile": _stub_code()},
-            Timeout=1,
+            Timeout=300,
         )
         registered[labourer_id] = {"arn": function["FunctionArn"], **own}
     context = SimpleNamespace(
