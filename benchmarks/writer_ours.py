@@ -17,7 +17,7 @@ from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, PageLimits, cut_pages
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.scheduling.pace import PagePace
-from sosw_airflow.scheduling.page_writer import PageWriter, Stopped
+from sosw_airflow.scheduling.page_writer import PageWriter, WriterStopped
 from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome, ScheduleRequest
 from sosw_airflow.stores.deployment import Deployment
 from sosw_airflow.stores.job_record import Header, JobRecords
@@ -124,7 +124,7 @@ def measure_resume(endpoint_url: str, tasks: int, latency: float) -> Figures:
     place = _deployment(endpoint_url, latency)
     all_but_one = _AllButOne(place.dynamodb_once, pages=-(-tasks // MAX_PAGE_ROWS))
     begun = time.perf_counter()
-    with suppress(Stopped):
+    with suppress(WriterStopped):
         JobScheduler(replace(place, dynamodb_once=all_but_one), concurrency=CONCURRENCY).schedule(_request(tasks))
     writing = time.perf_counter() - begun
     described = place.dynamodb.describe_table(TableName=place.tables.tasks_table)
@@ -162,7 +162,7 @@ class _AllButOne:
         if TransactItems[0]["Put"]["Item"]["record"] == self._last:
             for _ in range(self._pages - 1):
                 self._others.acquire()
-            raise Stopped
+            raise WriterStopped
         reply = self._client.transact_write_items(TransactItems=TransactItems)
         self._others.release()
         return reply
@@ -172,12 +172,12 @@ class _NotYet:
     """A DynamoDB client that stops before the first page, when the plan and the header are there."""
 
     def transact_write_items(self, **_: Any) -> None:
-        raise Stopped
+        raise WriterStopped
 
 
 def _planned(place: Deployment, tasks: int) -> Header:
     request = _request(tasks)
-    with suppress(Stopped):
+    with suppress(WriterStopped):
         JobScheduler(replace(place, dynamodb_once=_NotYet())).schedule(request)
     header = JobRecords(place.dynamodb, place.tables.jobs_table, now=place.now).header(request.identity.job_id)
     if header is None:

@@ -12,12 +12,12 @@ from sosw_airflow.cli.deployments import add_connection, open_deployment, read_s
 from sosw_airflow.cli.exit_codes import DONE, UNFINISHED
 from sosw_airflow.cli.job_arguments import add_front, add_run_id, command_line, new_run_id
 from sosw_airflow.cli.output import add_output
-from sosw_airflow.cli.writing import STOPPED, show_scheduled, write
+from sosw_airflow.cli.writing import STOPPED, show_result, write
 from sosw_airflow.exceptions.faults import counted
 
 if TYPE_CHECKING:
     from sosw_airflow.scheduling.drain import LeftFile
-    from sosw_airflow.scheduling.scheduler import JobScheduler, Scheduled
+    from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleResult
     from sosw_airflow.stores.job_record import JobRecords
 
 __all__ = ["EXIT_CODES", "add_arguments", "run"]
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
     from sosw_airflow.stores.job_record import JobRecords
 
-    def work(scheduler: JobScheduler) -> Scheduled:
+    def work(scheduler: JobScheduler) -> ScheduleResult:
         former = scheduler.records.header(identity.job_id)
         labourer_id = former.labourer_id if former else file.labourer_id()
         if labourer_id is None:
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     if drained is not None:
         header = drained.header
         text = f"The queue of {header.labourer_id} has {counted(header.tasks, 'task')} of {file}; the file is removed."
-    return show_scheduled(drained, text, arguments.output)
+    return show_result(drained, text, arguments.output)
 
 
 def _interrupted(file: LeftFile, records: JobRecords) -> str | None:

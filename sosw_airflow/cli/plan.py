@@ -14,7 +14,7 @@ from sosw_airflow.exceptions import Fault, InvalidJob
 from sosw_airflow.exceptions.faults import counted, tasks_are
 
 if TYPE_CHECKING:
-    from sosw_airflow.cli.plan_sources import Planned
+    from sosw_airflow.cli.plan_sources import PlannedJob
     from sosw_airflow.jobs.planning import JobPlan, WritingTerms
 
 __all__ = ["EXIT_CODES", "add_arguments", "run"]
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     return _exit_code(plan, arguments)
 
 
-def _plan(planned: Planned, arguments: argparse.Namespace) -> JobPlan:
+def _plan(planned: PlannedJob, arguments: argparse.Namespace) -> JobPlan:
     from sosw_airflow.jobs.expansion import Expansion
     from sosw_airflow.jobs.planning import plan_job
 

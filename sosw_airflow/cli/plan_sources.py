@@ -19,11 +19,11 @@ from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.periods import DataInterval
 from sosw_airflow.jobs.schema import SETTINGS, JobSchema
 
-__all__ = ["JobSources", "Planned", "planned_job", "resolve_job"]
+__all__ = ["JobSources", "PlannedJob", "planned_job", "resolve_job"]
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedJob:
     """A job with all that its plan needs.
 
     :ivar source: the file or the operator that has the job, for the title.
@@ -39,7 +39,7 @@ class Planned:
     remarks: tuple[str, ...] = ()
 
 
-def planned_job(arguments: argparse.Namespace, today: date) -> Planned:
+def planned_job(arguments: argparse.Namespace, today: date) -> PlannedJob:
     """The job that the command line asks for.
 
     :raises UsageError: it does not say which, or a file cannot be read.
@@ -83,7 +83,7 @@ def resolve_job(
     schema: Any = None,
     interval: DataInterval | None = None,
     source: str = "",
-) -> Planned:
+) -> PlannedJob:
     """The job with its schema and dates.
 
     :param sources: that have named the labourer.
@@ -93,7 +93,7 @@ def resolve_job(
     :raises SoswError: the job schema would be refused.
     """
     wanted = request.schema_name or arguments.schema_name or schema or "default"
-    return Planned(
+    return PlannedJob(
         source=source,
         request=request,
         labourer_id=sources.labourer_id,

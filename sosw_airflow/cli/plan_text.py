@@ -12,7 +12,7 @@ from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.waiting.progress_log import duration_text
 
 if TYPE_CHECKING:
-    from sosw_airflow.cli.plan_sources import Planned
+    from sosw_airflow.cli.plan_sources import PlannedJob
     from sosw_airflow.jobs.planning import AttributePlan, JobPlan
 
 __all__ = ["show_plan"]
@@ -31,7 +31,7 @@ _ATTRIBUTE_COLUMNS = (
 )
 
 
-def show_plan(plan: JobPlan, planned: Planned) -> None:
+def show_plan(plan: JobPlan, planned: PlannedJob) -> None:
     """Print the whole answer of `sosw-airflow plan`."""
     show_text(f"{planned.source}: {counted(plan.tasks, 'task')} for {plan.labourer_id}")
     attributes = " > ".join(plan.chunkable_attrs) or "without attributes"

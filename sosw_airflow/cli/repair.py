@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from sosw_airflow.cli.deployments import open_deployment
 from sosw_airflow.cli.exit_codes import DONE, REFUSED, UNFINISHED
 from sosw_airflow.cli.job_arguments import add_front, add_job_id, command_line
-from sosw_airflow.cli.writing import STOPPED, show_scheduled, write
+from sosw_airflow.cli.writing import STOPPED, show_result, write
 from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.identity import parse_job_id
 
 if TYPE_CHECKING:
-    from sosw_airflow.scheduling.scheduler import JobScheduler, Scheduled
+    from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleResult
 
 __all__ = ["EXIT_CODES", "add_arguments", "run"]
 
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sosw_airflow.scheduling.repair import repair
     from sosw_airflow.scheduling.scheduler import Outcome
 
-    def work(scheduler: JobScheduler) -> Scheduled:
+    def work(scheduler: JobScheduler) -> ScheduleResult:
         return repair(
             scheduler,
             job_id,
@@ -61,4 +61,4 @@ def run(arguments: argparse.Namespace) -> int:
                 f"The queue of {header.labourer_id} has {counted(header.tasks, 'failed task')} of the job "
                 f"{header.repairs.split('#')[0]} again, as the job {header.job_id}."
             )
-    return show_scheduled(repaired, text, arguments.output)
+    return show_result(repaired, text, arguments.output)

@@ -18,12 +18,12 @@ from sosw_airflow.cli.job_arguments import (
     positive_int,
 )
 from sosw_airflow.cli.output import add_output
-from sosw_airflow.cli.writing import STOPPED, show_scheduled, write
+from sosw_airflow.cli.writing import STOPPED, show_result, write
 from sosw_airflow.exceptions.faults import counted, tasks_are
 
 if TYPE_CHECKING:
     from sosw_airflow.jobs.identity import JobIdentity
-    from sosw_airflow.scheduling.scheduler import JobScheduler, Scheduled
+    from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleResult
     from sosw_airflow.stores.deployment import Deployment
 
 __all__ = ["EXIT_CODES", "add_arguments", "run"]
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = read_settings(arguments.conn_id)
     identity = command_identity("schedule", run_id, labourer_id, namespace=settings.namespace)
 
-    def work(scheduler: JobScheduler) -> Scheduled:
+    def work(scheduler: JobScheduler) -> ScheduleResult:
         print(f"Job {identity.job_id}, --id {run_id}", file=sys.stderr)
         return scheduler.schedule(scheduled_job)
 
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
             Outcome.RESUMED: f"{in_queue}: an earlier call was resumed.",
             Outcome.FOUND: f"Nothing to do: an earlier call has put {put}.",
         }[scheduled.outcome]
-    return show_scheduled(scheduled, text, arguments.output)
+    return show_result(scheduled, text, arguments.output)
 
 
 def _reference_date(deployment: Deployment, identity: JobIdentity) -> date:

@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tolerated-failures",
         default="0",
-        metavar="N|N%%",
+        metavar="LIMIT",
         help="failed tasks, or share of all tasks, with which the exit code is still 0 (default: %(default)s)",
     )
 

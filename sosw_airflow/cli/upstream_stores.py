@@ -89,7 +89,7 @@ class UpstreamStore:
 
         texts = {}
         try:
-            with _explained(action="dynamodb:GetItem", resource=self.table):
+            with _explain_faults(action="dynamodb:GetItem", resource=self.table):
                 dynamodb = self._client("dynamodb")
                 for name in names:
                     key = {"env": {"S": self.env}, "config_name": {"S": name}}
@@ -103,19 +103,19 @@ class UpstreamStore:
         return texts
 
     def _from_ssm(self, names: Iterable[str]) -> dict[str, str]:
-        with _explained(action="ssm:GetParameters", resource=", ".join(names)):
+        with _explain_faults(action="ssm:GetParameters", resource=", ".join(names)):
             answer = self._client("ssm").get_parameters(Names=list(names), WithDecryption=True)
         return {parameter["Name"]: parameter["Value"] for parameter in answer["Parameters"]}
 
 
 @contextmanager
-def _explained(*, action: str, resource: str) -> Iterator[None]:
-    """As `explained`; credentials come from boto3's own search, and from no Connection."""
+def _explain_faults(*, action: str, resource: str) -> Iterator[None]:
+    """As `explain_faults`; credentials come from boto3's own search, and from no Connection."""
     from sosw_airflow.exceptions import MissingCredentials
-    from sosw_airflow.stores.aws_errors import explained
+    from sosw_airflow.stores.aws_errors import explain_faults
 
     try:
-        with explained(action=action, resource=resource):
+        with explain_faults(action=action, resource=resource):
             yield
     except MissingCredentials as error:
         raise MissingCredentials(detail=error.detail, searched=error.searched, connection=False) from error

@@ -12,10 +12,10 @@ from sosw_airflow.cli.output import print_record
 from sosw_airflow.cli.terminal import Line, show_lines, show_text
 
 if TYPE_CHECKING:
-    from sosw_airflow.scheduling.scheduler import JobScheduler, Scheduled
+    from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleResult
     from sosw_airflow.stores.deployment import Deployment
 
-__all__ = ["STOPPED", "job_scheduler", "show_scheduled", "write"]
+__all__ = ["STOPPED", "job_scheduler", "show_result", "write"]
 
 #: For the exit codes of a command that writes.
 STOPPED = "stopped by a signal before all tasks were written; stderr has the command that resumes it"
@@ -31,7 +31,9 @@ def job_scheduler(deployment: Deployment) -> Iterator[JobScheduler]:
         yield JobScheduler(deployment, progress=progress)
 
 
-def write(deployment: Deployment, work: Callable[[JobScheduler], Scheduled], *, resume: str) -> Scheduled | None:
+def write(
+    deployment: Deployment, work: Callable[[JobScheduler], ScheduleResult], *, resume: str
+) -> ScheduleResult | None:
     """Do the work; None if a signal has stopped it.
 
     :param resume: the command that resumes it. It is printed if the work does not come to its end.
@@ -39,13 +41,13 @@ def write(deployment: Deployment, work: Callable[[JobScheduler], Scheduled], *, 
     """
     from sosw_airflow.cli.progress import stop_on_signals
     from sosw_airflow.exceptions import SoswError
-    from sosw_airflow.scheduling.page_writer import Stopped
+    from sosw_airflow.scheduling.page_writer import WriterStopped
 
     hint = f"What is written stays written. Fix: this resumes it:\n  {resume}"
     try:
         with job_scheduler(deployment) as scheduler, stop_on_signals(scheduler.stop):
             return work(scheduler)
-    except Stopped:
+    except WriterStopped:
         print(f"Stopped between two requests. {hint}", file=sys.stderr)
         return None
     except SoswError as error:
@@ -57,7 +59,7 @@ def write(deployment: Deployment, work: Callable[[JobScheduler], Scheduled], *, 
         raise
 
 
-def show_scheduled(scheduled: Scheduled | None, text: str, output: str) -> int:
+def show_result(scheduled: ScheduleResult | None, text: str, output: str) -> int:
     """Print the result of a writing and return the exit code.
 
     :param text: of the result, for people.

@@ -89,7 +89,7 @@ def from_upstream(
     faults = [fault for name, document in given.items() for fault in _endless(document, name)]
     if faults:
         raise InvalidConfiguration(faults)
-    reading = _Reading()
+    reading = _DocumentReader()
     scheduler = reading.completed(scheduler, task_client, tasks_table)
     reading.component(scheduler, "scheduler", SCHEDULER_EXTRAS, SCHEDULER_ONLY)
     reading.meta_handler(scheduler.get("meta_handler_config"), "scheduler.meta_handler_config")
@@ -105,7 +105,7 @@ def _endless(document: object, name: str) -> list[Fault]:
     return check.faults[-1:] if check.endless else []
 
 
-class _Reading:
+class _DocumentReader:
     """The documents being read: what was found so far, and what is wrong with it."""
 
     def __init__(self) -> None:

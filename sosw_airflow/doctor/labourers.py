@@ -18,7 +18,7 @@ from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
 from sosw_airflow.orchestration.readings import event_invoke_config, facts_of, function_configuration
 from sosw_airflow.provision.assistant import ASSISTANT, AssistantState, assistant_state
 from sosw_airflow.provision.destinations import destinations_of, names_function
-from sosw_airflow.stores.aws_errors import error_code, explain, explained, member
+from sosw_airflow.stores.aws_errors import error_code, explain, explain_faults, member
 from sosw_airflow.stores.tables import TableNames
 
 __all__ = ["check_assistant", "check_labourer", "orchestrated"]
@@ -82,7 +82,7 @@ def _check_events(
 
 
 def _expiry(policy: LabourerPolicy, facts: FunctionFacts) -> Finding:
-    subject, command = f"labourer {policy.labourer_id}", _connecting(policy)
+    subject, command = f"labourer {policy.labourer_id}", _connect_command(policy)
     safe = expiry_seconds(facts, asynchronous=policy.invocation is Invocation.EVENT)
     if policy.expiry is not None and policy.expiry < safe:
         text = (
@@ -98,7 +98,7 @@ def _expiry(policy: LabourerPolicy, facts: FunctionFacts) -> Finding:
 
 def _reports(dynamodb: Any, tables: TableNames, policy: LabourerPolicy, found: Mapping[str, str]) -> Finding:
     """How the assistant hears of a task's end: by destinations, or from the function's own code."""
-    subject, command = f"labourer {policy.labourer_id}", _connecting(policy)
+    subject, command = f"labourer {policy.labourer_id}", _connect_command(policy)
     others = sorted({arn for arn in found.values() if not names_function(arn, ASSISTANT)})
     if others:
         text = f"its results go to {', '.join(others)}."
@@ -118,7 +118,7 @@ def _reports(dynamodb: Any, tables: TableNames, policy: LabourerPolicy, found: M
 def _last_completed(dynamodb: Any, tables: TableNames, labourer_id: str) -> float | None:
     """When a task was closed as completed the last time, in seconds since 1970."""
     index = f"{tables.closed_tasks_table}/index/{tables.closed_tasks_index}"
-    with explained(action="dynamodb:Query", resource=index):
+    with explain_faults(action="dynamodb:Query", resource=index):
         reply = dynamodb.query(
             TableName=tables.closed_tasks_table,
             IndexName=tables.closed_tasks_index,
@@ -133,7 +133,7 @@ def _last_completed(dynamodb: Any, tables: TableNames, labourer_id: str) -> floa
 
 def _check_concurrency(aws_lambda: Any, policy: LabourerPolicy) -> Iterator[Finding]:
     subject = f"labourer {policy.labourer_id}"
-    with explained(action="lambda:GetFunctionConcurrency", resource=policy.function):
+    with explain_faults(action="lambda:GetFunctionConcurrency", resource=policy.function):
         reply = aws_lambda.get_function_concurrency(FunctionName=policy.function)
     reserved = reply.get("ReservedConcurrentExecutions")
     if reserved == 0:
@@ -162,5 +162,5 @@ def _try_invoking(aws_lambda: Any, policy: LabourerPolicy) -> Iterator[Finding]:
         yield ok("invoke", subject, "its function may be invoked.")
 
 
-def _connecting(policy: LabourerPolicy) -> str:
+def _connect_command(policy: LabourerPolicy) -> str:
     return f"sosw-airflow init --apply --assistant --connect {shlex.quote(policy.labourer_id)}"

@@ -13,7 +13,7 @@ from sosw_airflow.doctor.findings import Finding, ok, warning
 from sosw_airflow.jobs.greenfield import INVOCATION_DELTA
 from sosw_airflow.jobs.identity import job_of
 from sosw_airflow.jobs.transitions import JobState
-from sosw_airflow.stores.aws_errors import explained, member
+from sosw_airflow.stores.aws_errors import explain_faults, member
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.stores.paged_reads import items_of
@@ -107,7 +107,7 @@ def check_queue(deployment: Deployment, labourer_id: str) -> Iterator[Finding]:
 
 def _first(deployment: Deployment, labourer_id: str, condition: str, values: dict[str, Any]) -> dict[str, Any] | None:
     tables = deployment.tables
-    with explained(action="dynamodb:Query", resource=f"{tables.tasks_table}/index/{tables.index_greenfield}"):
+    with explain_faults(action="dynamodb:Query", resource=f"{tables.tasks_table}/index/{tables.index_greenfield}"):
         reply = deployment.dynamodb.query(
             TableName=tables.tasks_table,
             IndexName=tables.index_greenfield,
@@ -176,7 +176,7 @@ def find_uploads(deployment: Deployment) -> Iterator[Finding]:
 
 def _pages(deployment: Deployment, operation: str, member: str, prefix: str) -> Iterable[dict[str, Any]]:
     action = "s3:ListBucket" if operation == "list_objects_v2" else "s3:ListBucketMultipartUploads"
-    with explained(action=action, resource=deployment.queue_bucket, setting="queue_bucket", bucket=True):
+    with explain_faults(action=action, resource=deployment.queue_bucket, setting="queue_bucket", bucket=True):
         pages = deployment.s3.get_paginator(operation).paginate(Bucket=deployment.queue_bucket, Prefix=prefix)
         return [each for page in islice(pages, 10) for each in page.get(member, ())]
 

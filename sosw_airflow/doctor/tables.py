@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sosw_airflow.doctor.findings import Finding, Level, error, ok, warning
 from sosw_airflow.exceptions import AccessDenied, MissingBucket, MissingTable, SoswError
-from sosw_airflow.stores.aws_errors import explain, explained
+from sosw_airflow.stores.aws_errors import explain, explain_faults
 from sosw_airflow.stores.job_record import JobRecords
 from sosw_airflow.stores.tables import Index, TableDefinition, table_definitions
 from sosw_airflow.stores.task_queue import TaskQueue
@@ -141,7 +141,7 @@ def examine(deployment: Deployment) -> Iterator[Finding]:
 def _describe(deployment: Deployment, definition: TableDefinition, setting: str) -> dict[str, Any] | Finding:
     """The table as DynamoDB describes it, or why it cannot be described."""
     try:
-        with explained(action="dynamodb:DescribeTable", resource=definition.name, setting=setting):
+        with explain_faults(action="dynamodb:DescribeTable", resource=definition.name, setting=setting):
             return dict(deployment.dynamodb.describe_table(TableName=definition.name))
     except MissingTable:
         return _missing_table(deployment, definition, setting)
@@ -187,7 +187,7 @@ def _without_description(deployment: Deployment, setting: str) -> Finding | None
 
 def _time_to_live(deployment: Deployment, definition: TableDefinition) -> Iterator[Finding]:
     try:
-        with explained(action="dynamodb:DescribeTimeToLive", resource=definition.name):
+        with explain_faults(action="dynamodb:DescribeTimeToLive", resource=definition.name):
             reply = deployment.dynamodb.describe_time_to_live(TableName=definition.name)
     except SoswError:
         return  # nothing depends on it but the size of the table

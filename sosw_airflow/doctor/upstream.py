@@ -8,7 +8,7 @@ from typing import Any
 from sosw_airflow.doctor.findings import Finding, ok, warning
 from sosw_airflow.orchestration.policy import LabourerPolicy
 from sosw_airflow.orchestration.readings import function_configuration
-from sosw_airflow.stores.aws_errors import explained
+from sosw_airflow.stores.aws_errors import explain_faults
 
 __all__ = ["check_upstream"]
 
@@ -46,9 +46,9 @@ def _enabled_rules(aws_lambda: Any, events: Any, name: str) -> Iterator[str]:
     if configuration is None:
         return
     arn = configuration["FunctionArn"]
-    with explained(action="events:ListRuleNamesByTarget", resource=arn):
+    with explain_faults(action="events:ListRuleNamesByTarget", resource=arn):
         names = events.list_rule_names_by_target(TargetArn=arn)["RuleNames"]
     for rule in names:
-        with explained(action="events:DescribeRule", resource=rule):
+        with explain_faults(action="events:DescribeRule", resource=rule):
             if events.describe_rule(Name=rule)["State"] == "ENABLED":
                 yield rule

@@ -62,7 +62,7 @@ class AwsClients:
         from sosw_airflow.stores.object_encryption import encrypt_objects
 
         settings = self._settings
-        with self._explained():
+        with self._explain_faults():
             config = self._config(attempts, connections, read_timeout)
             client = self._session.client(
                 service,
@@ -140,7 +140,7 @@ class AwsClients:
             raise MissingCredentials(detail="Unable to locate credentials", searched=list(self._searched()))
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explain_faults(self) -> Iterator[None]:
         """Turn what boto3 and Airflow's AWS hook raise for a Connection into this provider's errors."""
         from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError, NoRegionError
 

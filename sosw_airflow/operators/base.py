@@ -228,7 +228,7 @@ class SoswBaseOperator(BaseOperator):
 
 def without_retry(error: SoswError) -> SoswError:
     """The same error, of the same class, which is also an `AirflowFailException`: Airflow spends no retries on it."""
-    failure = _failing(type(error)).__new__(_failing(type(error)), *error.args)
+    failure = _class_without_retry(type(error)).__new__(_class_without_retry(type(error)), *error.args)
     failure.__dict__.update(error.__dict__)
     failure.args = error.args
     return failure
@@ -237,7 +237,7 @@ def without_retry(error: SoswError) -> SoswError:
 _made: dict[type[SoswError], type[SoswError]] = {}
 
 
-def _failing(kind: type[SoswError]) -> type[SoswError]:
+def _class_without_retry(kind: type[SoswError]) -> type[SoswError]:
     if kind not in _made:
         _made[kind] = _make(kind)
     return _made[kind]
@@ -254,7 +254,7 @@ def _reduce(failure: SoswError) -> tuple[object, ...]:
 
 
 def _restore(kind: type[SoswError], args: tuple[object, ...], state: dict[str, object]) -> SoswError:
-    failure = _failing(kind).__new__(_failing(kind), *args)
+    failure = _class_without_retry(kind).__new__(_class_without_retry(kind), *args)
     failure.__dict__.update(state)
     failure.args = args
     return failure

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sosw_airflow.exceptions import JobStopped
 from sosw_airflow.scheduling.cancel import cancel_job
-from sosw_airflow.scheduling.page_writer import Stopped
+from sosw_airflow.scheduling.page_writer import WriterStopped
 from sosw_airflow.triggers.attempt import Verdict
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class CancelOnKill:
             # Airflow 2 raises from its signal's handler, wherever that strikes; Airflow 3 only calls `on_kill`.
             # A job that is not planned yet has nothing to be cancelled; a retry schedules it.
             cancelled = self._cancels(job_id) and cancel_job(deployment, job_id) is not None
-            if isinstance(reason, Stopped):
+            if isinstance(reason, WriterStopped):
                 raise JobStopped(job_id, cancelled=cancelled) from None
             raise
         if self._cancels(job_id):

@@ -31,7 +31,7 @@ from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
 from sosw_airflow.scheduling.repair import is_asked_by, last_of_chain, repair, resume
 from sosw_airflow.scheduling.requests import ScheduleRequest
 from sosw_airflow.scheduling.reruns import identity_in_run, report_other_run
-from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome, Scheduled
+from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome, ScheduleResult
 from sosw_airflow.stores.documents import read_document
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class ScheduleExecution:
     argument_faults: Sequence[Fault] = ()
     announce: Announce = lambda labourer, job_id: None  # noqa: ARG005
 
-    def run(self, context: Context) -> Scheduled:
+    def run(self, context: Context) -> ScheduleResult:
         """Check everything, then schedule."""
         self._check_choices()
         job = self._parse_job()
@@ -109,10 +109,10 @@ class ScheduleExecution:
         return self._after_repairs(scheduled, own, labourer, scheduler)
 
     def _after_repairs(
-        self, scheduled: Scheduled, own: JobIdentity, labourer: Labourer, scheduler: JobScheduler
-    ) -> Scheduled:
+        self, scheduled: ScheduleResult, own: JobIdentity, labourer: Labourer, scheduler: JobScheduler
+    ) -> ScheduleResult:
         """The job may have been repaired since; with ``on_clear="failed"`` a new generation repairs it."""
-        guard = partial(self._announced, labourer=labourer, scheduler=scheduler)
+        guard = partial(self._announce_and_watch, labourer=labourer, scheduler=scheduler)
         if self.on_clear == "failed" and scheduled.header.generation != own.generation:
             position: Any = self.queue_position
             scheduled = repair(
@@ -130,11 +130,13 @@ class ScheduleExecution:
             scheduled = resume(scheduler, last, guard)
         return scheduled
 
-    def _announced(self, job_id: str, *, labourer: Labourer, scheduler: JobScheduler) -> AbstractContextManager[None]:
+    def _announce_and_watch(
+        self, job_id: str, *, labourer: Labourer, scheduler: JobScheduler
+    ) -> AbstractContextManager[None]:
         self.announce(labourer, job_id)
         return self._watch(job_id, scheduler)
 
-    def _deliver(self, request: ScheduleRequest, scheduler: JobScheduler) -> Scheduled:
+    def _deliver(self, request: ScheduleRequest, scheduler: JobScheduler) -> ScheduleResult:
         function = self.scheduler_function
         return deliver(
             scheduler,
@@ -211,7 +213,7 @@ class DrainExecution:
     announce: Announce
     argument_faults: Sequence[Fault] = ()
 
-    def run(self, context: Context) -> Scheduled:
+    def run(self, context: Context) -> ScheduleResult:
         """Check everything, then schedule."""
         faults = [*self.argument_faults, *text_faults(queue_file=self.queue_file)]
         if not isinstance(self.queue_file, str):
@@ -249,7 +251,7 @@ class RepairExecution:
     announce: Announce
     argument_faults: Sequence[Fault] = ()
 
-    def run(self, context: Context) -> Scheduled:
+    def run(self, context: Context) -> ScheduleResult:
         """Check everything, then schedule."""
         faults = list(self.argument_faults)
         if self.unfinished not in ("refuse", "leave"):

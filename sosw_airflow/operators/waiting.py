@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.exceptions import Fault, JobCancelled, JobFailed, JobTimedOut, TasksLost, TriggererCannotPoll
 from sosw_airflow.jobs.excerpts import excerpt
-from sosw_airflow.scheduling.page_writer import Stopped
-from sosw_airflow.scheduling.scheduler import Outcome, Scheduled
+from sosw_airflow.scheduling.page_writer import WriterStopped
+from sosw_airflow.scheduling.scheduler import Outcome, ScheduleResult
 from sosw_airflow.stores.closed_tasks import describe_failures
 from sosw_airflow.stores.job_record import JobRecords, JobState
 from sosw_airflow.waiting.poller import JobPoller, JobResult, Status
@@ -122,14 +122,14 @@ def wait_until_over(
     """Poll and wait, in turn.
 
     :param orchestration: of `beside`.
-    :raises Stopped: Airflow has asked to stop.
+    :raises WriterStopped: Airflow has asked to stop.
     """
     with orchestration as was_idle:
         while (result := poller.poll()) is None:
             next_poll = time.monotonic() + poll_interval
             while (left := next_poll - time.monotonic()) > 0 and not was_idle():
                 if on_kill.stop.wait(min(left, _SLICE)):
-                    raise Stopped
+                    raise WriterStopped
     return result
 
 
@@ -158,7 +158,7 @@ def hops_after(event: Mapping[str, Any] | None) -> int:
 def summary_of(deployment: Deployment, job_id: str) -> dict[str, Any]:
     """The summary of a job, from its record; only its id if the record does not exist."""
     header = JobRecords(deployment.dynamodb, deployment.tables.jobs_table).header(job_id)
-    return {"job_id": job_id} if header is None else dict(Scheduled(header, Outcome.FOUND).summary())
+    return {"job_id": job_id} if header is None else dict(ScheduleResult(header, Outcome.FOUND).summary())
 
 
 def conclude(deployment: Deployment, result: JobResult, *, tolerated_failures: object) -> dict[str, Any]:

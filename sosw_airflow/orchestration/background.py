@@ -86,7 +86,7 @@ class Seat:
 
 
 @dataclass
-class _Shared:
+class _SharedBackground:
     background: Background
     seats: list[Seat] = field(default_factory=list)
 
@@ -98,7 +98,7 @@ class _Shared:
 
 
 _lock = threading.Lock()
-_shared: dict[Hashable, _Shared] = {}
+_shared: dict[Hashable, _SharedBackground] = {}
 
 
 def take_seat(key: Hashable, make: Callable[[], Orchestrator], *, on_idle: Callable[[], None]) -> Seat:
@@ -128,7 +128,7 @@ def _beside(key: Hashable, on_idle: Callable[[], None], made: Background | None 
         if shared is None or shared.background.failure is not None:
             if made is None:
                 return None
-            shared = _shared[key] = _Shared(made)
+            shared = _shared[key] = _SharedBackground(made)
             made.orchestrator.on_turn = shared.on_turn
         seat = Seat(shared.background, key, on_idle)
         shared.seats.append(seat)

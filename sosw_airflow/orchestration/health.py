@@ -26,7 +26,7 @@ def health_of(metrics: Sequence[HealthMetric], values: Mapping[str, float | None
 
     :param values: the latest value of each metric by its name, None without data points.
     """
-    return min((_feeling(metric, values.get(metric.name)) for metric in metrics), default=BEST)
+    return min((_health_of(metric, values.get(metric.name)) for metric in metrics), default=BEST)
 
 
 def limit_for(limit: int, health: int, coefficients: Mapping[int, float]) -> int:
@@ -41,7 +41,7 @@ def limit_for(limit: int, health: int, coefficients: Mapping[int, float]) -> int
     return max(1, math.floor(limit * coefficient))
 
 
-def _feeling(metric: HealthMetric, value: float | None) -> int:
+def _health_of(metric: HealthMetric, value: float | None) -> int:
     if value is None:
         return BEST
     compare = _COMPARISONS[metric.comparison]

@@ -59,12 +59,12 @@ def invoke(aws_lambda: Any, policy: LabourerPolicy, event: dict[str, Any]) -> An
     try:
         reply = aws_lambda.invoke(FunctionName=policy.function, InvocationType=kind, Payload=payload)
     except (ConnectTimeoutError, EndpointConnectionError) as error:
-        return Answer(Outcome.REFUSED, _explained(error, policy))  # it was never sent
+        return Answer(Outcome.REFUSED, _explain(error, policy))  # it was never sent
     except ClientError as error:
-        return Answer(_outcome(error), _explained(error, policy))
+        return Answer(_outcome(error), _explain(error, policy))
     except BotoCoreError as error:
         sent = kind == "Event" or error_code(error) not in ("NoCredentialsError", "PartialCredentialsError")
-        return Answer(Outcome.UNKNOWN if sent else Outcome.FAULT, _explained(error, policy))
+        return Answer(Outcome.UNKNOWN if sent else Outcome.FAULT, _explain(error, policy))
     text = reply["Payload"].read()  # always: an unread body keeps its connection
     if kind == "Event":
         return Answer(Outcome.ACCEPTED)
@@ -85,5 +85,5 @@ def _document(text: bytes) -> Any:
         return text.decode("utf-8", "replace")
 
 
-def _explained(error: ClientError | BotoCoreError, policy: LabourerPolicy) -> Exception:
+def _explain(error: ClientError | BotoCoreError, policy: LabourerPolicy) -> Exception:
     return explain(error, action="lambda:InvokeFunction", resource=policy.function)

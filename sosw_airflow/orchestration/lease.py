@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sosw_airflow.stores.aws_errors import error_code, explained
+from sosw_airflow.stores.aws_errors import error_code, explain_faults
 
 __all__ = ["LEASE_SECONDS", "Lease", "read_lease"]
 
@@ -123,7 +123,7 @@ class Lease:
 
     def _update(self, expression: str, condition: str, values: dict[str, Any]) -> bool:
         names = {"#owner": "owner"} if "#owner" in expression + condition else {}
-        with explained(action="dynamodb:UpdateItem", resource=self.table, setting="jobs_table"):
+        with explain_faults(action="dynamodb:UpdateItem", resource=self.table, setting="jobs_table"):
             try:
                 self.dynamodb.update_item(
                     TableName=self.table,
@@ -145,7 +145,7 @@ def read_lease(dynamodb: Any, table: str, labourer_id: str) -> dict[str, Any]:
 
     :raises SoswError: AWS refuses.
     """
-    with explained(action="dynamodb:GetItem", resource=table, setting="jobs_table"):
+    with explain_faults(action="dynamodb:GetItem", resource=table, setting="jobs_table"):
         reply = dynamodb.get_item(TableName=table, Key=_key(labourer_id), ConsistentRead=True)
     return dict(reply.get("Item", {}))
 

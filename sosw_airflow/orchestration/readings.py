@@ -12,7 +12,7 @@ from sosw_airflow.exceptions import AccessDenied
 from sosw_airflow.orchestration.expiry import FunctionFacts
 from sosw_airflow.orchestration.policy import HealthMetric
 from sosw_airflow.orchestration.task_rows import TaskRow, row_of
-from sosw_airflow.stores.aws_errors import error_code, explained, member
+from sosw_airflow.stores.aws_errors import error_code, explain_faults, member
 from sosw_airflow.stores.tables import TableNames
 
 __all__ = [
@@ -101,7 +101,7 @@ class LabourerRows:
         while left is None or left > 0:
             if left is not None:
                 query["Limit"] = left
-            with explained(action="dynamodb:Query", resource=f"{table}/index/{index}", setting=setting):
+            with explain_faults(action="dynamodb:Query", resource=f"{table}/index/{index}", setting=setting):
                 reply = self.dynamodb.query(**query)
             items = member(reply, "Items", action="dynamodb:Query")
             yield from map(row_of, items)
@@ -116,7 +116,7 @@ def existing_function(aws_lambda: Any, function: str) -> dict[str, Any]:
 
     :raises AwsFault: the function does not exist or cannot be read.
     """
-    with explained(action="lambda:GetFunctionConfiguration", resource=function):
+    with explain_faults(action="lambda:GetFunctionConfiguration", resource=function):
         return dict(aws_lambda.get_function_configuration(FunctionName=function))
 
 
@@ -138,7 +138,7 @@ def event_invoke_config(aws_lambda: Any, function: str) -> dict[str, Any]:
 
 
 def _found(action: str, read: Callable[..., Any], function: str) -> dict[str, Any] | None:
-    with explained(action=action, resource=function):
+    with explain_faults(action=action, resource=function):
         try:
             return dict(read(FunctionName=function))
         except ClientError as error:
@@ -171,7 +171,7 @@ def metric_value(cloudwatch: Any, metric: HealthMetric, *, now: float) -> float 
 
     end = datetime.fromtimestamp(now, tz=timezone.utc)
     start = datetime.fromtimestamp(now - _METRIC_SECONDS, tz=timezone.utc)
-    with explained(action="cloudwatch:GetMetricStatistics", resource=metric.name):
+    with explain_faults(action="cloudwatch:GetMetricStatistics", resource=metric.name):
         reply = cloudwatch.get_metric_statistics(
             **metric.arguments, StartTime=start, EndTime=end, Period=_METRIC_SECONDS, Statistics=[metric.statistic]
         )

@@ -17,7 +17,7 @@ from sosw_airflow.exceptions import AwsFault
 from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.greenfield import INVOCATION_DELTA
 from sosw_airflow.orchestration.task_rows import TaskRow
-from sosw_airflow.stores.aws_errors import cancellation_codes, error_code, explained
+from sosw_airflow.stores.aws_errors import cancellation_codes, error_code, explain_faults
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.tables import TableNames
 
@@ -226,7 +226,7 @@ class Transitions:
     def _update(
         self, row: TaskRow, expression: str, condition: str, values: dict[str, Any], client: Any = None
     ) -> bool:
-        with explained(action="dynamodb:UpdateItem", resource=self.tables.tasks_table, setting="tasks_table"):
+        with explain_faults(action="dynamodb:UpdateItem", resource=self.tables.tasks_table, setting="tasks_table"):
             return _unless_refused(
                 lambda: (client or self.dynamodb).update_item(
                     TableName=self.tables.tasks_table,
@@ -239,7 +239,7 @@ class Transitions:
 
     def _is_mine(self, row: TaskRow, claimed: Mapping[str, int]) -> bool:
         """Whether a claim without an answer has happened."""
-        with explained(action="dynamodb:GetItem", resource=self.tables.tasks_table, setting="tasks_table"):
+        with explain_faults(action="dynamodb:GetItem", resource=self.tables.tasks_table, setting="tasks_table"):
             item = self.dynamodb.get_item(
                 TableName=self.tables.tasks_table, Key={"task_id": {"S": row.task_id}}, ConsistentRead=True
             ).get("Item", {})
@@ -268,7 +268,9 @@ class Transitions:
         }
 
     def _transact(self, *actions: dict[str, Any]) -> bool:
-        with explained(action="dynamodb:TransactWriteItems", resource=self.tables.tasks_table, setting="tasks_table"):
+        with explain_faults(
+            action="dynamodb:TransactWriteItems", resource=self.tables.tasks_table, setting="tasks_table"
+        ):
             return _unless_refused(lambda: self.dynamodb.transact_write_items(TransactItems=list(actions)))
 
     def _write_batch(self, table: str, requests: list[dict[str, Any]]) -> None:

@@ -197,13 +197,13 @@ class LabourerOrchestration:
         batches = [completed[start : start + BATCH] for start in range(0, len(completed), BATCH)]
         for batch in self._side_by_side(lambda batch: self._transitions.complete(batch, now=int(now)), batches):
             report.completed += len(batch)
-            self._ended(batch)
+            self._note_ends(batch)
         for done, decision in self._side_by_side(lambda each: (self._end_attempt(each, now), each), decisions):
             if done is None:
                 continue
             report.retried += decision.step is Step.RETRY
             report.failed += decision.step is Step.FAIL
-            self._ended([decision.row])
+            self._note_ends([decision.row])
             log.log(
                 logging.WARNING if decision.step is Step.FAIL else logging.INFO,
                 "Task %s of %s: %s.",
@@ -315,7 +315,7 @@ class LabourerOrchestration:
             self._claims.pop(claimed.task_id, None)
         elif answer.outcome is Outcome.IMPOSSIBLE:
             self._transitions.fail(claimed, now=int(self.clock()), reason=f"it cannot be invoked: {answer.error}")
-            self._ended([claimed])
+            self._note_ends([claimed])
         return answer
 
     def _request(self, claimed: TaskRow, event: dict[str, Any]) -> None:
@@ -347,7 +347,7 @@ class LabourerOrchestration:
 
     # -- what lasts between turns --------------------------------------------------------------------------------------
 
-    def _ended(self, rows: Iterable[TaskRow]) -> None:
+    def _note_ends(self, rows: Iterable[TaskRow]) -> None:
         for row in rows:
             self._claims.pop(row.task_id, None)
             self._closed[row.task_id] = self.monotonic()

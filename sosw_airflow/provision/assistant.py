@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from sosw_airflow.orchestration.readings import function_configuration
-from sosw_airflow.stores.aws_errors import error_code, explained
+from sosw_airflow.stores.aws_errors import error_code, explain_faults
 
 if TYPE_CHECKING:
     from sosw_airflow.stores.tables import TableNames
@@ -142,15 +142,15 @@ def deploy_assistant(
     if current is None:
         role = role_arn or _role(iam, name, tables, region=aws_lambda.meta.region_name)
         code = {"ZipFile": assistant_code()}
-        with explained(action="lambda:CreateFunction", resource=name):
+        with explain_faults(action="lambda:CreateFunction", resource=name):
             reply = once_the_role_works(
                 lambda: aws_lambda.create_function(FunctionName=name, Role=role, Code=code, **settings)
             )
         return str(reply["FunctionArn"])
     if assistant_state(aws_lambda, tables, name=name) is AssistantState.FOREIGN:
-        with explained(action="lambda:PublishVersion", resource=name):
+        with explain_faults(action="lambda:PublishVersion", resource=name):
             aws_lambda.publish_version(FunctionName=name, Description="before sosw_airflow replaced it")
-    with explained(action="lambda:UpdateFunctionCode", resource=name):
+    with explain_faults(action="lambda:UpdateFunctionCode", resource=name):
         aws_lambda.update_function_code(FunctionName=name, ZipFile=assistant_code())
         aws_lambda.get_waiter("function_updated_v2").wait(FunctionName=name)
         aws_lambda.update_function_configuration(
@@ -173,7 +173,7 @@ def once_the_role_works(request: Callable[[], Any]) -> Any:
 
 
 def _role(iam: Any, name: str, tables: TableNames, *, region: str) -> str:
-    with explained(action="iam:CreateRole", resource=name):
+    with explain_faults(action="iam:CreateRole", resource=name):
         try:
             role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]
         except ClientError as error:

@@ -44,7 +44,7 @@ def assistant_template(names: TableNames = SOSW_NAMES) -> dict[str, Any]:
                 "Names of the roles of these functions, each once; empty if they may invoke the assistant already"
             ),
         },
-        "Conditions": {"WithLabourers": _given("Labourers"), "WithRoles": _given("LabourerRoles")},
+        "Conditions": {"WithLabourers": _is_given("Labourers"), "WithRoles": _is_given("LabourerRoles")},
         "Resources": {
             "AssistantRole": {"Type": "AWS::IAM::Role", "Properties": _role()},
             "Assistant": {"Type": "AWS::Lambda::Function", "Properties": _function()},
@@ -66,7 +66,7 @@ def _list(description: str) -> dict[str, Any]:
     return {"Type": "CommaDelimitedList", "Default": "", "Description": description}
 
 
-def _given(parameter: str) -> dict[str, Any]:
+def _is_given(parameter: str) -> dict[str, Any]:
     return {"Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", {"Ref": parameter}]}, ""]}]}
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from sosw_airflow.exceptions import MissingBucket, MissingTable
-from sosw_airflow.stores.aws_errors import error_code, explained
+from sosw_airflow.stores.aws_errors import error_code, explain_faults
 from sosw_airflow.stores.tables import Throughput, create_missing_tables, table_definitions
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def missing_tables(deployment: Deployment) -> list[str]:
     missing = []
     for definition in table_definitions(deployment.tables):
         try:
-            with explained(action="dynamodb:DescribeTable", resource=definition.name):
+            with explain_faults(action="dynamodb:DescribeTable", resource=definition.name):
                 deployment.dynamodb.describe_table(TableName=definition.name)
         except MissingTable:  # noqa: PERF203 - five requests
             missing.append(definition.name)
@@ -50,7 +50,9 @@ def missing_bucket(deployment: Deployment) -> bool:
     :raises SoswError: AWS cannot be asked, or the bucket belongs to another account.
     """
     try:
-        with explained(action="s3:ListBucket", resource=deployment.queue_bucket, setting="queue_bucket", bucket=True):
+        with explain_faults(
+            action="s3:ListBucket", resource=deployment.queue_bucket, setting="queue_bucket", bucket=True
+        ):
             deployment.s3.head_bucket(Bucket=deployment.queue_bucket)
     except MissingBucket:
         return True
@@ -63,7 +65,7 @@ def create_missing(deployment: Deployment, *, billing: Throughput | None = None)
     :param billing: None for tables on demand.
     :raises SoswError: AWS refuses; what has been created stays.
     """
-    with explained(action="dynamodb:CreateTable", resource=deployment.tables.jobs_table):
+    with explain_faults(action="dynamodb:CreateTable", resource=deployment.tables.jobs_table):
         created = create_missing_tables(deployment.dynamodb, names=deployment.tables, billing=billing)
     if missing_bucket(deployment):
         _create_bucket(deployment.s3, deployment.queue_bucket)
@@ -75,13 +77,13 @@ def _create_bucket(s3: Any, bucket: str) -> None:
     region = s3.meta.region_name
     # The oldest region is S3's default, and may not be named.
     place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-    with explained(action="s3:CreateBucket", resource=bucket, setting="queue_bucket"):
+    with explain_faults(action="s3:CreateBucket", resource=bucket, setting="queue_bucket"):
         try:
             s3.create_bucket(Bucket=bucket, **place)
         except ClientError as error:
             if error_code(error) != "BucketAlreadyOwnedByYou":  # made in this very moment
                 raise
-    with explained(action="s3:PutBucketPublicAccessBlock", resource=bucket):
+    with explain_faults(action="s3:PutBucketPublicAccessBlock", resource=bucket):
         s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=_PRIVATE)
-    with explained(action="s3:PutLifecycleConfiguration", resource=bucket):
+    with explain_faults(action="s3:PutLifecycleConfiguration", resource=bucket):
         s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration=_LIFECYCLE)

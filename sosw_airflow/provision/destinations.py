@@ -8,7 +8,7 @@ from typing import Any
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
 from sosw_airflow.orchestration.readings import event_invoke_config, existing_function
 from sosw_airflow.provision.assistant import ASSISTANT, once_the_role_works
-from sosw_airflow.stores.aws_errors import explained
+from sosw_airflow.stores.aws_errors import explain_faults
 
 __all__ = [
     "EVENT_AGE",
@@ -58,11 +58,11 @@ def connect_labourer(aws_lambda: Any, iam: Any, function: str, assistant_arn: st
     :raises SoswError: AWS refuses.
     """
     role = existing_function(aws_lambda, function)["Role"].rpartition("/")[2]
-    with explained(action="iam:PutRolePolicy", resource=role):
+    with explain_faults(action="iam:PutRolePolicy", resource=role):
         policy = json.dumps(labourer_policy(assistant_arn))
         iam.put_role_policy(RoleName=role, PolicyName=ASSISTANT, PolicyDocument=policy)
     destination = {"Destination": assistant_arn}
-    with explained(action="lambda:PutFunctionEventInvokeConfig", resource=function):
+    with explain_faults(action="lambda:PutFunctionEventInvokeConfig", resource=function):
         once_the_role_works(
             lambda: aws_lambda.put_function_event_invoke_config(
                 FunctionName=function,

@@ -35,7 +35,7 @@ from sosw_airflow.waiting.progress_log import ProgressFactory, ProgressLog
 if TYPE_CHECKING:
     from sosw_airflow.stores.deployment import Deployment
 
-__all__ = ["Cancelled", "cancel_job"]
+__all__ = ["CancelResult", "cancel_job"]
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Cancelled:
+class CancelResult:
     """What became of a job's tasks.
 
     :ivar removed: tasks that were taken out of the queue now.
@@ -69,7 +69,7 @@ class Cancelled:
         )
 
 
-def cancel_job(deployment: Deployment, job_id: str, *, progress: ProgressFactory = ProgressLog) -> Cancelled | None:
+def cancel_job(deployment: Deployment, job_id: str, *, progress: ProgressFactory = ProgressLog) -> CancelResult | None:
     """Cancel a job in any state; None if the job does not exist.
 
     :param progress: begins to count the tasks that are removed.
@@ -93,25 +93,29 @@ def cancel_job(deployment: Deployment, job_id: str, *, progress: ProgressFactory
     return cancelled
 
 
-def _withdraw(deployment: Deployment, header: Header, *, drained_if_missing: bool) -> Cancelled:
+def _withdraw(deployment: Deployment, header: Header, *, drained_if_missing: bool) -> CancelResult:
     """Take back the queue file of a delivered job."""
     tasks = header.tasks
     withdrawn = withdraw(deployment, header)
     if withdrawn:
-        return Cancelled(header.job_id, tasks, 0, 0)
+        return CancelResult(header.job_id, tasks, 0, 0)
     if withdrawn is None or not drained_if_missing:
-        return Cancelled(header.job_id, 0, None, None)
-    return Cancelled(header.job_id, 0, tasks, 0)
+        return CancelResult(header.job_id, 0, None, None)
+    return CancelResult(header.job_id, 0, tasks, 0)
 
 
-def _finish_older(deployment: Deployment, records: JobRecords, header: Header, progress: ProgressFactory) -> Cancelled:
+def _finish_older(
+    deployment: Deployment, records: JobRecords, header: Header, progress: ProgressFactory
+) -> CancelResult:
     """Finish a cancelling by version 0.1, whose record does not say whether the job was delivered."""
     if withdraw(deployment, header):
-        return Cancelled(header.job_id, header.tasks, 0, 0)
-    return Cancelled(header.job_id, _remove_rows(deployment, records, header, progress).removed, None, None)
+        return CancelResult(header.job_id, header.tasks, 0, 0)
+    return CancelResult(header.job_id, _remove_rows(deployment, records, header, progress).removed, None, None)
 
 
-def _remove_rows(deployment: Deployment, records: JobRecords, header: Header, progress: ProgressFactory) -> Cancelled:
+def _remove_rows(
+    deployment: Deployment, records: JobRecords, header: Header, progress: ProgressFactory
+) -> CancelResult:
     """Let no page be committed any more, and delete the rows that were never invoked."""
     committed = [marker for marker in _close_pages(records, header) if not marker.cancelled]
     queue_file = QueueFile(deployment.s3, header.queue_bucket, header.queue_key, fingerprint=header.fingerprint)
@@ -127,8 +131,8 @@ def _remove_rows(deployment: Deployment, records: JobRecords, header: Header, pr
         counted.add(1)
     queue_file.delete()
     if written is None:
-        return Cancelled(header.job_id, removed, None, None)
-    return Cancelled(header.job_id, removed, total - removed, header.tasks - total)
+        return CancelResult(header.job_id, removed, None, None)
+    return CancelResult(header.job_id, removed, total - removed, header.tasks - total)
 
 
 def _close_pages(records: JobRecords, header: Header) -> list[Marker]:

@@ -41,7 +41,7 @@ from sosw_airflow.jobs.transitions import (
     JobState,
     Transition,
 )
-from sosw_airflow.stores.aws_errors import explained, was_refused
+from sosw_airflow.stores.aws_errors import explain_faults, was_refused
 from sosw_airflow.stores.job_record import Header
 from sosw_airflow.stores.object_copy import ObjectCopy
 from sosw_airflow.stores.object_head import ObjectHead, head_object
@@ -50,7 +50,7 @@ from sosw_airflow.stores.s3_url import s3_url
 
 if TYPE_CHECKING:
     from sosw_airflow.scheduling.requests import Request
-    from sosw_airflow.scheduling.scheduler import JobScheduler, Scheduled
+    from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleResult
     from sosw_airflow.stores.deployment import Deployment
 
 __all__ = ["deliver", "delivered_key", "withdraw"]
@@ -75,7 +75,7 @@ def delivered_key(header: Header) -> str:
 
 def deliver(
     scheduler: JobScheduler, request: Request, *, function: str | None = None, aws_lambda: Any = None
-) -> Scheduled:
+) -> ScheduleResult:
     """Put the job's queue file where sosw's Scheduler takes it, once, or finish what an earlier attempt has begun.
 
     :param function: name or ARN of sosw's Scheduler, to be invoked with the file; None if another process does that.
@@ -85,7 +85,7 @@ def deliver(
     :raises DeliveryInProgress: another attempt has taken over.
     :raises SoswError: as `JobScheduler.schedule`.
     """
-    from sosw_airflow.scheduling.scheduler import Outcome, Scheduled
+    from sosw_airflow.scheduling.scheduler import Outcome, ScheduleResult
 
     header, outcome = scheduler.plan(request)
     if header.state is JobState.PLANNED:
@@ -95,7 +95,7 @@ def deliver(
         raise _has_rows(header)
     if header.state in (JobState.DELIVERED, JobState.WRITTEN):
         scheduler.planned_file(header).delete()
-        return Scheduled(header, Outcome.FOUND)
+        return ScheduleResult(header, Outcome.FOUND)
     if header.state is JobState.DELIVERING:
         header = _see_to_copy(scheduler, request, header, has_function=function is not None)
     if header.state is JobState.INVOKING and _read_copy(scheduler, header) is _Copy.WAITING:
@@ -105,7 +105,7 @@ def deliver(
     header = _change(scheduler, HAND_OVER, header)
     scheduler.planned_file(header).delete()
     log.info("The job %s is delivered: %s.", header.job_id, s3_url(header.queue_bucket, delivered_key(header)))
-    return Scheduled(header, outcome)
+    return ScheduleResult(header, outcome)
 
 
 def withdraw(deployment: Deployment, header: Header) -> bool | None:
@@ -266,7 +266,7 @@ def _invoke(scheduler: JobScheduler, header: Header, function: str, aws_lambda: 
     header = _change(scheduler, INVOKE, header)
     name = delivered_key(header).rpartition("/")[2]
     event = {"file_name": name, "lambda_name": header.labourer_id}
-    with explained(action="lambda:InvokeFunction", resource=function):
+    with explain_faults(action="lambda:InvokeFunction", resource=function):
         try:
             aws_lambda.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event).encode())
         except (ClientError, BotoCoreError) as error:

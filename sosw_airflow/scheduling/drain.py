@@ -24,7 +24,7 @@ from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.jobs.transitions import JobState
 from sosw_airflow.scheduling.requests import QueuePosition
-from sosw_airflow.scheduling.scheduler import JobScheduler, Scheduled
+from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleResult
 from sosw_airflow.stores.deployment import Deployment
 from sosw_airflow.stores.file_claims import FileClaims
 from sosw_airflow.stores.job_record import RECORD_SECONDS, JobRecords
@@ -261,7 +261,7 @@ class DrainRequest:
             yield codec.line({name: value for name, value in task.items() if name != "labourer_id"}, index)
 
 
-def drain(scheduler: JobScheduler, request: DrainRequest, *, take_locked: bool = False) -> Scheduled:
+def drain(scheduler: JobScheduler, request: DrainRequest, *, take_locked: bool = False) -> ScheduleResult:
     """Write the tasks of a queue file, once, or finish what an earlier attempt has begun; then remove the file.
 
     :param take_locked: also take a file that another process has locked: a Scheduler that crashed, or one that still

@@ -26,7 +26,7 @@ from sosw_airflow.stores.backoff import pauses
 from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.waiting.progress_log import ProgressLog
 
-__all__ = ["MetaTable", "PageWriter", "Stopped"]
+__all__ = ["MetaTable", "PageWriter", "WriterStopped"]
 
 #: Seconds after which a page that waits for its turn asks again, since the pace may have changed.
 _ASK_AGAIN = 0.5
@@ -35,7 +35,7 @@ _ASK_AGAIN = 0.5
 _EXISTS = "ConditionalCheckFailed"
 
 
-class Stopped(Exception):
+class WriterStopped(Exception):
     """The writing was stopped from outside; what is committed stays, and a later attempt continues from there."""
 
 
@@ -106,7 +106,7 @@ class PageWriter:
     def write(self, pages: Iterable[Page], progress: ProgressLog) -> None:
         """Commit all these pages; return when all are committed.
 
-        :raises Stopped: ``stop`` was set.
+        :raises WriterStopped: ``stop`` was set.
         :raises NoProgress: AWS took nothing for too long.
         :raises SoswError: a fault that sending again cannot fix. In every case pages in flight are finished first.
         """
@@ -137,7 +137,7 @@ class PageWriter:
 
     def _check_stop(self) -> None:
         if self._stop.is_set():
-            raise Stopped
+            raise WriterStopped
 
     def _commit(self, page: Page, progress: ProgressLog) -> None:
         actions = self._actions(page)
@@ -215,7 +215,7 @@ class PageWriter:
     def _sleep(self, seconds: float) -> None:
         """Wait, unless the writing has stopped meanwhile.
 
-        :raises Stopped: it has.
+        :raises WriterStopped: it has.
         """
         until = time.monotonic() + seconds
         while not (self._stop.is_set() or self._halt.is_set()):
@@ -223,7 +223,7 @@ class PageWriter:
             if left <= 0:
                 return
             self._stop.wait(min(left, 0.25))
-        raise Stopped
+        raise WriterStopped
 
     def _give_up_after_patience(self, progress: ProgressLog, error: Exception) -> None:
         seconds = time.monotonic() - progress.moved_at

@@ -22,7 +22,7 @@ from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.jobs.transitions import UNWRITTEN, JobState
 from sosw_airflow.scheduling.requests import QueuePosition
-from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome, Scheduled
+from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome, ScheduleResult
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.closed_tasks import ClosedTasks
 from sosw_airflow.stores.job_record import Header, JobRecords
@@ -112,7 +112,7 @@ def last_of_chain(records: JobRecords, job_id: str) -> Header:
     return last
 
 
-def resume(scheduler: JobScheduler, header: Header, guard: Guard = nullcontext) -> Scheduled:
+def resume(scheduler: JobScheduler, header: Header, guard: Guard = nullcontext) -> ScheduleResult:
     """Finish the writing of a repair that was planned, or find it as it is."""
     reader = _reader(scheduler, header.repairs.split("#")[0])
     identity = replace(_identity(header), repairs=header.repairs)
@@ -136,7 +136,7 @@ def repair(
     queue_position: QueuePosition = "back",
     unfinished: str = "refuse",
     guard: Guard = nullcontext,
-) -> Scheduled:
+) -> ScheduleResult:
     """Schedule again what has failed of a job and of its former repairs, once.
 
     :param asked_by: the identity that asks; if it asked for the last repair too, that repair is resumed.
@@ -165,7 +165,7 @@ def repair(
     if not progress.over and unfinished == "refuse":
         raise JobUnfinished(job_id=last.job_id, total=progress.total, closed=progress.closed, failed=progress.failed)
     if not progress.failed or (not progress.over and unfinished == "wait"):
-        return Scheduled(last, Outcome.FOUND)
+        return ScheduleResult(last, Outcome.FOUND)
     identity = replace(asked_by or _identity(last), labourer_id=last.labourer_id, repairs=repairs)
     request = RepairRequest(
         identity,

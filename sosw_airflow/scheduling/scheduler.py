@@ -32,7 +32,7 @@ from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.jobs.transitions import FINISH, IN_DELIVERY, NEEDING_PLAN, WRITE, JobState, Transition
 from sosw_airflow.scheduling.committed_pages import committed_pages, uncommitted_pages
 from sosw_airflow.scheduling.pace import PagePace, page_limits_for
-from sosw_airflow.scheduling.page_writer import MetaTable, PageWriter, Stopped
+from sosw_airflow.scheduling.page_writer import MetaTable, PageWriter, WriterStopped
 from sosw_airflow.scheduling.requests import QueuePosition, Request, ScheduleRequest
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.deployment import Deployment
@@ -41,7 +41,7 @@ from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone, queue_file_
 from sosw_airflow.stores.task_queue import Capacity, TaskQueue, table_capacity
 from sosw_airflow.waiting.progress_log import ProgressFactory, ProgressLog
 
-__all__ = ["JobScheduler", "Outcome", "QueuePosition", "ScheduleRequest", "Scheduled"]
+__all__ = ["JobScheduler", "Outcome", "QueuePosition", "ScheduleRequest", "ScheduleResult"]
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Outcome(str, Enum):
 
 
 @dataclass(frozen=True)
-class Scheduled:
+class ScheduleResult:
     """:ivar header: of the job, in its final state.  :ivar outcome: how it came to it."""
 
     header: Header
@@ -86,7 +86,7 @@ class JobScheduler:
     """Schedules jobs into one installation of sosw.
 
     :ivar records: the job records of the installation.
-    :ivar stop: set it, from a signal's handler or another thread, to end between two requests with `Stopped`.
+    :ivar stop: set it, from a signal's handler or another thread, to end between two requests with `WriterStopped`.
     :ivar progress: begins to count the tasks of each piece of work: planning, writing.
     """
 
@@ -101,20 +101,20 @@ class JobScheduler:
         self.records = JobRecords(at.dynamodb, at.tables.jobs_table, now=at.now)
         self._most_rows = MAX_PAGE_ROWS_WITH_META if at.tables.meta_table else MAX_PAGE_ROWS
 
-    def schedule(self, request: Request) -> Scheduled:
+    def schedule(self, request: Request) -> ScheduleResult:
         """Put every task of the job into the queue, or finish what an earlier attempt has begun.
 
         :raises JobConflict: another job was scheduled under this identity.
         :raises JobCancelled: the job was cancelled.
         :raises InvalidJob, TaskTooLarge, QueueFull, MissingTable, MissingBucket: and nothing was written.
-        :raises NoProgress, Stopped, AwsFault: the next attempt resumes from here.
+        :raises NoProgress, WriterStopped, AwsFault: the next attempt resumes from here.
         """
         header, outcome = self.plan(request)
         if header.state in IN_DELIVERY:
             raise JobDelivered(header.job_id)
         if header.state is JobState.WRITTEN:
             log.info("The job %s was written before: %s tasks. Nothing to do.", header.job_id, f"{header.tasks:,}")
-            return Scheduled(header, Outcome.FOUND)
+            return ScheduleResult(header, Outcome.FOUND)
         return self._finish(request, header, outcome)
 
     def plan(self, request: Request) -> tuple[Header, Outcome]:
@@ -254,11 +254,11 @@ class JobScheduler:
             return change.before  # by another copy of this generation
         raise JobCancelled(header.job_id)
 
-    def _finish(self, request: Request, header: Header, outcome: Outcome) -> Scheduled:
+    def _finish(self, request: Request, header: Header, outcome: Outcome) -> ScheduleResult:
         self._compare_tables(header)
         header = self._change(WRITE, header)
         if header.state is JobState.WRITTEN:
-            return Scheduled(header, outcome)
+            return ScheduleResult(header, outcome)
         queue_file = self.planned_file(header)
         denied = False
         for _ in range(_PLANS):
@@ -283,7 +283,7 @@ class JobScheduler:
         queue_file.delete()
         written = self._change(FINISH, header)
         log.info("The job %s is in the queue of %s: %s tasks.", header.job_id, header.labourer_id, f"{header.tasks:,}")
-        return Scheduled(written, outcome)
+        return ScheduleResult(written, outcome)
 
     def _write_pages(self, request: Request, header: Header, lines: Iterator[str]) -> None:
         at = self.deployment
@@ -360,12 +360,12 @@ class JobScheduler:
 
     def _sleep(self, seconds: float) -> None:
         if self.stop.wait(seconds):
-            raise Stopped
+            raise WriterStopped
 
     def check_stop(self) -> None:
         """End between two requests if that is wanted.
 
-        :raises Stopped: it is.
+        :raises WriterStopped: it is.
         """
         if self.stop.is_set():
-            raise Stopped
+            raise WriterStopped

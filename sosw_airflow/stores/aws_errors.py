@@ -35,7 +35,7 @@ __all__ = [
     "cancellation_codes",
     "error_code",
     "explain",
-    "explained",
+    "explain_faults",
     "judge",
     "judge_reasons",
     "member",
@@ -244,7 +244,9 @@ def _reason_texts(error: BaseException) -> str:
 
 
 @contextmanager
-def explained(*, action: str, resource: str, setting: str = "", bucket: bool = False, key: str = "") -> Iterator[None]:
+def explain_faults(
+    *, action: str, resource: str, setting: str = "", bucket: bool = False, key: str = ""
+) -> Iterator[None]:
     """Turn what botocore raises inside into this provider's errors; the arguments are those of `explain`."""
     try:
         yield

@@ -17,11 +17,11 @@ from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.json_documents import parse_json
 from sosw_airflow.jobs.json_values import json_faults
 from sosw_airflow.jobs.redaction import redacted
-from sosw_airflow.stores.aws_errors import explained, member
+from sosw_airflow.stores.aws_errors import explain_faults, member
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.tables import TableNames
 
-__all__ = ["ClosedTask", "ClosedTasks", "Closing", "End", "Place", "describe_failures", "error_of"]
+__all__ = ["ClosedEntry", "ClosedTask", "ClosedTasks", "End", "Place", "describe_failures", "error_of"]
 
 #: Rows of one query of the index: about 200 kB, so 25 read units. A whole page of 1 MB would stall a small table.
 _QUERY_ROWS = 1000
@@ -44,7 +44,7 @@ class End(str, Enum):
     FAILED = "0"
 
 
-class Closing(NamedTuple):
+class ClosedEntry(NamedTuple):
     """A task that is closed. ``closed_at``: seconds since 1970, by the clock of sosw's Scavenger."""
 
     task_id: str
@@ -90,7 +90,7 @@ class ClosedTasks:
 
     def since(
         self, end: End, closed_at: int, place: Place | None = None
-    ) -> Iterator[tuple[list[Closing], Place | None]]:
+    ) -> Iterator[tuple[list[ClosedEntry], Place | None]]:
         """What was closed at this second or later, of all jobs of the labourer, in the order of ``closed_at``.
 
         Each page comes with the place behind it, None for the last one. No filter for one job: it would cost the same
@@ -113,11 +113,11 @@ class ClosedTasks:
         while True:
             if place is not None:
                 query["ExclusiveStartKey"] = place
-            with explained(action="dynamodb:Query", resource=resource, setting="closed_tasks_index"):
+            with explain_faults(action="dynamodb:Query", resource=resource, setting="closed_tasks_index"):
                 reply = self._dynamodb.query(**query)
             items = member(reply, "Items", action="dynamodb:Query")
             place = reply.get("LastEvaluatedKey")
-            yield [Closing(item["task_id"]["S"], _whole(item["closed_at"]["N"])) for item in items], place
+            yield [ClosedEntry(item["task_id"]["S"], _whole(item["closed_at"]["N"])) for item in items], place
             if place is None:
                 return
 
@@ -153,7 +153,7 @@ class ClosedTasks:
 
         :param task_ids: 100 at most.
         """
-        with explained(action="dynamodb:BatchGetItem", resource=self._table, setting="closed_tasks_table"):
+        with explain_faults(action="dynamodb:BatchGetItem", resource=self._table, setting="closed_tasks_table"):
             found, unanswered = self._ask(task_ids)
         return [_closed_task(item) for item in found.values()], unanswered
 

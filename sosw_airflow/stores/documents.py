@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
 from sosw_airflow.jobs.excerpts import excerpt
-from sosw_airflow.stores.aws_errors import error_code, explained
+from sosw_airflow.stores.aws_errors import error_code, explain_faults
 from sosw_airflow.stores.s3_url import split_s3_url
 
 __all__ = ["read_document"]
@@ -24,7 +24,7 @@ def read_document(s3: Any, url: str) -> bytes:
     bucket, key = split_s3_url(url)
     if not bucket or not key:
         raise InvalidConfiguration([Fault("job", f"must be s3://BUCKET/KEY, not {excerpt(url)}")])
-    with explained(action="s3:GetObject", resource=url):
+    with explain_faults(action="s3:GetObject", resource=url):
         try:
             with closing(s3.get_object(Bucket=bucket, Key=key)["Body"]) as body:
                 return bytes(body.read())

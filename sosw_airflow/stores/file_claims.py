@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sosw_airflow.exceptions import JobRecordDamaged
-from sosw_airflow.stores.aws_errors import error_code, explained
+from sosw_airflow.stores.aws_errors import error_code, explain_faults
 
 __all__ = ["FileClaims"]
 
@@ -39,7 +39,7 @@ class FileClaims:
 
         :raises JobRecordDamaged: the claim cannot be read.
         """
-        with explained(action="dynamodb:GetItem", resource=self._table, setting="jobs_table"):
+        with explain_faults(action="dynamodb:GetItem", resource=self._table, setting="jobs_table"):
             reply = self._dynamodb.get_item(TableName=self._table, Key=_key(file), ConsistentRead=True)
         if "Item" not in reply:
             return ""
@@ -69,7 +69,7 @@ class FileClaims:
         conditions = [f"claimed_by IN ({', '.join(names)})"]
         if "" in holders:
             conditions.insert(0, "attribute_not_exists(job_id)")
-        with explained(action="dynamodb:PutItem", resource=self._table, setting="jobs_table"):
+        with explain_faults(action="dynamodb:PutItem", resource=self._table, setting="jobs_table"):
             try:
                 self._dynamodb.put_item(
                     TableName=self._table,

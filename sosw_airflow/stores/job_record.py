@@ -22,7 +22,7 @@ from sosw_airflow.exceptions import JobRecordDamaged
 from sosw_airflow.jobs.excerpts import excerpt, printable
 from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.transitions import JobState, Transition
-from sosw_airflow.stores.aws_errors import error_code, explained, member
+from sosw_airflow.stores.aws_errors import error_code, explain_faults, member
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.paged_reads import items_of
 from sosw_airflow.stores.state_changes import StateChange
@@ -240,7 +240,7 @@ class JobRecords:
 
     def header(self, job_id: str, *, consistent: bool = True) -> Header | None:
         """The header, or None. Reading it inconsistently costs half."""
-        with explained(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
+        with explain_faults(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
             reply = self._dynamodb.get_item(
                 TableName=self.table, Key={"job_id": {"S": job_id}, "record": _HEADER}, ConsistentRead=consistent
             )
@@ -248,7 +248,7 @@ class JobRecords:
 
     def is_cancelled(self, job_id: str) -> bool:
         """Whether the job has a record that says so, even if it cannot be read otherwise: one read unit for 4 KB."""
-        with explained(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
+        with explain_faults(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
             reply = self._dynamodb.get_item(
                 TableName=self.table, Key={"job_id": {"S": job_id}, "record": _HEADER}, ConsistentRead=True
             )
@@ -256,7 +256,7 @@ class JobRecords:
 
     def create(self, header: Header) -> bool:
         """Put the header unless there is one. False: another copy was faster."""
-        with explained(action="dynamodb:PutItem", resource=self.table, setting="jobs_table"):
+        with explain_faults(action="dynamodb:PutItem", resource=self.table, setting="jobs_table"):
             try:
                 self._dynamodb.put_item(
                     TableName=self.table, Item=header.item(), ConditionExpression="attribute_not_exists(job_id)"
@@ -276,7 +276,7 @@ class JobRecords:
             "run_started": {"S": run_started},
             "expires_at": {"N": str(expires_at)},
         }
-        with explained(action="dynamodb:PutItem", resource=self.table, setting="jobs_table"):
+        with explain_faults(action="dynamodb:PutItem", resource=self.table, setting="jobs_table"):
             self._dynamodb.put_item(TableName=self.table, Item=item)
 
     def run_note(self, job_id: str) -> str:
@@ -284,7 +284,7 @@ class JobRecords:
 
         :raises JobRecordDamaged: the note cannot be read.
         """
-        with explained(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
+        with explain_faults(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
             reply = self._dynamodb.get_item(
                 TableName=self.table, Key={"job_id": {"S": job_id}, "record": _RUN}, ConsistentRead=True
             )
@@ -299,7 +299,7 @@ class JobRecords:
         :param attempt: number of the delivery's attempt, for a transition that is fenced by it; 0 for none yet.
         """
         change = StateChange(transition, attempt, self.holder, int(self._now()))
-        with explained(action="dynamodb:UpdateItem", resource=self.table, setting="jobs_table"):
+        with explain_faults(action="dynamodb:UpdateItem", resource=self.table, setting="jobs_table"):
             try:
                 reply = self._dynamodb.update_item(
                     TableName=self.table,
@@ -351,7 +351,7 @@ class JobRecords:
 
     def has_marker(self, job_id: str, page: int) -> bool:
         """Was this page committed (or the job cancelled)? Read consistently."""
-        with explained(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
+        with explain_faults(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
             reply = self._dynamodb.get_item(
                 TableName=self.table,
                 Key={"job_id": {"S": job_id}, "record": {"S": f"{_PAGE}{page:08d}"}},

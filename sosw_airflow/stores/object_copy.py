@@ -78,7 +78,7 @@ class ObjectCopy(ObjectUpload):
         """Copy the parts of a large object. Nothing appears yet."""
         if not self.in_parts:
             return
-        with self._explained(), ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="sosw-copy") as pool:
+        with self._explain_faults(), ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="sosw-copy") as pool:
             self._upload_id = self._s3.create_multipart_upload(**self._where, **self._about)["UploadId"]
             try:
                 self._parts = list(pool.map(self._copy_part, self._ranges()))
@@ -91,7 +91,7 @@ class ObjectCopy(ObjectUpload):
 
         :raises SoswError: S3 refuses, or its answer is lost; `refused` reports which.
         """
-        with self._explained():
+        with self._explain_faults():
             try:
                 if self.in_parts:
                     self._s3_once.complete_multipart_upload(

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sosw_airflow.exceptions import AccessDenied
-from sosw_airflow.stores.aws_errors import error_code, explained
+from sosw_airflow.stores.aws_errors import error_code, explain_faults
 
 __all__ = ["ObjectHead", "head_object"]
 
@@ -37,7 +37,7 @@ def head_object(s3: Any, bucket: str, key: str) -> ObjectHead:
     :raises SoswError: S3 fails for another reason than a missing or denied object.
     """
     try:
-        with explained(action="s3:GetObject", resource=bucket, setting="queue_bucket", bucket=True, key=key):
+        with explain_faults(action="s3:GetObject", resource=bucket, setting="queue_bucket", bucket=True, key=key):
             try:
                 reply = s3.head_object(Bucket=bucket, Key=key)
             except ClientError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sosw_airflow.stores.aws_errors import explained
+from sosw_airflow.stores.aws_errors import explain_faults
 
 __all__ = ["ObjectUpload"]
 
@@ -35,6 +35,6 @@ class ObjectUpload:
                 if kind is None:
                     raise
 
-    def _explained(self) -> AbstractContextManager[None]:
+    def _explain_faults(self) -> AbstractContextManager[None]:
         bucket, key = self._where["Bucket"], self._where["Key"]
-        return explained(action="s3:PutObject", resource=bucket, setting="queue_bucket", bucket=True, key=key)
+        return explain_faults(action="s3:PutObject", resource=bucket, setting="queue_bucket", bucket=True, key=key)

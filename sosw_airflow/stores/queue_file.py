@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
 
 from sosw_airflow.exceptions import JobRecordDamaged
-from sosw_airflow.stores.aws_errors import error_code, explained
+from sosw_airflow.stores.aws_errors import error_code, explain_faults
 from sosw_airflow.stores.object_head import ObjectHead, head_object
 from sosw_airflow.stores.object_upload import ObjectUpload
 from sosw_airflow.stores.s3_url import s3_url
@@ -124,7 +124,9 @@ class QueueFile:
             yield rest
 
     def _range(self, start: int) -> tuple[bytes, int]:
-        with explained(action="s3:GetObject", resource=self.bucket, setting="queue_bucket", bucket=True, key=self.key):
+        with explain_faults(
+            action="s3:GetObject", resource=self.bucket, setting="queue_bucket", bucket=True, key=self.key
+        ):
             try:
                 return self._read(start)
             except ClientError as error:
@@ -154,7 +156,7 @@ class QueueFile:
 
     def delete(self) -> None:
         """Remove the file; it is no fault if it does not exist."""
-        with explained(
+        with explain_faults(
             action="s3:DeleteObject", resource=self.bucket, setting="queue_bucket", bucket=True, key=self.key
         ):
             self._s3.delete_object(Bucket=self.bucket, Key=self.key)
@@ -193,7 +195,7 @@ class QueueFileWriter(ObjectUpload):
 
     def complete(self) -> int:
         """Make the file appear. Returns its size in bytes."""
-        with self._explained():
+        with self._explain_faults():
             if self._upload_id is None:
                 self._s3.put_object(**self._where, **self._about, Body=bytes(self._buffer))
             else:
@@ -206,7 +208,7 @@ class QueueFileWriter(ObjectUpload):
         return self.size
 
     def _send_part(self) -> None:
-        with self._explained():
+        with self._explain_faults():
             if self._upload_id is None:
                 reply = self._s3.create_multipart_upload(**self._where, **self._about)
                 self._upload_id = reply["UploadId"]

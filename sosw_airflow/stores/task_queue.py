@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sosw_airflow.exceptions import AccessDenied, MissingTable
-from sosw_airflow.stores.aws_errors import explained, member
+from sosw_airflow.stores.aws_errors import explain_faults, member
 from sosw_airflow.stores.tables import TableNames
 
 __all__ = ["Capacity", "TaskQueue", "open_tasks", "table_capacity"]
@@ -36,7 +36,7 @@ def table_capacity(dynamodb: Any, table: str, *, setting: str, index: str | None
     :raises MissingTable: the table or the index does not exist.
     """
     try:
-        with explained(action="dynamodb:DescribeTable", resource=table, setting=setting):
+        with explain_faults(action="dynamodb:DescribeTable", resource=table, setting=setting):
             reply = dynamodb.describe_table(TableName=table)
             description = member(reply, "Table", action="dynamodb:DescribeTable")
     except AccessDenied as error:
@@ -71,7 +71,7 @@ class TaskQueue:
         return self._edge(ascending=True)
 
     def _edge(self, *, ascending: bool) -> int | None:
-        with explained(
+        with explain_faults(
             action="dynamodb:Query", resource=f"{self._table}/index/{self._index}", setting="index_greenfield"
         ):
             reply = self._dynamodb.query(
@@ -105,7 +105,7 @@ def open_tasks(dynamodb: Any, tables: TableNames, labourer_id: str, task_ids: Se
         if not keys:
             break
         request = {table: {"Keys": keys, "ConsistentRead": True, "ProjectionExpression": "task_id"}}
-        with explained(action="dynamodb:BatchGetItem", resource=table, setting=setting):
+        with explain_faults(action="dynamodb:BatchGetItem", resource=table, setting=setting):
             reply = dynamodb.batch_get_item(RequestItems=request)
         answers = member(reply, "Responses", action="dynamodb:BatchGetItem").get(table, [])
         left = reply.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])

@@ -12,7 +12,7 @@ from typing import Any
 from sosw_airflow.jobs.greenfield import INVOCATION_DELTA
 from sosw_airflow.jobs.identity import job_of
 from sosw_airflow.jobs.redaction import redacted
-from sosw_airflow.stores.aws_errors import explained, member
+from sosw_airflow.stores.aws_errors import explain_faults, member
 from sosw_airflow.stores.closed_tasks import End, error_of
 from sosw_airflow.stores.tables import TableNames
 
@@ -162,7 +162,7 @@ class _Reader:
             **({"IndexName": index} if index else {}),
             **more,
         }
-        with explained(action="dynamodb:Query", resource=f"{table}/index/{index}" if index else table):
+        with explain_faults(action="dynamodb:Query", resource=f"{table}/index/{index}" if index else table):
             reply = self.dynamodb.query(**request)
         return member(reply, "Items", action="dynamodb:Query"), "LastEvaluatedKey" not in reply
 

@@ -6,7 +6,7 @@ import pytest
 
 from sosw_airflow.exceptions import JobFailed, QueueFull
 from sosw_airflow.exceptions.faults import counted, tasks_are
-from sosw_airflow.scheduling.cancel import Cancelled
+from sosw_airflow.scheduling.cancel import CancelResult
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,6 @@ def test_no_room_for_one_task() -> None:
 
 def test_what_a_cancelling_did() -> None:
     """Each verb agrees with its own number."""
-    assert str(Cancelled("j", removed=1, kept=2, never_written=1)) == (
+    assert str(CancelResult("j", removed=1, kept=2, never_written=1)) == (
         "1 task was removed from the queue, 2 are with the workers or over, 1 was never written"
     )

@@ -21,7 +21,7 @@ from botocore.config import Config
 
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.identity import JobIdentity
-from sosw_airflow.scheduling.page_writer import Stopped
+from sosw_airflow.scheduling.page_writer import WriterStopped
 from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleRequest
 from sosw_airflow.stores.deployment import Deployment
 from sosw_airflow.stores.tables import SOSW_NAMES
@@ -135,7 +135,7 @@ def _run(attempt: Attempt, sender: Any) -> None:
     os.environ.update(attempt.environment)
     try:
         sender.send(attempt.act())
-    except Stopped:
+    except WriterStopped:
         sender.send("Stopped")
     except Exception as error:  # noqa: BLE001 - the test reads it
         sender.send(f"{type(error).__name__}: {error}")

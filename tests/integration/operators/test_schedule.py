@@ -15,7 +15,7 @@ from sosw_airflow.jobs import job_of
 from sosw_airflow.jobs.transitions import FINISH, Transition
 from sosw_airflow.operators.sosw import SoswScheduleOperator
 from sosw_airflow.scheduling.cancel import cancel_job
-from sosw_airflow.scheduling.page_writer import Stopped
+from sosw_airflow.scheduling.page_writer import WriterStopped
 from sosw_airflow.stores.job_record import Change, Header, JobRecords
 from tests.conftest import Aws
 from tests.integration.operators.conftest import LABOURER, MakeContext
@@ -298,7 +298,7 @@ def test_a_kill_can_cancel_the_job(
             return change(records, transition, *arguments, **names)
         monkeypatch.setattr(JobRecords, "change", change)
         operator.on_kill()
-        raise Stopped
+        raise WriterStopped
 
     monkeypatch.setattr(JobRecords, "change", kill_when_all_is_written)
     with pytest.raises(JobStopped, match="stopped and cancelled"):

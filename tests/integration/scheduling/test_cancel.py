@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sosw_airflow.exceptions import JobCancelled
-from sosw_airflow.scheduling.cancel import Cancelled, cancel_job
+from sosw_airflow.scheduling.cancel import CancelResult, cancel_job
 from tests.integration.conftest import Installation, request_for
 from tests.support.network_edge import Crash, answering, crash_at, dynamodb_error, once
 
@@ -38,7 +38,7 @@ def test_a_written_job(installation: Installation) -> None:
     """All rows that no worker has got are removed."""
     installation.scheduler().schedule(request_for())
 
-    assert cancel_job(installation.deployment, JOB_ID) == Cancelled(JOB_ID, removed=4, kept=0, never_written=0)
+    assert cancel_job(installation.deployment, JOB_ID) == CancelResult(JOB_ID, removed=4, kept=0, never_written=0)
     assert installation.queue() == []
 
 
@@ -59,7 +59,7 @@ def test_what_passes_does_not_end_the_cancelling(
     with answering(*installation.clients, handler=refuse_the_first):
         cancelled = cancel_job(installation.deployment, header.job_id)
 
-    assert cancelled == Cancelled(JOB_ID, removed=0, kept=0, never_written=4)
+    assert cancelled == CancelResult(JOB_ID, removed=0, kept=0, never_written=4)
     assert installation.records() == ["header", "page#00000000"]
 
 
@@ -76,7 +76,7 @@ def test_a_small_table_does_not_end_the_removal(installation: Installation, monk
     with answering(*installation.clients, handler=refuse_the_first):
         cancelled = cancel_job(installation.deployment, JOB_ID)
 
-    assert (cancelled, installation.queue()) == (Cancelled(JOB_ID, removed=4, kept=0, never_written=0), [])
+    assert (cancelled, installation.queue()) == (CancelResult(JOB_ID, removed=4, kept=0, never_written=0), [])
 
 
 def test_invoked_tasks_stay(installation: Installation) -> None:
@@ -84,7 +84,7 @@ def test_invoked_tasks_stay(installation: Installation) -> None:
     installation.scheduler().schedule(request_for())
     invoke(installation, 2)
 
-    assert cancel_job(installation.deployment, JOB_ID) == Cancelled(JOB_ID, removed=3, kept=1, never_written=0)
+    assert cancel_job(installation.deployment, JOB_ID) == CancelResult(JOB_ID, removed=3, kept=1, never_written=0)
     assert [row["task_id"]["S"] for row in installation.queue()] == [f"{JOB_ID}{2:012x}"]
 
 
@@ -94,7 +94,7 @@ def test_a_task_that_is_invoked_in_the_same_moment_stays(installation: Installat
     with answering(*installation.clients, handler=once("DeleteItem", lambda: invoke(installation, 0))):
         cancelled = cancel_job(installation.deployment, JOB_ID)
 
-    assert cancelled == Cancelled(JOB_ID, removed=3, kept=1, never_written=0)
+    assert cancelled == CancelResult(JOB_ID, removed=3, kept=1, never_written=0)
 
 
 @pytest.mark.usefixtures("pages_of_two")
@@ -113,7 +113,7 @@ def test_a_job_that_was_being_written(installation: Installation) -> None:
     installation.deployment.dynamodb_once.transact_write_items = commit
     assert len(installation.queue()) == 2
 
-    assert cancel_job(installation.deployment, JOB_ID) == Cancelled(JOB_ID, removed=2, kept=0, never_written=2)
+    assert cancel_job(installation.deployment, JOB_ID) == CancelResult(JOB_ID, removed=2, kept=0, never_written=2)
     assert installation.queue() == []
     assert installation.aws.queue_files() == {}
 

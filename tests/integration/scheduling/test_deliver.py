@@ -16,7 +16,7 @@ from sosw_airflow import exceptions as errors
 from sosw_airflow.jobs.transitions import DELIVER
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.deliver import deliver
-from sosw_airflow.scheduling.scheduler import JobScheduler, Scheduled
+from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleResult
 from sosw_airflow.stores.job_record import Header, JobRecords, JobState
 from sosw_airflow.stores.queue_file import queue_file_key
 from tests.integration.conftest import Installation, request_for
@@ -97,7 +97,7 @@ def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
 
 
-def delivered(installation: Installation, **how: Any) -> Scheduled:
+def delivered(installation: Installation, **how: Any) -> ScheduleResult:
     """Deliver the job."""
     return deliver(installation.scheduler(), request_for(), **how)
 

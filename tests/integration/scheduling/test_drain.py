@@ -11,7 +11,7 @@ from botocore.exceptions import ReadTimeoutError
 from sosw_airflow import exceptions as errors
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
-from sosw_airflow.scheduling.scheduler import Scheduled
+from sosw_airflow.scheduling.scheduler import ScheduleResult
 from sosw_airflow.stores.file_claims import FileClaims
 from tests.integration.conftest import LABOURER, NOW, TODAY, Installation
 from tests.integration.scheduling.test_deliver import LISTING, NO_LISTING
@@ -37,7 +37,7 @@ def leave(installation: Installation, key: str = KEY, text: str = TEXT) -> None:
     installation.aws.s3.put_object(Bucket=installation.aws.bucket, Key=key, Body=text.encode())
 
 
-def drained(installation: Installation, *, take_locked: bool = False) -> Scheduled:
+def drained(installation: Installation, *, take_locked: bool = False) -> ScheduleResult:
     """One attempt of the Airflow task that drains the file."""
     file = LeftFile.of(installation.deployment, "tasks_queue_1.txt")
     labourer_id = file.labourer_id()

@@ -17,7 +17,7 @@ from sosw_airflow.jobs.identity import JobIdentity, job_of, task_id
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.repair import RepairRequest, repair
-from sosw_airflow.scheduling.scheduler import Outcome, Scheduled
+from sosw_airflow.scheduling.scheduler import Outcome, ScheduleResult
 from sosw_airflow.stores.tables import TableNames
 from sosw_airflow.waiting.progress import ProgressReader
 from tests.integration.conftest import LABOURER, NOW, Installation, request_for
@@ -58,7 +58,7 @@ def sections(installation: Installation) -> list[str]:
     return [json.loads(payload)["sections"][0] for payload in installation.payloads()]
 
 
-def end_all(installation: Installation, scheduled: Scheduled, *failed: int) -> None:
+def end_all(installation: Installation, scheduled: ScheduleResult, *failed: int) -> None:
     """Let the workers be done with a job."""
     indexes = range(scheduled.header.tasks)
     close(installation.aws, scheduled.header.job_id, (index for index in indexes if index not in failed))

@@ -19,7 +19,7 @@ from sosw_airflow.exceptions import (
 from sosw_airflow.jobs.blocks import blocks_of_lines
 from sosw_airflow.jobs.rows import Row, row_item
 from sosw_airflow.jobs.transitions import CANCEL
-from sosw_airflow.scheduling.page_writer import Stopped
+from sosw_airflow.scheduling.page_writer import WriterStopped
 from sosw_airflow.scheduling.requests import ScheduleRequest
 from sosw_airflow.scheduling.scheduler import Outcome
 from sosw_airflow.stores.job_record import RECORD_SECONDS, JobRecords, JobState
@@ -590,7 +590,7 @@ def test_it_stops_while_it_plans(installation: Installation) -> None:
     scheduler = installation.scheduler()
     scheduler.stop.set()
 
-    with pytest.raises(Stopped):
+    with pytest.raises(WriterStopped):
         scheduler.schedule(request_for())
     assert (installation.records(), installation.aws.queue_files()) == ([], {})
 
@@ -603,6 +603,6 @@ def test_it_stops_while_it_writes(installation: Installation) -> None:
         if operation == "GetObject":
             scheduler.stop.set()
 
-    with answering(*installation.clients, handler=stop), pytest.raises(Stopped):
+    with answering(*installation.clients, handler=stop), pytest.raises(WriterStopped):
         scheduler.schedule(request_for())
     assert (installation.records(), list(installation.aws.queue_files())) == (["header"], [KEY])

@@ -14,7 +14,7 @@ from sosw_airflow.stores.aws_errors import (
     cancellation_codes,
     error_code,
     explain,
-    explained,
+    explain_faults,
     judge,
     was_refused,
 )
@@ -349,7 +349,7 @@ def test_explained_keeps_the_cause() -> None:
     cause = client_error("ValidationException")
     with (
         pytest.raises(AwsFault) as refused,
-        explained(action="dynamodb:Query", resource="sosw_tasks", setting="tasks_table"),
+        explain_faults(action="dynamodb:Query", resource="sosw_tasks", setting="tasks_table"),
     ):
         raise cause
     assert refused.value.__cause__ is cause
@@ -357,5 +357,5 @@ def test_explained_keeps_the_cause() -> None:
 
 def test_explained_leaves_other_errors_alone() -> None:
     """Only what botocore raises is AWS's."""
-    with pytest.raises(KeyError), explained(action="dynamodb:Query", resource="t", setting="tasks_table"):
+    with pytest.raises(KeyError), explain_faults(action="dynamodb:Query", resource="t", setting="tasks_table"):
         raise KeyError("a bug")

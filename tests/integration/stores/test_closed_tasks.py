@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from sosw_airflow.exceptions import AccessDenied, AwsFault
 from sosw_airflow.jobs.identity import task_id
-from sosw_airflow.scheduling.page_writer import Stopped
+from sosw_airflow.scheduling.page_writer import WriterStopped
 from sosw_airflow.scheduling.scheduler import JobScheduler
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.closed_tasks import ClosedTasks, describe_failures
@@ -138,7 +138,7 @@ def test_a_stop_ends_the_waiting() -> None:
     scheduler.stop, scheduler.patience = threading.Event(), 300.0
     scheduler.stop.set()
     backoff: Backoff = scheduler.backoff()
-    with pytest.raises(Stopped):
+    with pytest.raises(WriterStopped):
         backoff.wait()
 
 

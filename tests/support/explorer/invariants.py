@@ -13,8 +13,8 @@ from typing import Any
 
 from sosw_airflow.exceptions import AwsFault, SoswError
 from sosw_airflow.jobs.identity import job_of, task_index
-from sosw_airflow.scheduling.cancel import Cancelled
-from sosw_airflow.scheduling.scheduler import Scheduled
+from sosw_airflow.scheduling.cancel import CancelResult
+from sosw_airflow.scheduling.scheduler import ScheduleResult
 from tests.support.deterministic_aws.aws import Change
 
 __all__ = ["Attempt", "Promise", "broken_promises"]
@@ -138,7 +138,7 @@ def _each_task_once(history: _History, promise: Promise, attempts: Sequence[Atte
         total = sum(counts.values())
         yield "twice", f"{total} rows of {len(promise.payloads)} tasks of {promise.name}, such as {twice[0]}"
     cancelled = any(_is_cancelled(attempt) for attempt in attempts)
-    success = next((attempt for attempt in attempts if isinstance(attempt.value, Scheduled)), None)
+    success = next((attempt for attempt in attempts if isinstance(attempt.value, ScheduleResult)), None)
     missing = [payload for payload in promise.payloads if payload not in counts]
     if success is not None and missing and not cancelled:
         state = success.value.header.state.value
@@ -177,7 +177,7 @@ def _nothing_starts_after_cancel(history: _History, promise: Promise, attempts: 
 def _counts_of_cancel_are_true(history: _History, promise: Promise, attempts: Sequence[Attempt]) -> Broken:
     for attempt in attempts:
         said = attempt.value
-        if not isinstance(said, Cancelled) or said.kept is None or said.never_written is None:
+        if not isinstance(said, CancelResult) or said.kept is None or said.never_written is None:
             continue
         came = {row.task_id for row, _ in history.of(promise) if row.at < attempt.ended}
         removed = {
@@ -200,7 +200,9 @@ def _counts_of_cancel_are_true(history: _History, promise: Promise, attempts: Se
 def _cancelled_stays_cancelled(history: _History, promise: Promise, attempts: Sequence[Attempt]) -> Broken:
     done = next((attempt for attempt in attempts if _is_cancelled(attempt)), None)
     later = [
-        attempt for attempt in attempts if done and isinstance(attempt.value, Scheduled) and attempt.begun >= done.ended
+        attempt
+        for attempt in attempts
+        if done and isinstance(attempt.value, ScheduleResult) and attempt.begun >= done.ended
     ]
     for attempt in later:
         yield "revived", f"{attempt.name} says {attempt.value.header.state.value!r} after the job was cancelled"
@@ -272,7 +274,7 @@ def _errors_are_ours(attempts: Iterable[Attempt], *, aws_fails: bool) -> Broken:
 def _is_cancelled(attempt: Attempt) -> bool:
     """The attempt has cancelled the job, and says so."""
     stopped = type(attempt.error).__name__ == "JobStopped" and "cancelled" in str(attempt.error)
-    return isinstance(attempt.value, Cancelled) or stopped
+    return isinstance(attempt.value, CancelResult) or stopped
 
 
 def _attempts(item: Any) -> int:

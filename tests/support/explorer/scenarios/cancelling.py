@@ -8,7 +8,7 @@ from sosw_airflow.jobs.transitions import DELIVER
 from sosw_airflow.operators.cancellation import CancelOnKill
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.deliver import deliver
-from sosw_airflow.scheduling.scheduler import Scheduled
+from sosw_airflow.scheduling.scheduler import ScheduleResult
 from sosw_airflow.stores.job_record import JobRecords
 from tests.support.explorer.scenario import Cast, Role, Scenario, request_for
 from tests.support.explorer.scenarios.delivery import FUNCTION, Delivering
@@ -164,7 +164,7 @@ class Killed(Scenario):
     def prepare(self) -> None:
         self.promise("job", request_for(), must_cancel=True)
 
-    def work(self) -> Scheduled:
+    def work(self) -> ScheduleResult:
         """What the operator does inside of its watch."""
         raise NotImplementedError
 
@@ -172,7 +172,7 @@ class Killed(Scenario):
         watch = CancelOnKill(cancels=True)
         self.facts["watch"] = watch
 
-        def execute() -> Scheduled:
+        def execute() -> ScheduleResult:
             with watch.watch(self.deployment(), JOB_ID):
                 return self.work()
 
@@ -197,7 +197,7 @@ class KillSchedule(Killed):
     name = "kill-schedule"
     rows = {"not-cancelled": "F21"}
 
-    def work(self) -> Scheduled:
+    def work(self) -> ScheduleResult:
         scheduler = self.scheduler()
         scheduler.stop = self.facts["watch"].stop
         return scheduler.schedule(request_for())
@@ -209,7 +209,7 @@ class KillDelivery(Killed):
     name = "kill-delivery"
     rows = {"not-cancelled": "F21"}
 
-    def work(self) -> Scheduled:
+    def work(self) -> ScheduleResult:
         scheduler = self.scheduler()
         scheduler.stop = self.facts["watch"].stop
         return deliver(scheduler, request_for())

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from sosw_airflow.scheduling.deliver import deliver
-from sosw_airflow.scheduling.scheduler import Scheduled
+from sosw_airflow.scheduling.scheduler import ScheduleResult
 from tests.support.deterministic_aws.clients import clients
 from tests.support.explorer.engine import Violation
 from tests.support.explorer.scenario import Cast, Role, Scenario, request_for
@@ -24,7 +24,7 @@ class Delivering(Scenario):
     def prepare(self) -> None:
         self.promise("job", request_for())
 
-    def deliver(self) -> Scheduled:
+    def deliver(self) -> ScheduleResult:
         """One attempt to deliver the job."""
         return deliver(self.scheduler(), request_for(), function=self.function, aws_lambda=clients().aws_lambda_once)
 
@@ -114,7 +114,7 @@ class DeliverEditedJob(Delivering):
 
     def violations(self) -> Iterator[Violation]:
         payloads = {json.dumps(json.loads(row["payload"]["S"]), sort_keys=True) for row in self.aws.rows("sosw_tasks")}
-        successes = [attempt for attempt in self.attempts if isinstance(attempt.value, Scheduled)]
+        successes = [attempt for attempt in self.attempts if isinstance(attempt.value, ScheduleResult)]
         for promise in self.promises:
             if successes and payloads & set(promise.payloads) and not any(each.of(promise) for each in successes):
                 yield Violation(

@@ -8,7 +8,7 @@ from datetime import date
 
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
-from sosw_airflow.scheduling.scheduler import Scheduled
+from sosw_airflow.scheduling.scheduler import ScheduleResult
 from tests.support.explorer.engine import Violation
 from tests.support.explorer.invariants import Promise
 from tests.support.explorer.scenario import BUCKET, Cast, Role, Scenario
@@ -40,7 +40,7 @@ class Draining(Scenario):
         identity = JobIdentity("dag", f"run {run}", "drain", -1, 0, "worker", queue_file=str(file))
         return DrainRequest(identity, file, date(2026, 3, 2))
 
-    def drain(self, run: str) -> Scheduled:
+    def drain(self, run: str) -> ScheduleResult:
         """One attempt of a run."""
         return drain(self.scheduler(), self.request(run))
 

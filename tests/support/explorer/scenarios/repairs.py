@@ -9,7 +9,7 @@ from typing import Any
 from sosw_airflow.jobs.identity import JobIdentity, task_id
 from sosw_airflow.operators.cancellation import CancelOnKill
 from sosw_airflow.scheduling.repair import repair
-from sosw_airflow.scheduling.scheduler import Scheduled
+from sosw_airflow.scheduling.scheduler import ScheduleResult
 from tests.support.explorer.engine import Violation
 from tests.support.explorer.invariants import Promise
 from tests.support.explorer.scenario import Cast, Role, Scenario, request_for
@@ -41,7 +41,7 @@ class Repairing(Scenario):
         payloads = tuple(f'{{"words": ["{word}"]}}' for word in "abcd")
         self.promises.append(Promise("repair", frozenset({REPAIR.job_id, SECOND_REPAIR.job_id}), payloads))
 
-    def repair(self, **more: Any) -> Scheduled:
+    def repair(self, **more: Any) -> ScheduleResult:
         """One attempt to repair the job."""
         return repair(self.scheduler(), JOB.job_id, asked_by=ASKED_BY, **more)
 
@@ -104,7 +104,7 @@ class KillRepair(Repairing):
         yield Role("sosw's Orchestrator", lambda: invoke_queued(self.deployment()), disturbed=False)
         yield Role("on_kill", watch.kill, disturbed=False)
 
-    def _execute(self, watch: CancelOnKill) -> Scheduled:
+    def _execute(self, watch: CancelOnKill) -> ScheduleResult:
         scheduler = self.scheduler()
         scheduler.stop = watch.stop
         at = scheduler.deployment

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.reruns import Attempt, identity_in_run
-from sosw_airflow.scheduling.scheduler import Scheduled
+from sosw_airflow.scheduling.scheduler import ScheduleResult
 from sosw_airflow.stores.tables import TableNames
 from tests.support.explorer.engine import Violation
 from tests.support.explorer.scenario import Cast, Role, Scenario, request_for
@@ -23,7 +23,7 @@ class Writing(Scenario):
     def prepare(self) -> None:
         self.promise("job", request_for())
 
-    def schedule(self, **changes: Any) -> Scheduled:
+    def schedule(self, **changes: Any) -> ScheduleResult:
         """One attempt."""
         return self.scheduler(**changes).schedule(request_for())
 
@@ -163,7 +163,7 @@ class ResumeAfterCancelledClear(Writing):
     def cast(self) -> Cast:
         yield Role("schedule with on_clear='resume'", self._resume)
 
-    def _resume(self) -> Scheduled:
+    def _resume(self) -> ScheduleResult:
         scheduler = self.scheduler()
         first_of_its_clear = Attempt(run_started="", first=True, fresh=False)
         own = request_for(generation=2).identity
@@ -175,5 +175,5 @@ class ResumeAfterCancelledClear(Writing):
 
     def violations(self) -> Iterator[Violation]:
         for attempt in self.attempts:
-            if isinstance(attempt.value, Scheduled) and attempt.value.header.generation == 0:
+            if isinstance(attempt.value, ScheduleResult) and attempt.value.header.generation == 0:
                 yield Violation("nothing-scheduled", "the clear that JobCancelled advises has scheduled nothing")
