@@ -128,10 +128,11 @@ def mark(
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": values,
     }
-    keys = [(tasks_table, {"task_id": {"S": report["task_id"]}})]
+    keys = [in_queue := (tasks_table, {"task_id": {"S": report["task_id"]}})]
     if report["ok"] and report["labourer_id"] and retry_tasks_table:
         retry_key = {"labourer_id": {"S": report["labourer_id"]}, "task_id": {"S": report["task_id"]}}
-        keys.append((retry_tasks_table, retry_key))
+        # Again the first: the row may come back into the queue between the two requests.
+        keys += [(retry_tasks_table, retry_key), in_queue]
     return any(_update(dynamodb, table, key, request) for table, key in keys)
 
 

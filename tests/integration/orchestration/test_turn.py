@@ -12,6 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
+from sosw_airflow.orchestration import assistant
 from sosw_airflow.orchestration.readings import LabourerRows
 from sosw_airflow.orchestration.transitions import Transitions
 from sosw_airflow.stores.tables import TableNames
@@ -475,6 +476,32 @@ def test_a_late_completion_in_the_retry_table(labourer: Labourer) -> None:
     labourer.pass_time(HOUR)
     orchestration.turn()
     assert ("a", {"a": "1"}, {"tasks": [], "retries": []}) == (labourer.words(), labourer.closed(), labourer.left())
+
+
+def test_a_late_completion_while_the_task_comes_back_into_the_queue(labourer: Labourer) -> None:
+    """The assistant finds it in neither table at first: the row is between its two requests."""
+    labourer.queue("a")
+    orchestration = labourer.orchestration()
+    orchestration.turn()
+    labourer.pass_time(HOUR)
+    assert 1 == orchestration.turn().retried
+    transitions = Transitions(labourer.aws.dynamodb, TableNames(), "here")
+    rows = LabourerRows(labourer.aws.dynamodb, TableNames(), "worker")
+
+    class Between:
+        exceptions = labourer.aws.dynamodb.exceptions
+
+        def update_item(self, **request: Any) -> Any:
+            if request["TableName"] == "sosw_retry_tasks":
+                (due,) = rows.due_retries(now=int(labourer.now + HOUR), rows=1)
+                assert transitions.requeue(due, greenfield=999, now=int(labourer.now))
+            return labourer.aws.dynamodb.update_item(**request)
+
+    report = {"task_id": "a" * 32, "ok": True, "attempt": 1, "labourer_id": "worker", "attributes": {}}
+    tables = {"tasks_table": "sosw_tasks", "retry_tasks_table": "sosw_retry_tasks"}
+    assert assistant.mark(Between(), report, now=int(labourer.now), **tables)
+    orchestration.turn()
+    assert ("a", {"a": "1"}) == (labourer.words(), labourer.closed())
 
 
 def test_a_ghost_of_upstreams_assistant(labourer: Labourer) -> None:
