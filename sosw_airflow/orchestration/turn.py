@@ -27,13 +27,13 @@ from sosw_airflow.orchestration.decisions import (
     running,
     share_for_retries,
 )
-from sosw_airflow.orchestration.expiry import expiry_seconds
-from sosw_airflow.orchestration.health import BEST, health_of, limit_for
+from sosw_airflow.orchestration.facts import LabourerFacts
+from sosw_airflow.orchestration.health import limit_for
 from sosw_airflow.orchestration.invoker import Answer, Outcome, invoke
 from sosw_airflow.orchestration.lease import LEASE_SECONDS, Lease
 from sosw_airflow.orchestration.pace import FaultPause, InvocationPace, TaskDurations
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
-from sosw_airflow.orchestration.readings import LabourerRows, function_facts, metric_value
+from sosw_airflow.orchestration.readings import LabourerRows
 from sosw_airflow.orchestration.task_rows import TaskRow, event_of
 from sosw_airflow.orchestration.transitions import BATCH, Transitions
 from sosw_airflow.orchestration.turn_report import TurnReport
@@ -47,8 +47,8 @@ log = logging.getLogger(__name__)
 #: Seconds that an index may lag: own claims and closings count on for that long.
 _LAG = 10.0
 
-#: Seconds between two readings of the function's settings, of its metrics, of the retry table if no row of it is due.
-_FACTS_EVERY, _HEALTH_EVERY, _RETRIES_EVERY = 300.0, 60.0, 30.0
+#: Seconds between two readings of the retry table if no row of it is due.
+_RETRIES_EVERY = 30.0
 
 #: Greenfield of the head of an empty queue, as upstream has it.
 _EMPTY_HEAD = 1000
@@ -102,8 +102,6 @@ class LabourerOrchestration:
     durations: TaskDurations = field(default_factory=TaskDurations, init=False)
     _claims: dict[str, float] = field(default_factory=dict, init=False)
     _closed: dict[str, float] = field(default_factory=dict, init=False)
-    _expiry: tuple[float, float] = field(default=(float("-inf"), 0.0), init=False)
-    _health: tuple[float, int] = field(default=(float("-inf"), BEST), init=False)
     _retries_at: float = field(default=float("-inf"), init=False)
     _answers: deque[Answer] = field(default_factory=deque, init=False)
     _pause: FaultPause = field(default_factory=FaultPause, init=False)
@@ -116,6 +114,9 @@ class LabourerOrchestration:
             self.owner,
             seconds=self.lease_seconds,
             clock=self.monotonic,
+        )
+        self._facts = LabourerFacts(
+            self.policy, self.clients.aws_lambda, self.clients.cloudwatch, self.clock, self.monotonic
         )
         self._records = JobRecords(self.clients.dynamodb, self.tables.jobs_table)
         self._rows = LabourerRows(self.clients.dynamodb, self.tables, self.policy.labourer_id)
@@ -155,10 +156,17 @@ class LabourerOrchestration:
         if not self.lease.acquire():
             report.holder = self.lease.holder
             return
-        now, expiry = self.clock(), self._expiry_seconds()
+        now, expiry = self.clock(), float("inf")
+        fault: SoswError | None = None
+        try:
+            expiry = self._facts.expiry()
+        except SoswError as error:
+            fault = error  # what workers have reported is closed all the same
         invoked = [row for row in self._rows.invoked(now=int(now)) if row.task_id not in self._forget(self._closed)]
         self._close(list(for_invoked(invoked, self.policy, now=now, expiry=expiry)), report, now)
-        report.limit = self.pace.allowed(limit_for(self.policy.limit, self._health_now(), self.policy.coefficients))
+        if fault is not None:
+            raise fault
+        report.limit = self.pace.allowed(limit_for(self.policy.limit, self._facts.health(), self.policy.coefficients))
         report.running = running(invoked, self._forget(self._claims), now=now, expiry=expiry)
         free = self._free(report, now)
         self._requeue(free, report, now)
@@ -226,8 +234,10 @@ class LabourerOrchestration:
         """Bring back retries that are due, at the head of the queue."""
         if self.policy.upstream_scavenger or self.monotonic() < self._retries_at:
             return
-        due = self._rows.due_retries(now=int(now), rows=share_for_retries(free))
-        if not due and free:
+        # Of a labourer that stands still, those whose late worker has reported are closed.
+        rows = share_for_retries(free) if report.limit else BATCH
+        due = self._rows.due_retries(now=int(now), rows=rows)
+        if rows and not (due and free):
             self._retries_at = self.monotonic() + min(_RETRIES_EVERY, self.policy.retry_delay + 1)
         if not due:
             return
@@ -358,27 +368,6 @@ class LabourerOrchestration:
         for task_id in [task_id for task_id, at in recent.items() if at < oldest]:
             recent.pop(task_id, None)
         return recent
-
-    def _expiry_seconds(self) -> float:
-        if self.policy.expiry is not None:
-            return self.policy.expiry
-        read_at, seconds = self._expiry
-        if self.monotonic() - read_at >= _FACTS_EVERY:
-            facts = function_facts(self.clients.aws_lambda, self.policy.function)
-            seconds = expiry_seconds(facts, asynchronous=self.policy.invocation is Invocation.EVENT)
-            self._expiry = (self.monotonic(), seconds)
-        return seconds
-
-    def _health_now(self) -> int:
-        metrics = self.policy.health_metrics
-        read_at, health = self._health
-        if metrics and self.clients.cloudwatch is not None and self.monotonic() - read_at >= _HEALTH_EVERY:
-            now = self.clock()
-            health = health_of(
-                metrics, {each.name: metric_value(self.clients.cloudwatch, each, now=now) for each in metrics}
-            )
-            self._health = (self.monotonic(), health)
-        return health
 
     def _begin_pause(self, report: TurnReport, error: Exception | None) -> None:
         seconds = self._pause.begin(str(error), self.monotonic(), passes=passes_by_itself(error))

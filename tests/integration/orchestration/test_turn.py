@@ -478,6 +478,35 @@ def test_a_late_completion_in_the_retry_table(labourer: Labourer) -> None:
     assert ("a", {"a": "1"}, {"tasks": [], "retries": []}) == (labourer.words(), labourer.closed(), labourer.left())
 
 
+def test_a_late_completion_in_the_retry_table_of_a_labourer_that_stands_still(labourer: Labourer) -> None:
+    """It is closed, and nothing is queued again: a limit of 0."""
+    labourer.queue("a", "b")
+    orchestration = labourer.orchestration()
+    orchestration.turn()
+    labourer.pass_time(HOUR)
+    assert 2 == orchestration.turn().retried
+    orchestration.release()
+    assert labourer.report(labourer.function.events[0])
+    labourer.pass_time(HOUR)
+    report = labourer.orchestration("next", max_simultaneous_invocations=0).turn()
+    assert (1, 0, {"a": "1"}) == (report.completed, report.requeued, labourer.closed())
+    assert {"tasks": [], "retries": ["b"]} == labourer.left()
+
+
+def test_what_was_completed_is_closed_although_the_function_is_gone(labourer: Labourer) -> None:
+    """Nothing expires and nothing is invoked, since the function's time-out is unknown."""
+    labourer.queue("a", "b", "c")
+    orchestration = labourer.orchestration(max_simultaneous_invocations=2)
+    orchestration.turn()
+    orchestration.release()
+    assert labourer.report(labourer.function.events[0])
+    labourer.function.timeout = None
+    labourer.pass_time(HOUR)
+    report = labourer.orchestration("next", max_simultaneous_invocations=2).turn()
+    assert (1, 0, {"a": "1"}) == (report.completed, report.retried, labourer.closed())
+    assert "GetFunctionConfiguration" in report.paused
+
+
 def test_a_late_completion_while_the_task_comes_back_into_the_queue(labourer: Labourer) -> None:
     """The assistant finds it in neither table at first: the row is between its two requests."""
     labourer.queue("a")
