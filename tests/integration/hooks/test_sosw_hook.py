@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.config import Config
 
+import sosw_airflow
 from sosw_airflow.exceptions import (
     AccessDenied,
     InvalidConfiguration,
@@ -16,6 +18,7 @@ from sosw_airflow.exceptions import (
     UnknownJobSchema,
     UnknownLabourer,
 )
+from sosw_airflow.hooks.orchestration import orchestrator_of
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.jobs import JobSchema
 from sosw_airflow.stores.tables import TableNames
@@ -263,6 +266,57 @@ def test_an_answer_that_takes_long(
         config = SoswHook().client("lambda", read_timeout=900).meta.config
     assert config.read_timeout == expected
     assert ("does not apply to requests whose answer takes up to 900 s" in caplog.text) is (users < expected)
+
+
+@pytest.mark.parametrize("invocation", ["event", "request"])
+def test_the_settings_of_an_orchestrators_clients(
+    set_connection: SetConnection, set_variable: SetVariable, invocation: str
+) -> None:
+    """The user's, except where an answer takes long or a request must not be sent twice."""
+    details = {"Name": "CPUUtilization", "Namespace": "AWS/RDS", "Statistics": ["Average"]}
+    health = {"cpu": {"details": details, "feelings": {"3": 50}, "feeling_comparison_operator": ">"}}
+    settings = {"max_simultaneous_invocations": 2, "invocation": invocation, "health_metrics": health}
+    set_variable("sosw_labourers", {"pull": settings})
+    users = {"connect_timeout": 33, "read_timeout": 44, "max_pool_connections": 55}
+    aws_connection(set_connection, config_kwargs={**users, "retries": {"mode": "adaptive", "total_max_attempts": 7}})
+    set_connection("sosw_default", extra={**BUCKET, "aws_conn_id": "my_aws"})
+    clients = orchestrator_of(SoswHook(), ["pull"]).clients
+    found = {
+        name: (
+            client.meta.config.connect_timeout,
+            client.meta.config.read_timeout,
+            client.meta.config.max_pool_connections,
+            client.meta.config.retries["total_max_attempts"],
+        )
+        for name, client in vars(clients).items()
+    }
+    assert found == {
+        "dynamodb": (33, 44, 55, 7),
+        "dynamodb_once": (33, 44, 55, 1),
+        "aws_lambda": (33, 44, 55, 7),
+        "aws_lambda_once": (33, 910.0 if invocation == "request" else 44, 55, 1),
+        "cloudwatch": (33, 44, 55, 7),
+    }
+
+
+#: Modules that make clients of their own, with the reason.
+OWN_CLIENTS = {
+    "hooks/aws_clients.py": "makes those of the Connection",
+    "cli/upstream_stores.py": "reads sosw's configuration before a Connection exists",
+    "orchestration/assistant.py": "is the code of a Lambda function",
+    "testing/kit.py": "is for tests",
+}
+
+
+def test_every_client_is_made_in_one_place() -> None:
+    """So that the settings of the AWS Connection hold for all of them."""
+    package = Path(sosw_airflow.__file__).parent
+    made = {
+        str(file.relative_to(package))
+        for file in package.rglob("*.py")
+        if re.search(r"boto3\.(client|resource|Session)\(|_session\.client\(", file.read_text())
+    }
+    assert made == set(OWN_CLIENTS)
 
 
 def test_retries_of_the_environment_come_first(set_connection: SetConnection, monkeypatch: pytest.MonkeyPatch) -> None:
