@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 
 from sosw_airflow.orchestration.policy import HealthMetric
 
@@ -38,7 +39,8 @@ def limit_for(limit: int, health: int, coefficients: Mapping[int, float]) -> int
     coefficient = coefficients.get(health, 1.0)
     if limit == 0 or coefficient <= 0:
         return 0
-    return max(1, math.floor(limit * coefficient))
+    # As it is written in decimal: 0.29 of 100 are 29, which binary numbers make 28.
+    return max(1, math.floor(limit * Fraction(str(coefficient))))
 
 
 def _health_of(metric: HealthMetric, value: float | None) -> int:

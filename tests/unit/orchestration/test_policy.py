@@ -109,6 +109,17 @@ def test_health(value: float | None, health: int) -> None:
     assert health == health_of([metric], {metric.name: value})
 
 
+def test_a_share_of_the_limit_is_exact() -> None:
+    """As it is written: 0.29 of 100 are 29, and binary numbers make it 28."""
+    wrong = {
+        (limit, percent): found
+        for limit in range(1, 201)
+        for percent in range(1, 101)
+        if (found := limit_for(limit, 2, {2: percent / 100})) != max(1, limit * percent // 100)
+    }
+    assert wrong == {}
+
+
 @given(st.integers(1, 1000), st.sampled_from([2, 3, 4]))
 def test_a_labourer_that_is_not_ill_is_invoked(limit: int, health: int) -> None:
     """Upstream's share of a limit of 1 is 0 (E17)."""
