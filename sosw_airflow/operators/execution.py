@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -22,6 +21,7 @@ from sosw_airflow.jobs.event import JobRequest, function_name, parse_event
 from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.identity import parse_job_id
+from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.lazy_values import plain_job
 from sosw_airflow.jobs.rendered_texts import rendered_wrongly
 from sosw_airflow.jobs.schema import JobSchema
@@ -193,7 +193,7 @@ class ScheduleExecution:
     def _schema(self, job: JobRequest) -> JobSchema:
         wanted = job.schema_name or self.job_schema
         if isinstance(wanted, str) and wanted.lstrip().startswith("{"):  # a template's "| tojson"
-            wanted = _json_schema(wanted)
+            wanted = read_object(wanted, InvalidJobSchema)
         return (
             self.hook.job_schema(wanted)
             if isinstance(wanted, str)
@@ -284,13 +284,6 @@ class RepairExecution:
         if repaired.outcome is Outcome.FOUND and is_asked_by(repaired.header, own):
             report_other_run(repaired.header, attempt)
         return repaired
-
-
-def _json_schema(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidJobSchema([Fault("", f"is not valid JSON ({error})")]) from None
 
 
 def text_faults(**arguments: Any) -> Iterator[Fault]:

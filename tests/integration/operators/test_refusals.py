@@ -271,6 +271,23 @@ def test_the_text_of_an_object_as_an_argument(
         schedule(tutorial_job, **{argument: text}).execute(context())
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"chunkable_attrs": ["topic"], "chunkable_attrs": ["topic", "word"]}', "chunkable_attrs.*twice"),
+        ('{"chunkable_attrs": [NaN]}', "NaN"),
+        ('{"a":' * 200 + "1" + "}" * 200, "levels deep"),
+    ],
+)
+def test_a_schema_of_a_template_that_json_does_not_allow(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, text: str, problem: str
+) -> None:
+    """As in the Variable: of a key that occurs twice, the last one does not win in silence."""
+    with pytest.raises(errors.InvalidJobSchema, match=problem):
+        schedule(tutorial_job, job_schema=text).execute(context())
+    assert installation.rows() == []
+
+
 def test_a_job_schema_that_is_malformed_json(schedule: Schedule, context: MakeContext, tutorial_job: Any) -> None:
     """Where it is malformed is said."""
     with pytest.raises(errors.InvalidJobSchema, match="is not valid JSON"):

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
-from pathlib import Path
 
 import psutil
 import pytest
@@ -21,7 +20,7 @@ import pytest
 from tests.support.emulators.emulator import Emulator
 from tests.system.airflow_runs.conftest import connections
 from tests.system.airflow_runs.waiting.deployment import TRIGGERER, AirflowThatWaits
-from tests.system.airflow_runs.waiting.stalls import IdleLoop, blocked_without_stall
+from tests.system.airflow_runs.waiting.stalls import RunQueue, blocked_by_itself
 
 pytestmark = pytest.mark.slow
 
@@ -96,25 +95,25 @@ def tasks_arrive(aws: Emulator) -> Iterator[list[str]]:
 
 
 @pytest.mark.timeout(SECONDS + 900)
-def test_twenty_labourers(continuous: AirflowThatWaits, aws: Emulator, tmp_path: Path) -> None:
+def test_twenty_labourers(continuous: AirflowThatWaits, aws: Emulator) -> None:
     """Every task is done, one run follows the other, the event loop is never blocked, and memory does not grow."""
     continuous.in_state("orchestrate", "deferred")
     memory: list[float] = []
     with tasks_arrive(aws) as put:
         continuous.wait_until(lambda: closed(aws) >= 20, "the first tasks are done", lambda: closed(aws))
         log, end = len(continuous.triggerer_log()), time.monotonic() + SECONDS
-        with IdleLoop(tmp_path / "idle.txt") as idle:
+        with RunQueue.of(continuous.triggerer_pid()) as queue:
             while time.monotonic() < end:
                 time.sleep(SAMPLE_EVERY)
                 memory.append(megabytes(continuous))
     continuous.wait_until(lambda: closed(aws) >= len(put), "all tasks are done", lambda: (closed(aws), len(put)))
-    blocked = blocked_without_stall(continuous.triggerer_log()[log:], idle)
+    blocked = blocked_by_itself(continuous.triggerer_log()[log:], queue, most=0.2)
     third = len(memory) // 3
     first, last = statistics.median(memory[:third]), statistics.median(memory[-third:])
     runs = continuous.runs("orchestrate")
     print(
         f"{len(put)} tasks, {len(runs)} runs in {SECONDS:.0f} s; triggerer {first:.0f} MB, later {last:.0f} MB; "
-        f"quiet {idle.quiet_share():.0%} of the time; blocked: {blocked}"
+        f"waited for a processor {queue.share():.0%} of the time; blocked: {blocked}"
     )
     assert len(runs) >= 3
     assert blocked == []

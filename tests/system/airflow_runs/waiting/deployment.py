@@ -67,6 +67,10 @@ class AirflowThatWaits(Airflow):
                     process.kill()
             time.sleep(0.1)
 
+    def triggerer_pid(self, name: str = TRIGGERER) -> int:
+        """Of the process that has started all others of it."""
+        return self._processes[name].pid
+
     def suspend_triggerer(self, name: str = TRIGGERER) -> None:
         """Let it stall: all of its processes stop."""
         self.suspend(psutil.Process(self._processes[name].pid).children(recursive=True))

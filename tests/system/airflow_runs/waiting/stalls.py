@@ -1,77 +1,92 @@
-"""When the machine itself kept an idle event loop waiting: such moments prove nothing about any other loop."""
+"""How long a process waited for a processor: such moments prove nothing about its event loop."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
 
-#: As Airflow's own watchdog: it sleeps for 100 ms and warns after 200.
-_WATCH = """
-import asyncio, time
-
-async def watch():
-    while True:
-        begun = time.monotonic()
-        await asyncio.sleep(0.1)
-        if time.monotonic() - begun > 0.2:
-            print(time.time(), flush=True)
-
-asyncio.run(watch())
-"""
+#: Seconds between two samples.
+_EVERY = 0.05
 
 _BLOCKED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+)[^\n]*async thread was blocked for ([\d.]+) seconds")
 
 
 @dataclass
-class IdleLoop:
-    """An event loop in a process of its own that does nothing but notice when it waits for the machine."""
+class RunQueue:
+    """Samples how long the threads of these processes were ready to run and got no processor.
 
-    output: Path
-    begun: float = field(default=0.0, init=False)
-    ended: float = field(default=0.0, init=False)
-    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    Linux counts that for each thread. While one that holds Python's lock waits, no other one of its process runs.
+    """
+
+    pids: list[int]
+    samples: list[tuple[float, dict[str, float]]] = field(default_factory=list, init=False)
+    _end: threading.Event = field(default_factory=threading.Event, init=False)
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """Of a process and all that it has started."""
+        return cls([pid, *(each.pid for each in psutil.Process(pid).children(recursive=True))])
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen([sys.executable, "-c", _WATCH], stdout=self.output.open("wb"))
-        self.begun = time.time()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.ended = time.time()
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait(10)
+        self._end.set()
+        self._thread.join()
 
-    def stalls(self) -> list[float]:
-        """The seconds since 1970 at which it had waited."""
-        return [float(line) for line in self.output.read_text().splitlines()]
+    def waited(self, begun: float, ended: float) -> float:
+        """The seconds that the thread which waited most has waited in this time, in seconds since 1970."""
+        within = [waits for at, waits in self.samples if begun - 2 * _EVERY <= at <= ended + 2 * _EVERY]
+        if not within:
+            return 0.0
+        first, last = within[0], within[-1]
+        return max((last[thread] - first.get(thread, 0.0) for thread in last), default=0.0)
 
-    def quiet_share(self) -> float:
-        """The share of its time's seconds without a stall."""
-        seconds = max(1, int(self.ended - self.begun))
-        return 1 - len({int(each) for each in self.stalls()}) / seconds
+    def share(self) -> float:
+        """The share of all of the time that it has waited."""
+        (begun, _), (ended, _) = self.samples[0], self.samples[-1]
+        return self.waited(begun, ended) / max(ended - begun, _EVERY)
+
+    def _sample(self) -> None:
+        while not self._end.wait(_EVERY):
+            self.samples.append((time.time(), dict(_waits(self.pids))))
 
 
-def blocked_without_stall(log: str, idle: IdleLoop, *, within: float = 1.0) -> list[tuple[datetime, float]]:
-    """When a triggerer's loop was blocked, and for how long, while the idle loop was not."""
-    stalls = idle.stalls()
+def _waits(pids: list[int]) -> Iterator[tuple[str, float]]:
+    """Each thread of these processes, and the seconds for which it has waited so far."""
+    for pid in pids:
+        for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            with suppress(OSError, IndexError):  # it has ended
+                yield thread.parent.name, int(thread.read_text().split()[1]) / 1e9
+
+
+def blocked_by_itself(log: str, queue: RunQueue, *, most: float) -> list[tuple[datetime, float, float]]:
+    """When a triggerer's loop was blocked for longer than `most` seconds beside its waits for a processor.
+
+    Gives the moment, the seconds, and those that it waited for a processor.
+    """
     found = []
     for moment, seconds in _BLOCKED.findall(log):
         at = datetime.fromisoformat(moment[:26]).replace(tzinfo=timezone.utc)
-        begun = at.timestamp() - float(seconds)
-        if not any(begun - within <= stall <= at.timestamp() + within for stall in stalls):
-            found.append((at, float(seconds)))
+        waited = queue.waited(at.timestamp() - float(seconds), at.timestamp())
+        if float(seconds) - waited > most:
+            found.append((at, float(seconds), round(waited, 2)))
     return found
