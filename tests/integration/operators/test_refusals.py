@@ -275,7 +275,7 @@ def test_the_text_of_an_object_as_an_argument(
     ("text", "problem"),
     [
         ('{"chunkable_attrs": ["topic"], "chunkable_attrs": ["topic", "word"]}', "chunkable_attrs.*twice"),
-        ('{"chunkable_attrs": [NaN]}', "NaN"),
+        ('{"chunkable_attrs": [NaN]}', "is nan, which JSON does not know"),
         ('{"a":' * 200 + "1" + "}" * 200, "levels deep"),
     ],
 )
