@@ -92,6 +92,8 @@ class _History:
                 self.rows.append(_Row(change.place, task, change.after.get("payload", {"S": "null"})["S"], at))
             elif _attempts(change.after) > _attempts(change.before):
                 self.started.append((task, at))
+            elif _attempts(change.after) < _attempts(change.before):  # the invocation was refused: it has not started
+                self.started.remove(next(each for each in reversed(self.started) if each[0] == task))
 
     def of(self, promise: Promise) -> list[tuple[_Row, str]]:
         """The rows that a promise is about, with their payloads in one spelling."""

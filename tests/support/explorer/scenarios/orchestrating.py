@@ -177,6 +177,17 @@ class OrchestrateAndCancel(Orchestrating):
         super().afterwards()
 
 
+class OrchestrateRefusedAndCancel(OrchestrateAndCancel):
+    """Lambda refuses an invocation, and its claim is given back just after the cancelling has passed the row."""
+
+    name = "orchestrate-refused-and-cancel"
+    fates = frozenset({"refused"})
+
+    def cast(self) -> Cast:
+        yield Role("orchestrator", lambda: self.orchestrate("one"))
+        yield Role("cancel job", self._cancel)
+
+
 class OrchestrateAndRepair(Orchestrating):
     """Failed tasks are scheduled again while an orchestrator works."""
 
