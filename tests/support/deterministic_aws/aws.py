@@ -18,6 +18,7 @@ from tests.support.deterministic_aws import s3_operations
 from tests.support.deterministic_aws.answers import AwsError, Reply, Request, fingerprint
 from tests.support.deterministic_aws.dynamodb import DynamoDb
 from tests.support.deterministic_aws.expressions import Item
+from tests.support.deterministic_aws.lambda_events import Event, Function
 from tests.support.deterministic_aws.s3 import S3, StoredObject
 from tests.support.deterministic_aws.tables import Key
 
@@ -30,6 +31,7 @@ class Fate(str, Enum):
     REFUSED = "refused"  # throttled: not done, a later request may be
     DENIED = "denied"  # 403: not done
     LAGS = "lags"  # a read that shows the past
+    REPEATED = "repeated"  # an asynchronous invocation that is accepted once and run twice
 
 
 #: Operations that change nothing.
@@ -107,6 +109,8 @@ class DeterministicAws:
     :ivar clock: seconds since 1970; it moves only when it is set.
     :ivar journal: everything that has changed.
     :ivar invocations: what Lambda has accepted.
+    :ivar functions: that Lambda runs, by their names; an event for another one is accepted, and no more.
+    :ivar events: that Lambda has accepted and not begun to run.
     :ivar sender: who sends the requests at present, for the journal.
     :ivar rewrite: changes the arguments of each request to DynamoDB, by its operation, to break a protocol on purpose.
     """
@@ -115,10 +119,12 @@ class DeterministicAws:
     journal: list[Change] = field(default_factory=list)
     invocations: list[Invocation] = field(default_factory=list)
     sender: str = ""
+    functions: dict[str, Function] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
     rewrite: Callable[[str, dict[str, Any]], dict[str, Any]] = lambda operation, arguments: arguments
 
     def __post_init__(self) -> None:
-        self.dynamodb = DynamoDb(self._item_changed)
+        self.dynamodb = DynamoDb(self._item_changed, self.now)
         self.s3 = S3(self._object_changed, self.now)
         self._in_order = self._in_any_order = 0
 
@@ -126,10 +132,12 @@ class DeterministicAws:
         """Another one in the same state; changes of one are not seen in the other."""
         twin = DeterministicAws(self.clock, list(self.journal), list(self.invocations), self.sender)
         twin._in_order, twin._in_any_order = self._in_order, self._in_any_order
+        twin.functions, twin.events = dict(self.functions), list(self.events)
         twin.dynamodb.tables = {
             name: replace(table, items=dict(table.items), lagging=dict(table.lagging))
             for name, table in self.dynamodb.tables.items()
         }
+        twin.dynamodb.capacity.units = {key: replace(each) for key, each in self.dynamodb.capacity.units.items()}
         twin.s3.buckets = {name: dict(objects) for name, objects in self.s3.buckets.items()}
         twin.s3.uploads = {key: replace(upload, parts=dict(upload.parts)) for key, upload in self.s3.uploads.items()}
         twin.s3.hides_missing = self.s3.hides_missing
@@ -141,7 +149,8 @@ class DeterministicAws:
 
     def digest(self) -> int:
         """A digest of the present state and of what has happened: in any order, but in order for jobs and objects."""
-        return hash((self._in_order, self._in_any_order, len(self.invocations), len(self.s3.uploads)))
+        units = self.dynamodb.capacity.digest()
+        return hash((self._in_order, self._in_any_order, len(self.invocations), len(self.s3.uploads), units))
 
     def rows(self, table: str) -> list[Item]:
         """The items of a table."""
@@ -177,6 +186,8 @@ class DeterministicAws:
         self.dynamodb.lags = fate is Fate.LAGS
         try:
             reply = call.respond()
+            if fate is Fate.REPEATED and self.events:
+                self._event(self.events[-1])
         finally:
             self.dynamodb.lags = False
         if fate is Fate.LOST:
@@ -193,12 +204,28 @@ class DeterministicAws:
         function = arguments["FunctionName"]
         if operation == "GetFunctionConfiguration":
             return Reply({"FunctionName": function, "Timeout": 5})
+        if operation == "GetFunctionEventInvokeConfig" and function in self.functions:
+            return Reply(self.functions[function].event_invoke_config())
         if operation == "GetFunctionEventInvokeConfig":
             return Reply({"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60})
         if operation != "Invoke":
             raise NotImplementedError(f"Lambda's {operation} is not simulated")
         self.invocations.append(Invocation(function, json.loads(arguments["Payload"]), self.clock))
+        if function in self.functions:
+            self._event(Event(function, json.loads(arguments["Payload"]), self.clock))
         return Reply({"StatusCode": 202, "Payload": b""}, status=202)
+
+    def take_event(self) -> Event | None:
+        """The event that Lambda runs next, None for none."""
+        if not self.events:
+            return None
+        event = self.events.pop(0)
+        self._in_order = hash((self._in_order, "begins", fingerprint(event.payload)))
+        return event
+
+    def _event(self, event: Event) -> None:
+        self.events.append(event)
+        self._in_order = hash((self._in_order, "accepted", fingerprint(event.payload)))
 
     def _item_changed(self, table: str, key: Key, before: Item | None, after: Item | None) -> None:
         self._record(Change(table, key, before, after, self.sender))

@@ -68,7 +68,7 @@ def answered_by(answering: Answering, edge: Edge = Edge.WIRE) -> Iterator[None]:
 def clients(attempts: int = 2) -> Clients:
     """The clients of this process; `attempts` that botocore makes for a request."""
     session = boto3.session.Session(region_name="us-west-2")
-    # botocore before 1.36 knows neither option, and makes no checksum that nobody requires.
+    # botocore before 1.36 knows neither option, and makes no checksum that no service requires.
     options = ("request_checksum_calculation", "response_checksum_validation")
     checksums = {name: "when_required" for name in options if name in Config.OPTION_DEFAULTS}
 

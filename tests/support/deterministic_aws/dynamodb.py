@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.support.deterministic_aws.answers import AwsError
+from tests.support.deterministic_aws.capacity import Capacity
 from tests.support.deterministic_aws.expressions import (
     ExpressionError,
     Item,
@@ -23,16 +24,19 @@ OnChange = Callable[[str, Key, "Item | None", "Item | None"], None]
 _MOST_ACTIONS = 100
 _MOST_BATCH_KEYS = 100
 _MOST_BATCH_WRITES = 25
+_UNPROCESSED = {"BatchWriteItem": "UnprocessedItems", "BatchGetItem": "UnprocessedKeys"}
 
 
 class DynamoDb:
     """Tables and the operations that sosw and the provider use.
 
+    :param now: seconds since 1970, for the capacity.
     :ivar lags: the next reads of global indexes, and reads that do not ask for consistency, show the past.
     """
 
-    def __init__(self, on_change: OnChange) -> None:
+    def __init__(self, on_change: OnChange, now: Callable[[], float]) -> None:
         self.tables: dict[str, Table] = {}
+        self.capacity = Capacity(now)
         self.lags = False
         self._on_change = on_change
         self._tokens: dict[str, Any] = {}
@@ -50,10 +54,12 @@ class DynamoDb:
         method = _OPERATIONS.get(operation)
         if method is None:
             raise NotImplementedError(f"DynamoDB's {operation} is not simulated")
+        arguments, left = self.capacity.admit(operation, arguments, self.tables)
         try:
-            return method(self, arguments)
+            reply = method(self, arguments)
         except ExpressionError as error:
             raise AwsError("ValidationException", str(error)) from None
+        return {**reply, _UNPROCESSED[operation]: left} if left else reply
 
     def expire(self, table: str, keys: Iterable[Key]) -> None:
         """Remove items as the time to live does."""

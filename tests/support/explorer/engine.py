@@ -202,8 +202,9 @@ class _Engine:
         assert call is not None
         if not actor.disturbed:
             return
-        for fate in (Fate.LOST, Fate.REFUSED, Fate.DENIED, Fate.LAGS):
-            useful = {Fate.LOST: not call.reads, Fate.LAGS: call.may_lag}.get(fate, True)
+        for fate in (Fate.LOST, Fate.REFUSED, Fate.DENIED, Fate.LAGS, Fate.REPEATED):
+            rule = {Fate.LOST: not call.reads, Fate.LAGS: call.may_lag, Fate.REPEATED: call.operation == "Invoke"}
+            useful = rule.get(fate, True)
             if fate.value in self._stage.fates and useful:
                 yield fate.value
         if DIES in self._stage.fates and not call.reads:

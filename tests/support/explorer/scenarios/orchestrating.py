@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 from sosw_airflow.orchestration import assistant
 from sosw_airflow.orchestration.policy import LabourerPolicy
@@ -14,6 +14,7 @@ from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.repair import repair
 from sosw_airflow.stores.tables import TableNames
 from tests.support.deterministic_aws.clients import clients
+from tests.support.deterministic_aws.lambda_events import Function, FunctionFailed, run_events
 from tests.support.explorer.engine import Violation
 from tests.support.explorer.scenario import LABOURER, Cast, Role, Scenario, request_for
 from tests.support.explorer.sosw import close_failed, orchestrate
@@ -33,6 +34,7 @@ class Orchestrating(Scenario):
     deviations = 2
     limit = LIMIT
     cancels = False  # it removes queued tasks
+    policy: ClassVar[Mapping[str, Any]] = {"expiry": EXPIRY}  # of the labourer, beside its limit
 
     def prepare(self) -> None:
         self.promise("job", JOB)
@@ -46,9 +48,9 @@ class Orchestrating(Scenario):
     def orchestration(self, owner: str) -> LabourerOrchestration:
         """A fresh orchestrator, as a new process would have it."""
         ours = clients()
-        settings = {"max_simultaneous_invocations": self.limit, "expiry": EXPIRY, "max_attempts": 9, "retry_delay": 1}
+        limits = {"max_simultaneous_invocations": self.limit, "max_attempts": 9, "retry_delay": 1}
         return LabourerOrchestration(
-            LabourerPolicy.of(LABOURER, settings),
+            LabourerPolicy.of(LABOURER, {**limits, **self.policy}),
             Clients(ours.dynamodb, ours.dynamodb_once, ours.aws_lambda, ours.aws_lambda_once),
             TableNames(),
             owner,
@@ -66,18 +68,17 @@ class Orchestrating(Scenario):
 
     def report(self) -> None:
         """Each worker that was invoked reports its completion, twice: Lambda may deliver a report again."""
-        for invocation in list(self.aws.invocations):
+        for invocation in [each for each in self.aws.invocations if each.function == LABOURER]:
             envelope = {"requestContext": {"condition": "Success"}, "requestPayload": invocation.payload}
-            report = assistant.report_of(envelope)
-            assert report is not None
             for _ in range(2):
-                assistant.mark(
-                    clients().dynamodb,
-                    report,
-                    now=int(self.aws.clock),
-                    tasks_table="sosw_tasks",
-                    retry_tasks_table="sosw_retry_tasks",
-                )
+                self.mark(envelope)
+
+    def mark(self, envelope: dict[str, Any]) -> bool:
+        """What the assistant does with a report."""
+        report = assistant.report_of(envelope)
+        assert report is not None
+        tables = {"tasks_table": "sosw_tasks", "retry_tasks_table": "sosw_retry_tasks"}
+        return assistant.mark(clients().dynamodb, report, now=int(self.aws.clock), **tables)
 
     def afterwards(self) -> None:
         """A third orchestrator works until the queue is empty; who has died loses the lease."""
@@ -116,6 +117,8 @@ class Orchestrating(Scenario):
     def _invocations(self) -> Iterator[Violation]:
         latest: dict[str, float] = {}
         for invocation in self.aws.invocations:
+            if invocation.function != LABOURER:
+                continue
             task = invocation.payload["task_id"]
             if task in latest and invocation.at - latest[task] < EXPIRY:
                 seconds = invocation.at - latest[task]
@@ -181,7 +184,7 @@ class OrchestrateRefusedAndCancel(OrchestrateAndCancel):
     """Lambda refuses an invocation, and its claim is given back just after the cancelling has passed the row."""
 
     name = "orchestrate-refused-and-cancel"
-    fates = frozenset({"refused"})
+    fates = frozenset({"refused", "lags"})
 
     def cast(self) -> Cast:
         yield Role("orchestrator", lambda: self.orchestrate("one"))
@@ -226,3 +229,80 @@ class OrchestrateBesideUpstream(Orchestrating):
         upstream = lambda: orchestrate(self.deployment(), clients().aws_lambda_once)  # noqa: E731
         yield Role("sosw's Orchestrator", upstream, disturbed=False)
         yield Role("workers report", self.report, disturbed=False)
+
+
+class OrchestrateWithDestinations(Orchestrating):
+    """Lambda runs the tasks, one of which fails at first, retries it once, and calls the assistant as destination."""
+
+    name = "orchestrate-with-destinations"
+    fates = frozenset({"repeated", "sleeps"})
+    policy: ClassVar[Mapping[str, Any]] = {}  # what expires follows from the function
+    always_fails = False
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.facts["first"] = self.aws.rows("sosw_tasks")[0]["task_id"]["S"]
+
+    def cast(self) -> Cast:
+        self._executions: Counter[str] = Counter()
+        self._latest: list[tuple[str, int, float]] = []
+        self.aws.functions = {
+            LABOURER: Function(self._work, retries=1, event_age=120, on_success="assistant", on_failure="assistant"),
+            "assistant": Function(self.mark, event_age=3600),
+        }
+        yield Role("orchestrator", lambda: self.orchestrate("one", turns=3))
+        yield Role("Lambda", self._run_events)
+        yield Role("orchestrator", lambda: self.orchestrate("two", turns=3))
+
+    def _invocations(self) -> Iterator[Violation]:
+        """A failure that is reported ends its attempt before the expiry, so `violations` checks the executions."""
+        yield from ()
+
+    def _work(self, event: dict[str, Any]) -> dict[str, Any]:
+        task = event["task_id"]
+        self._executions[task] += 1
+        self._latest.append((task, event["attempts"] + 1, self.aws.clock))
+        if task == self.facts["first"] and (self.always_fails or self._executions[task] == 1):
+            raise FunctionFailed("not yet")
+        return {"done": task}
+
+    def _run_events(self) -> int:
+        return run_events(self.aws, clients().aws_lambda_once)
+
+    def report(self) -> None:
+        """Lambda does."""
+        self._run_events()
+
+    def violations(self) -> Iterator[Violation]:
+        yield from super().violations()
+        running: dict[str, int] = {}
+        for task, attempt, _ in self._latest:
+            # After a reported failure the next attempt begins at once, though Lambda may run the event a second time.
+            if attempt < running.get(task, 0) and not self.always_fails:
+                yield Violation("overtaken", f"attempt {attempt} of the task {task} is executed beside a later one")
+            running[task] = max(attempt, running.get(task, 0))
+        for row in self.aws.rows("sosw_closed_tasks"):
+            task, status = row["task_id"]["S"], row["labourer_id_task_status"]["S"]
+            ends_well = not (self.always_fails and task == self.facts["first"])
+            if status != f"{LABOURER}_{int(ends_well)}":
+                yield Violation("wrong-end", f"the task {task} was closed as {status}")
+
+
+class OrchestrateFailingTask(OrchestrateWithDestinations):
+    """As before, but the task fails for ever: its attempts are used up, and it is closed as failed once."""
+
+    name = "orchestrate-failing-task"
+    policy: ClassVar[Mapping[str, Any]] = {"max_attempts": 2}
+    always_fails = True
+
+
+class OrchestrateOnSmallTables(OrchestrateWithDestinations):
+    """The tables have so little capacity that requests are refused, and batches are done in part."""
+
+    name = "orchestrate-on-small-tables"
+    fates = frozenset({"dies"})
+
+    def prepare(self) -> None:
+        super().prepare()
+        for table in ("sosw_tasks", "sosw_retry_tasks", "sosw_closed_tasks"):
+            self.aws.dynamodb.capacity.provision(self.aws.dynamodb.tables[table], read=2, write=4, kept_seconds=1)

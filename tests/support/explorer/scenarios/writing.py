@@ -42,6 +42,21 @@ class ScheduleTwice(Writing):
         yield Role("sosw processes the queue", lambda: process_queue(self.deployment()), disturbed=False)
 
 
+class ScheduleOnSmallTable(Writing):
+    """Two copies of one attempt, which may die; the table takes one page in two seconds."""
+
+    name = "schedule-on-small-table"
+    fates = frozenset({"dies"})
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.aws.dynamodb.capacity.provision(self.aws.dynamodb.tables["sosw_tasks"], read=2, write=2, kept_seconds=2)
+
+    def cast(self) -> Cast:
+        yield Role("schedule job", self.schedule)
+        yield Role("schedule job", self.schedule)
+
+
 class ScheduleWithFaults(Writing):
     """One attempt whose requests are lost, refused or its last."""
 
