@@ -18,7 +18,9 @@ __all__ = [
     "orchestrate",
     "process_queue",
     "remove_file",
+    "report_completed",
     "run_scheduler",
+    "scavenge",
     "upload",
 ]
 
@@ -104,6 +106,82 @@ def orchestrate(at: Deployment, aws_lambda: Any) -> None:
                 **json.loads(row["payload"]["S"]),
             }
             aws_lambda.invoke(FunctionName="worker", InvocationType="Event", Payload=json.dumps(event).encode())
+
+
+def report_completed(at: Deployment, task: str) -> None:
+    """What sosw's WorkerAssistant does with a completion: mark the row, whatever it is, or make one of the mark."""
+    at.dynamodb.update_item(
+        TableName=at.tables.tasks_table,
+        Key={"task_id": {"S": task}},
+        UpdateExpression="SET completed_at = :now",
+        ExpressionAttributeValues={":now": {"N": str(int(at.now()))}},
+    )
+
+
+def scavenge(at: Deployment, *, expiry: int = 1200, max_attempts: int = 3, timeout: int = 5) -> bool:
+    """One run of sosw's Scavenger, without conditions. False: an error has ended it, as E12 in ORCHESTRATION.md does.
+
+    :param expiry: seconds from an invocation to its end.  :param timeout: of the function, seconds.
+    """
+    try:
+        _archive_completed(at)
+        _retry_expired(at, int(at.now()) + _INVOKED - expiry, max_attempts, timeout)
+        _return_retries(at)
+    except ClientError:
+        return False
+    return True
+
+
+def _invoked(at: Deployment, condition: str, values: Mapping[str, Any], *, completed: bool) -> list[dict[str, Any]]:
+    reply = at.dynamodb.query(
+        TableName=at.tables.tasks_table,
+        IndexName=at.tables.index_greenfield,
+        KeyConditionExpression=f"labourer_id = :labourer AND {condition}",
+        FilterExpression=f"attribute_{'' if completed else 'not_'}exists(completed_at)",
+        ExpressionAttributeValues={":labourer": {"S": "worker"}, **values},
+    )
+    return list(reply["Items"])
+
+
+def _archive_completed(at: Deployment) -> None:
+    now = {":now": {"N": str(int(at.now()))}}
+    for row in _invoked(at, "greenfield >= :now", now, completed=True):
+        _archive(at, row["task_id"], status=1)
+
+
+def _archive(at: Deployment, task: dict[str, str], *, status: int) -> None:
+    item = at.dynamodb.get_item(TableName=at.tables.tasks_table, Key={"task_id": task}).get("Item", {})
+    ends = {"closed_at": {"N": str(int(at.now()))}, "labourer_id_task_status": {"S": f"worker_{status}"}}
+    # Without a row this item has no id, and DynamoDB refuses it.
+    at.dynamodb.put_item(TableName=at.tables.closed_tasks_table, Item={**item, **ends})
+    at.dynamodb.delete_item(TableName=at.tables.tasks_table, Key={"task_id": task})
+
+
+def _retry_expired(at: Deployment, expired: int, max_attempts: int, timeout: int) -> None:
+    span = {":now": {"N": str(int(at.now()))}, ":expired": {"N": str(expired)}}
+    for row in _invoked(at, "greenfield BETWEEN :now AND :expired", span, completed=False):
+        attempts = int(row["attempts"]["N"])
+        if attempts >= max_attempts:
+            _archive(at, row["task_id"], status=0)
+            continue
+        launch = {"desired_launch_time": {"N": str(int(at.now()) + timeout * attempts)}}
+        at.dynamodb.put_item(TableName=at.tables.retry_tasks_table, Item={**row, **launch})
+        at.dynamodb.delete_item(TableName=at.tables.tasks_table, Key={"task_id": row["task_id"]})
+
+
+def _return_retries(at: Deployment) -> None:
+    reply = at.dynamodb.query(
+        TableName=at.tables.retry_tasks_table,
+        IndexName=at.tables.retry_tasks_index,
+        KeyConditionExpression="labourer_id = :labourer AND desired_launch_time <= :now",
+        ExpressionAttributeValues={":labourer": {"S": "worker"}, ":now": {"N": str(int(at.now()))}},
+    )
+    for number, row in enumerate(reply["Items"], start=1):
+        item = {name: value for name, value in row.items() if name != "desired_launch_time"}
+        key = {name: row[name] for name in ("labourer_id", "task_id")}
+        put = {"TableName": at.tables.tasks_table, "Item": {**item, "greenfield": {"N": str(1000 - number)}}}
+        delete = {"TableName": at.tables.retry_tasks_table, "Key": key}
+        at.dynamodb.transact_write_items(TransactItems=[{"Put": put}, {"Delete": delete}])
 
 
 def process_queue(at: Deployment) -> int:

@@ -17,7 +17,7 @@ from tests.support.deterministic_aws.clients import clients
 from tests.support.deterministic_aws.lambda_events import Function, FunctionFailed, run_events
 from tests.support.explorer.engine import Violation
 from tests.support.explorer.scenario import LABOURER, Cast, Role, Scenario, request_for
-from tests.support.explorer.sosw import close_failed, orchestrate
+from tests.support.explorer.sosw import close_failed, orchestrate, report_completed, scavenge
 
 JOB = request_for("ab")
 EXPIRY, LIMIT = 600, 2
@@ -229,6 +229,54 @@ class OrchestrateBesideUpstream(Orchestrating):
         upstream = lambda: orchestrate(self.deployment(), clients().aws_lambda_once)  # noqa: E731
         yield Role("sosw's Orchestrator", upstream, disturbed=False)
         yield Role("workers report", self.report, disturbed=False)
+
+
+class OrchestrateBesideScavenger(Orchestrating):
+    """Upstream's Scavenger closes, expires and retries, and its assistant marks; ours invokes only."""
+
+    name = "orchestrate-beside-scavenger"
+    fates = frozenset({"dies"})
+    policy: ClassVar[Mapping[str, Any]] = {"expiry": EXPIRY, "scavenger": "upstream"}
+
+    def cast(self) -> Cast:
+        yield Role("orchestrator", lambda: self.orchestrate("one"))
+        yield Role("workers report", self.report, disturbed=False)
+        yield Role("sosw's Scavenger", self._scavenge, disturbed=False)
+
+    def report(self) -> None:
+        """Each worker reports its completion once, to upstream's assistant."""
+        reported: set[str] = self.facts.setdefault("reported", set())
+        for invocation in list(self.aws.invocations):
+            if invocation.payload["task_id"] not in reported:
+                reported.add(invocation.payload["task_id"])
+                report_completed(self.deployment(), invocation.payload["task_id"])
+
+    def _scavenge(self) -> bool:
+        return scavenge(self.deployment())
+
+    def afterwards(self) -> None:
+        """Upstream's cron and our orchestrator continue, two minutes apart."""
+        last = self.orchestration("last")
+        for _ in range(40):
+            last.turn()
+            self.report()
+            self._scavenge()
+            if not self.aws.rows("sosw_tasks") + self.aws.rows("sosw_retry_tasks"):
+                break
+            self.aws.clock += 120
+
+
+class OrchestrateAndScavenger(OrchestrateBesideScavenger):
+    """Both close tasks that are completed: upstream's Scavenger then fails on rows that ours has closed (E12)."""
+
+    name = "orchestrate-and-scavenger"
+    policy: ClassVar[Mapping[str, Any]] = {"expiry": EXPIRY}
+
+    def cast(self) -> Cast:
+        yield Role("orchestrator", lambda: self.orchestrate("one", turns=1))
+        yield Role("workers report", self.report, disturbed=False)
+        yield Role("sosw's Scavenger", self._scavenge, disturbed=False)
+        yield Role("orchestrator", lambda: self.orchestrate("two"))
 
 
 class OrchestrateWithDestinations(Orchestrating):
