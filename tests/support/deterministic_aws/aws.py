@@ -172,7 +172,8 @@ class DeterministicAws:
             respond = lambda: s3_operations.respond(self.s3, arguments, self.now)  # noqa: E731
             return Call(request, arguments.subject, arguments.content, False, respond)
         subject = arguments["FunctionName"]
-        return Call(request, subject, repr(arguments), False, lambda: self._respond_lambda(operation, arguments))
+        content = repr((operation, subject, arguments.get("Payload") if operation == "Invoke" else None))
+        return Call(request, subject, content, False, lambda: self._respond_lambda(operation, arguments))
 
     def answer(self, call: Call, fate: Fate = Fate.DONE) -> Reply:
         """Answer a request as its fate wants it.

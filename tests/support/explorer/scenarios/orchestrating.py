@@ -352,5 +352,6 @@ class OrchestrateOnSmallTables(OrchestrateWithDestinations):
 
     def prepare(self) -> None:
         super().prepare()
-        for table in ("sosw_tasks", "sosw_retry_tasks", "sosw_closed_tasks"):
-            self.aws.dynamodb.capacity.provision(self.aws.dynamodb.tables[table], read=2, write=4, kept_seconds=1)
+        tables, capacity = self.aws.dynamodb.tables, self.aws.dynamodb.capacity
+        for name, units in (("sosw_tasks", 4), ("sosw_retry_tasks", 4), ("sosw_closed_tasks", 1)):
+            capacity.provision(tables[name], read=2, write=units)
