@@ -31,6 +31,12 @@ KEPT_BYTES = 32 * 1024
 #: Statistics and result attributes of one report that are kept.
 KEPT_NAMES = 50
 
+#: Attempts of a task. A larger number is none.
+MOST_ATTEMPTS = 10**9
+
+#: Bytes of a key in DynamoDB.
+KEY_BYTES = 1024
+
 _clients: dict[str, Any] = {}
 
 
@@ -42,7 +48,7 @@ def handler(event: dict[str, Any], context: object = None) -> dict[str, Any]:  #
         _clients["dynamodb"] = boto3.client("dynamodb")
     report = report_of(event)
     if report is None:
-        log.warning("No report of a task: %s", json.dumps(event, default=str)[:500])
+        log.warning("No report of a task: %s", _json(event)[:500])
         return {"marked": False}
     tables = {
         "tasks_table": os.environ.get("SOSW_TASKS_TABLE", "sosw_tasks"),
@@ -60,39 +66,41 @@ def report_of(event: Any) -> dict[str, Any] | None:
     """What an event reports: ``task_id``, ``ok``, ``attempt`` (None if unknown), ``labourer_id``, ``attributes``."""
     if not isinstance(event, dict):
         return None
-    if event.get("action") in ("mark_task_as_completed", "mark_task_as_failed") and event.get("task_id"):
+    if event.get("action") in ("mark_task_as_completed", "mark_task_as_failed") and _is_key(event.get("task_id")):
         attributes = {**_prefixed("stat", event.get("stats")), **_prefixed("result", event.get("result"))}
         ok = event["action"] == "mark_task_as_completed"
         return _report(event["task_id"], attributes, ok=ok)
     request = event.get("requestPayload")
-    if not isinstance(request, dict) or not request.get("task_id") or "requestContext" not in event:
+    if not isinstance(request, dict) or not _is_key(request.get("task_id")) or "requestContext" not in event:
         return None
-    context = event["requestContext"] if isinstance(event["requestContext"], dict) else {}
-    response = event.get("responsePayload")
-    failed = context.get("condition") != "Success" or bool((event.get("responseContext") or {}).get("functionError"))
-    attributes = error_of(response, str(context.get("condition", ""))) if failed else result_of(response)
-    attempt = request.get("attempts")
+    context, answer = (
+        event[name] if isinstance(event.get(name), dict) else {} for name in ("requestContext", "responseContext")
+    )
+    response, labourer_id = event.get("responsePayload"), request.get("labourer_id")
+    failed = context.get("condition") != "Success" or bool(answer.get("functionError"))
+    attributes = error_of(response, _shown(context.get("condition", ""))) if failed else result_of(response)
+    attempt: Any = request.get("attempts")
     return _report(
         request["task_id"],
         attributes,
         ok=not failed,
         # The event has the number before its own invocation (SOSW.md 8).
-        attempt=int(attempt) + 1 if isinstance(attempt, (int, float)) and not isinstance(attempt, bool) else None,
-        labourer_id=str(request.get("labourer_id") or ""),
+        attempt=int(attempt) + 1 if type(attempt) in (int, float) and 0 <= attempt < MOST_ATTEMPTS else None,
+        labourer_id=str(labourer_id) if _is_key(labourer_id) else "",
     )
 
 
 def result_of(response: Any) -> dict[str, Any]:
     """The attribute ``result``: the answer of a function as JSON text, cut to `KEPT_BYTES` with a mark."""
-    return {} if response is None else _text("result", json.dumps(response, default=str))
+    return {} if response is None else _text("result", _json(response))
 
 
 def error_of(response: Any, condition: str = "") -> dict[str, Any]:
     """The attributes ``error_type`` and ``error_message`` of a failed invocation."""
     answer = response if isinstance(response, dict) else {}
-    kind = str(answer.get("errorType") or condition or "FunctionError")
-    message = str(answer.get("errorMessage") or (json.dumps(response, default=str) if response is not None else ""))
-    return {**_text("error_type", kind[:200]), **_text("error_message", message)}
+    kind = answer.get("errorType") or condition or "FunctionError"
+    message = answer.get("errorMessage") or ("" if response is None else response)
+    return {**_text("error_type", _shown(kind)[:200]), **_text("error_message", _shown(message))}
 
 
 def mark(
@@ -100,11 +108,22 @@ def mark(
 ) -> bool:
     """Mark the task's row. False: there is no such row, it is completed, or another attempt of it runs.
 
-    A completion whose row waits in the retry table marks it there: the orchestrator then closes it as completed.
+    A row without room for the attributes of the report is marked without them. A completion whose row waits in the
+    retry table marks it there: the orchestrator then closes it as completed.
 
     :param now: seconds since 1970.
     """
-    attributes, values = dict(report["attributes"]), {":attempt": {"N": str(report["attempt"])}}
+    keys = [in_queue := (tasks_table, {"task_id": {"S": report["task_id"]}})]
+    if report["ok"] and report["labourer_id"] and retry_tasks_table:
+        retry_key = {"labourer_id": {"S": report["labourer_id"]}, "task_id": {"S": report["task_id"]}}
+        # Again the first: the row may come back into the queue between the two requests.
+        keys += [(retry_tasks_table, retry_key), in_queue]
+    whole, bare = _request(report, report["attributes"], now), _request(report, {}, now)
+    return any(_update(dynamodb, table, key, whole, bare) for table, key in keys)
+
+
+def _request(report: dict[str, Any], extra: dict[str, Any], now: int) -> dict[str, Any]:
+    attributes, values = dict(extra), {":attempt": {"N": str(report["attempt"])}}
     condition = "attribute_exists(labourer_id) AND attribute_not_exists(completed_at)"
     if report["ok"]:
         attributes["completed_at"] = {"N": str(now)}
@@ -122,26 +141,43 @@ def mark(
         del values[":attempt"]
     else:
         condition += " AND attempts = :attempt"
-    request = {
+    return {
         "UpdateExpression": f"SET {', '.join(setting)}{adding}",
         "ConditionExpression": condition,
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": values,
     }
-    keys = [in_queue := (tasks_table, {"task_id": {"S": report["task_id"]}})]
-    if report["ok"] and report["labourer_id"] and retry_tasks_table:
-        retry_key = {"labourer_id": {"S": report["labourer_id"]}, "task_id": {"S": report["task_id"]}}
-        # Again the first: the row may come back into the queue between the two requests.
-        keys += [(retry_tasks_table, retry_key), in_queue]
-    return any(_update(dynamodb, table, key, request) for table, key in keys)
 
 
-def _update(dynamodb: Any, table: str, key: dict[str, Any], request: dict[str, Any]) -> bool:
+def _update(dynamodb: Any, table: str, key: dict[str, Any], request: dict[str, Any], bare: dict[str, Any]) -> bool:
     try:
         dynamodb.update_item(TableName=table, Key=key, **request)
     except dynamodb.exceptions.ConditionalCheckFailedException:
         return False
+    except dynamodb.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationException" or request == bare:
+            raise
+        return _update(dynamodb, table, key, bare, bare)
     return True
+
+
+def _is_key(value: Any) -> bool:
+    """Whether DynamoDB takes a value as a key: a text that UTF-8 can hold."""
+    try:
+        return isinstance(value, str) and 0 < len(value.encode()) <= KEY_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else _json(value)
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(value, default=str)
+    except (ValueError, RecursionError):
+        return "null"  # deeper than JSON can be written, or with a number that is too long
 
 
 def _report(
@@ -161,7 +197,7 @@ def _prefixed(prefix: str, values: Any) -> dict[str, Any]:
     if values is None or values == {}:
         return {}
     if not isinstance(values, dict):
-        return _text(prefix, json.dumps(values, default=str))
+        return _text(prefix, _json(values))
     kept = list(values.items())[:KEPT_NAMES]
     attributes: dict[str, Any] = {}
     for name, value in kept:
@@ -176,7 +212,7 @@ def _attribute(name: str, value: Any) -> dict[str, Any]:
         return {name: {"N": str(value)}}
     if isinstance(value, float) and math.isfinite(value) and (value == 0 or 1e-130 < abs(value) < 1e125):
         return {name: {"N": repr(value)}}
-    return _text(name, value if isinstance(value, str) else json.dumps(value, default=str))
+    return _text(name, _shown(value))
 
 
 def _text(name: str, text: str) -> dict[str, Any]:

@@ -65,7 +65,10 @@ def invoke(aws_lambda: Any, policy: LabourerPolicy, event: dict[str, Any]) -> An
     except BotoCoreError as error:
         sent = kind == "Event" or error_code(error) not in ("NoCredentialsError", "PartialCredentialsError")
         return Answer(Outcome.UNKNOWN if sent else Outcome.FAULT, _explain(error, policy))
-    text = reply["Payload"].read()  # always: an unread body keeps its connection
+    try:
+        text = reply["Payload"].read()  # always: an unread body keeps its connection
+    except BotoCoreError as error:
+        return Answer(Outcome.ACCEPTED if kind == "Event" else Outcome.UNKNOWN, _explain(error, policy))
     if kind == "Event":
         return Answer(Outcome.ACCEPTED)
     return Answer(Outcome.ANSWERED, failed="FunctionError" in reply, response=_document(text))
@@ -81,7 +84,7 @@ def _outcome(error: ClientError) -> Outcome:
 def _document(text: bytes) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.decode("utf-8", "replace")
 
 

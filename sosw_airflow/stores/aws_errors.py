@@ -52,6 +52,9 @@ class Verdict(str, Enum):
     PERMANENT = "permanent"  # sending again cannot help
 
 
+#: Characters of an error of AWS that ours repeats.
+_LONGEST = 2000
+
 _THROTTLED = frozenset(
     {
         "LimitExceededException",
@@ -212,14 +215,14 @@ def explain(
     """
     code = error_code(error)
     if isinstance(error, _NO_CREDENTIALS):
-        return MissingCredentials(detail=str(error), searched=searched_places())
+        return MissingCredentials(detail=_shown(error), searched=searched_places())
     if isinstance(error, ClientError) and error.operation_name in _FOR_CREDENTIALS:
         action, resource = _FOR_CREDENTIALS[error.operation_name], "the role of the AWS Connection"
         setting, bucket, key = "", False, ""
     if code in _DENIED:
         missing = action == "s3:GetObject" and code in ("403", "AccessDenied")
         place = f"s3://{resource}/{key}" if key else resource
-        return AccessDenied(action=action, resource=place, detail=str(error), may_be_missing=missing)
+        return AccessDenied(action=action, resource=place, detail=_shown(error), may_be_missing=missing)
     if code in {"NoSuchBucket", "404"} and bucket:
         return MissingBucket(resource)
     missing = code == "ResourceNotFoundException"
@@ -228,7 +231,7 @@ def explain(
     origin = f" (The extra {setting!r} of the sosw Connection names it.)" if setting else ""
     if missing and action.startswith("lambda:"):
         origin = " Fix: deploy the function, or correct the labourer's setting 'arn' or region_name of the Connection."
-    fault = AwsFault(f"{action} on {resource} failed: {str(error).rstrip('.')}{_reason_texts(error)}.{origin}")
+    fault = AwsFault(f"{action} on {resource} failed: {_shown(error).rstrip('.')}{_reason_texts(error)}.{origin}")
     verdict = judge(error)
     if verdict is Verdict.CANCELLED and isinstance(error, ClientError):
         verdict = judge_reasons(cancellation_codes(error))
@@ -240,7 +243,12 @@ def _reason_texts(error: BaseException) -> str:
     """What AWS says of the actions that cancelled a transaction; its own message has their codes only."""
     reasons = error.response.get("CancellationReasons") or () if isinstance(error, ClientError) else ()
     texts = dict.fromkeys(str(reason["Message"]) for reason in reasons if reason.get("Message"))
-    return f" ({'; '.join(texts)})" if texts else ""
+    return f" ({_shown('; '.join(texts))})" if texts else ""
+
+
+def _shown(given: object) -> str:
+    """A text of AWS, or of a proxy before it, which answers with whole pages, as a log can show it."""
+    return str(given)[:_LONGEST].encode("utf-8", "backslashreplace").decode()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sosw_airflow.orchestration.lease import Lease
+from sosw_airflow.orchestration.lease import Lease, read_lease
 from tests.conftest import Aws
 
 
@@ -126,3 +126,13 @@ def test_beats_are_rare(leases: tuple[Lease, Lease], aws: Aws, clocks: tuple[Clo
     key = {"job_id": {"S": "orchestrator#worker"}, "record": {"S": "lease"}}
     item = aws.dynamodb.get_item(TableName="sosw_jobs", Key=key)["Item"]
     assert 5 == int(item["beat"]["N"])
+
+
+def test_each_holder_has_a_higher_fence(leases: tuple[Lease, Lease], aws: Aws, clocks: tuple[Clock, Clock]) -> None:
+    """After a release too: what a former holder still sends must fit no later lease."""
+    fences = []
+    for lease in (*leases, *leases):
+        assert lease.acquire()
+        fences.append(int(read_lease(aws.dynamodb, "sosw_jobs", "worker")["fence"]["N"]))
+        lease.release()
+    assert [1, 2, 3, 4] == fences

@@ -359,3 +359,9 @@ def test_explained_leaves_other_errors_alone() -> None:
     """Only what botocore raises is AWS's."""
     with pytest.raises(KeyError), explain_faults(action="dynamodb:Query", resource="t", setting="tasks_table"):
         raise KeyError("a bug")
+
+
+def test_a_page_of_a_proxy() -> None:
+    """boto3 takes whatever answers for the message of AWS; ours repeats its beginning, as a log can hold it."""
+    fault = explain(client_error("502", "\ud800<html>" * 10_000), action="lambda:InvokeFunction", resource="worker")
+    assert len(str(fault).encode()) < 5000

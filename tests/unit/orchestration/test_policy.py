@@ -84,6 +84,7 @@ def test_faulty_settings_are_reported_together() -> None:
                 ("details", {"Name": "a", "Namespace": 5}),
                 ("details", {**DETAILS, "Statistics": 5}),
                 ("details", {**DETAILS, "Dimensions": 5}),
+                ("details", {**DETAILS, "Dimensions": [{"Name": "DBInstanceIdentifier"}]}),
             ]
         ),
     ],
