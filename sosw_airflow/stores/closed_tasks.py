@@ -198,9 +198,14 @@ def _closed_task(item: dict[str, Any]) -> ClosedTask:
 def error_of(item: dict[str, Any]) -> str:
     """The error of a task's last failed attempt, from its row; empty if none is stored."""
     kind, message, reason = (
-        " ".join(item.get(name, {}).get("S", "").split()) for name in ("error_type", "error_message", "closed_reason")
+        " ".join(_text(item, name).split()) for name in ("error_type", "error_message", "closed_reason")
     )
     return ": ".join(filter(None, (kind, message))) or reason
+
+
+def _text(item: dict[str, Any], name: str) -> str:
+    """An attribute that is a text, as UTF-8 can hold it."""
+    return str(item.get(name, {}).get("S", "")).encode("utf-8", "backslashreplace").decode()
 
 
 def _shown(text: str) -> str:

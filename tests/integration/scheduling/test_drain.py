@@ -194,3 +194,19 @@ def test_a_claim_is_kept_for_as_long_as_asked(installation: Installation) -> Non
     FileClaims(installation.aws.dynamodb, table, seconds=1000, now=lambda: NOW).take("s3://bucket/key", "job")
     (item,) = installation.aws.rows(table)
     assert item["expires_at"] == {"N": str(int(NOW) + 1000)}
+
+
+@pytest.mark.parametrize("claimed_by", [None, {"N": "5"}, {"M": {}}], ids=str)
+def test_a_claim_that_another_program_has_changed(installation: Installation, claimed_by: Any) -> None:
+    """It names no job: the error says which item it is, and the file stays."""
+    leave(installation)
+    table = installation.aws.names.jobs_table
+    file = str(LeftFile.of(installation.deployment, "tasks_queue_1.txt"))
+    FileClaims(installation.aws.dynamodb, table, seconds=1000, now=lambda: NOW).take(file, "job")
+    (item,) = installation.aws.rows(table)
+    del item["claimed_by"]
+    installation.aws.dynamodb.put_item(
+        TableName=table, Item={**item, **({"claimed_by": claimed_by} if claimed_by else {})}
+    )
+    with pytest.raises(errors.JobRecordDamaged, match=f"delete the item with job_id {item['job_id']['S']}"):
+        drained(installation)
