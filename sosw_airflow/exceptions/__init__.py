@@ -271,6 +271,17 @@ class TriggererCannotPoll(SoswError, retryable=True):  # the tasks stay, and a r
         )
 
 
+class DeferralLost(SoswError, retryable=True):  # a retry finds its job by its record
+    """Airflow has resumed a deferred Airflow task with values that name no job."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Airflow resumed this Airflow task, but neither the trigger's event nor what was deferred with it names a "
+            "job. The tasks stay, and a retry continues to wait. Fix: let the Airflow task retry, or clear it with "
+            "on_clear='resume'."
+        )
+
+
 class TasksLost(SoswError):
     """Tasks of the job are in none of sosw's tables, so how they ended cannot be known."""
 

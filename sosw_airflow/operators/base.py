@@ -89,24 +89,23 @@ class SoswBaseOperator(BaseOperator):
         :raises SoswError: as when waiting without deferral.
         """
         from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.operators.waiting import conclude, hops_after, poller_of, summary_of
-        from sosw_airflow.triggers.sosw import CANNOT_POLL
+        from sosw_airflow.operators.waiting import conclude, hops_after, job_of_deferral, poller_of, summary_of
+        from sosw_airflow.triggers.stored import mapping_of, moment_of
         from sosw_airflow.waiting.poller import JobResult
 
         with fail_without_retry():
             deployment = SoswHook(self.sosw_conn_id).deployment()
-            job_id = (event or summary or {})["job_id"]
+            job_id = job_of_deferral(event, summary)
             # `dag.test()` loses the arguments that were deferred beside the trigger: the record has them.
-            summary = summary or summary_of(deployment, job_id)
-            if not event or event.get("status") == CANNOT_POLL:
+            summary = dict(mapping_of(summary)) or summary_of(deployment, job_id)
+            result = JobResult.of(event)
+            if result is None or result.progress.job_id != job_id:
                 # The trigger could not poll. If the same fault stops this poll, it is raised here.
-                poller = poller_of(deployment, job_id, deadline)
+                poller = poller_of(deployment, job_id, moment_of(deadline))
                 result = poller.poll()
                 if result is None:
                     self._defer(context, poller, summary, hops=hops_after(event))
                     raise AssertionError  # _defer has raised
-            else:
-                result = JobResult.of(event)
             self._lineage = summary
             return {**summary, **conclude(deployment, result, tolerated_failures=self.tolerated_failures)}
 

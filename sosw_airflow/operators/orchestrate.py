@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -90,16 +90,18 @@ class SoswOrchestrateOperator(BaseOperator):
     ) -> dict[str, dict[str, int]]:
         """Continue after the deferral. The arguments are a contract: deferrals in flight survive an upgrade."""
         from sosw_airflow.exceptions import LabourersPaused
+        from sosw_airflow.triggers.stored import mapping_of, moment_of, text_of
 
-        if event and event.get("status") == "done":
-            return dict(event["totals"])
-        if event and event.get("status") == "paused":
-            with fail_without_retry():
-                raise LabourersPaused(event["reasons"])
-        reason = (event or {}).get("reason", "it was lost")
-        self.log.warning("The triggerer cannot process the queues, so this worker does. The reason: %s", reason)
+        parts = mapping_of(event)
+        totals, reasons = parts.get("totals"), mapping_of(parts.get("reasons"))
+        if parts.get("status") == "done" and isinstance(totals, dict) and _are_dicts(totals.values()):
+            return totals
         with fail_without_retry():
-            return self._process(self._orchestrator(), deadline)
+            if parts.get("status") == "paused" and reasons:
+                raise LabourersPaused({text_of(name, ""): text_of(why, "") for name, why in reasons.items()})
+            reason = text_of(parts.get("reason", "it was lost"), "it was damaged")
+            self.log.warning("The triggerer cannot process the queues, so this worker does. The reason: %s", reason)
+            return self._process(self._orchestrator(), moment_of(deadline))
 
     def _orchestrator(self) -> Orchestrator:
         from sosw_airflow.hooks.orchestration import labourer_ids_of, orchestrator_of
@@ -171,3 +173,7 @@ class SoswOrchestrateOperator(BaseOperator):
             concurrency=self.concurrency,
         )
         self.defer(trigger=trigger, method_name="execute_complete", kwargs={"deadline": deadline})
+
+
+def _are_dicts(values: Iterable[object]) -> bool:
+    return all(isinstance(each, dict) for each in values)

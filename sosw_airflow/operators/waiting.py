@@ -5,17 +5,28 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sosw_airflow.exceptions import Fault, JobCancelled, JobFailed, JobTimedOut, TasksLost, TriggererCannotPoll
+from sosw_airflow.exceptions import (
+    DeferralLost,
+    Fault,
+    InvalidConfiguration,
+    JobCancelled,
+    JobFailed,
+    JobTimedOut,
+    TasksLost,
+    TriggererCannotPoll,
+)
 from sosw_airflow.jobs.excerpts import excerpt
+from sosw_airflow.jobs.identity import parse_job_id
 from sosw_airflow.scheduling.page_writer import WriterStopped
 from sosw_airflow.scheduling.scheduler import Outcome, ScheduleResult
 from sosw_airflow.stores.closed_tasks import describe_failures
 from sosw_airflow.stores.job_record import JobRecords, JobState
+from sosw_airflow.triggers.stored import count_of, mapping_of, text_of
 from sosw_airflow.waiting.poller import JobPoller, JobResult, Status
 from sosw_airflow.waiting.progress import ProgressReader
 from sosw_airflow.waiting.tolerance import Tolerance
@@ -31,6 +42,7 @@ __all__ = [
     "conclude",
     "deadline_after",
     "hops_after",
+    "job_of_deferral",
     "poller_of",
     "seconds",
     "summary_of",
@@ -133,16 +145,29 @@ def wait_until_over(
     return result
 
 
-def hops_after(event: Mapping[str, Any] | None) -> int:
+def job_of_deferral(event: object, summary: object) -> str:
+    """The id of the job that a deferral waited for.
+
+    :raises DeferralLost: neither names a job.
+    """
+    for each in (summary, event):
+        with suppress(InvalidConfiguration):
+            return parse_job_id(mapping_of(each))
+    raise DeferralLost
+
+
+def hops_after(event: object) -> int:
     """How many triggers in a row could not poll, after this event of the last one; logs its reason.
 
     :raises TriggererCannotPoll: too many.
     """
     # An older version of this provider sent no number and no reason.
-    hops = int(event.get("hops", 1)) if event else 0
-    if not event or not hops:
+    parts = mapping_of(event)
+    hops = count_of(parts.get("hops", 1), 1) if event else 0
+    if not hops:
         return 0
-    job_id, reason = event["job_id"], event.get("reason", "it is in the triggerer's log")
+    job_id = text_of(parts.get("job_id", ""), "")
+    reason = text_of(parts.get("reason", ""), "") or "it is in the triggerer's log"
     if hops >= _MOST_HOPS:
         raise TriggererCannotPoll(job_id, hops=hops, reason=reason)
     log.warning(

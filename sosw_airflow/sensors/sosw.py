@@ -101,12 +101,13 @@ class SoswJobSensor(BaseSensorOperator):
         deadline: float | None = None,
     ) -> Any:
         """Conclude from the event of the trigger. The arguments are a contract: stored deferrals survive an upgrade."""
-        from sosw_airflow.triggers.sosw import CANNOT_POLL
+        from sosw_airflow.triggers.stored import mapping_of, moment_of
         from sosw_airflow.waiting.poller import JobResult, Status
 
-        if not event or event.get("status") == CANNOT_POLL:
-            return self._poll_in_place_of_the_trigger(event, deadline)
-        results = [JobResult.of(each) for each in event.get("jobs", [event])]
+        jobs = mapping_of(event).get("jobs", [event])
+        results = [result for each in jobs if (result := JobResult.of(each))] if isinstance(jobs, list) else []
+        if {result.progress.job_id for result in results} != set(self._job_ids()[0]):
+            return self._poll_in_place_of_the_trigger(event, moment_of(deadline))
         late = [result for result in results if result.status is Status.TIMED_OUT]
         if late:
             raise _sensor_timeout(late)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow._compat import BaseTrigger, TriggerEvent
+from sosw_airflow.triggers.stored import count_of, moment_of, seconds_of, text_of
 
 if TYPE_CHECKING:
     from sosw_airflow.orchestration.orchestrator import Orchestrator
@@ -34,7 +35,7 @@ class SoswOrchestrateTrigger(BaseTrigger):
     def __init__(
         self,
         *,
-        sosw_conn_id: str,
+        sosw_conn_id: str = "sosw_default",
         labourers: Sequence[str] | None = None,
         until_idle: bool = True,
         deadline: float | None = None,
@@ -45,12 +46,12 @@ class SoswOrchestrateTrigger(BaseTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         if unknown:
             log.warning("Arguments of another version are ignored: %s.", ", ".join(sorted(unknown)))
-        self.sosw_conn_id = sosw_conn_id
+        self.sosw_conn_id = text_of(sosw_conn_id, "sosw_default")
         self.labourers = labourers
-        self.until_idle = until_idle
-        self.deadline = deadline
-        self.poll_interval = poll_interval
-        self.concurrency = concurrency
+        self.until_idle = until_idle is not False
+        self.deadline = moment_of(deadline)
+        self.poll_interval = seconds_of(poll_interval, 60.0)
+        self.concurrency = max(1, count_of(concurrency, 16))
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class's path and its arguments."""

@@ -88,10 +88,12 @@ class AsyncJobPoller:
         return await _in_thread(lambda: self._poll(access))
 
     def _poll(self, access: _Access) -> JobResult | None:
+        from sosw_airflow.jobs.identity import parse_job_id
         from sosw_airflow.waiting.poller import JobPoller
         from sosw_airflow.waiting.progress import ProgressReader
 
         if self._poller is None:
+            parse_job_id(self._job_id)
             reader = ProgressReader(access.dynamodb, access.tables, self._job_id, self._must_exist)
             self._poller = JobPoller(reader, self._deadline)
         self._poller.reader.dynamodb, self._poller.reader.tables = access.dynamodb, access.tables

@@ -9,6 +9,7 @@ from typing import Any
 
 from sosw_airflow._compat import BaseTrigger, TriggerEvent
 from sosw_airflow.triggers.sosw import CANNOT_POLL, SoswJobTrigger
+from sosw_airflow.triggers.stored import count_of, moment_of, seconds_of, text_of
 
 __all__ = ["SoswJobsTrigger"]
 
@@ -20,7 +21,7 @@ class SoswJobsTrigger(BaseTrigger):
     the order of ``job_ids``. Or it is that of the job that cannot be polled: ``status`` is `CANNOT_POLL`.
 
     Airflow stores triggers while Airflow tasks are deferred. So the path of this class and the names of its arguments
-    stay; an argument that is added has a default.
+    stay. Each argument has a default, also for a stored value that is none.
 
     :param job_ids: ids of the jobs.
     :param poll_interval: seconds between two polls of a job.
@@ -31,19 +32,19 @@ class SoswJobsTrigger(BaseTrigger):
     def __init__(
         self,
         *,
-        sosw_conn_id: str,
-        job_ids: list[str],
+        sosw_conn_id: str = "sosw_default",
+        job_ids: list[str] | None = None,
         poll_interval: float = 60.0,
         deadline: float | None = None,
         hops: int = 0,
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.sosw_conn_id = sosw_conn_id
-        self.job_ids = job_ids
-        self.poll_interval = poll_interval
-        self.deadline = deadline
-        self.hops = hops
+        self.sosw_conn_id = text_of(sosw_conn_id, "sosw_default")
+        self.job_ids = [text_of(job_id, "") for job_id in job_ids] if isinstance(job_ids, list) else []
+        self.poll_interval = seconds_of(poll_interval, 60.0)
+        self.deadline = moment_of(deadline)
+        self.hops = count_of(hops, 0)
         self.unknown = unknown
 
     def serialize(self) -> tuple[str, dict[str, Any]]:

@@ -6,10 +6,12 @@ import logging
 from collections.abc import AsyncIterator
 from itertools import count
 from typing import Any
+from zlib import crc32
 
 from sosw_airflow._compat import BaseTrigger, TriggerEvent, redact
 from sosw_airflow.triggers.attempt import Attempt, Mark
 from sosw_airflow.triggers.polling import AsyncJobPoller, Orchestration, cancel_if_killed
+from sosw_airflow.triggers.stored import count_of, moment_of, seconds_of, text_of
 
 __all__ = ["CANNOT_POLL", "SoswJobTrigger"]
 
@@ -37,7 +39,7 @@ class SoswJobTrigger(BaseTrigger):
     ``job_id``, ``reason`` and ``hops``: the Airflow task polls then, and raises.
 
     Triggers are stored serialized while Airflow tasks are deferred. So the path of this class and the names of its
-    arguments stay; a new argument has a default, an abandoned one is still accepted.
+    arguments stay. Each argument has a default, also for a stored value that is none; an abandoned one is accepted.
 
     :param poll_interval: seconds between two polls.
     :param deadline: seconds since 1970, None for no limit.
@@ -54,8 +56,8 @@ class SoswJobTrigger(BaseTrigger):
     def __init__(
         self,
         *,
-        sosw_conn_id: str,
-        job_id: str,
+        sosw_conn_id: str = "sosw_default",
+        job_id: str = "",
         poll_interval: float = 60.0,
         deadline: float | None = None,
         cancel_on_kill: bool = False,
@@ -69,16 +71,16 @@ class SoswJobTrigger(BaseTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         if unknown:
             log.warning("Arguments of another version are ignored: %s.", ", ".join(sorted(unknown)))
-        self.sosw_conn_id = sosw_conn_id
-        self.job_id = job_id
-        self.poll_interval = poll_interval
-        self.deadline = deadline
-        self.cancel_on_kill = cancel_on_kill
-        self.must_exist = must_exist
+        self.sosw_conn_id = text_of(sosw_conn_id, "sosw_default")
+        self.job_id = text_of(job_id, "")
+        self.poll_interval = seconds_of(poll_interval, 60.0)
+        self.deadline = moment_of(deadline)
+        self.cancel_on_kill = cancel_on_kill is True
+        self.must_exist = must_exist if isinstance(must_exist, bool) else None
         self.mark = mark
-        self.clear_kills = clear_kills
-        self.hops = hops
-        self.orchestrate = orchestrate
+        self.clear_kills = clear_kills is True
+        self.hops = count_of(hops, 0)
+        self.orchestrate = None if orchestrate is None else text_of(orchestrate, "")
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class's path and its arguments."""
@@ -135,7 +137,7 @@ class SoswJobTrigger(BaseTrigger):
         if self.hops:
             return self.poll_interval
         # Each job has its own place in the interval, so that a thousand triggers do not poll at once.
-        return min(self.poll_interval, _SPREAD) * int(self.job_id[:4] or "0", 16) / 0xFFFF
+        return min(self.poll_interval, _SPREAD) * crc32(self.job_id.encode()) / 0xFFFFFFFF
 
     def _failure(self, error: Exception, *, has_polled: bool) -> dict[str, Any]:
         reason = redact(f"{type(error).__name__}: {error}")[:_LONGEST_REASON]

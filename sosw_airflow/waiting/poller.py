@@ -10,7 +10,8 @@ from enum import Enum
 from itertools import islice
 from typing import Any
 
-from sosw_airflow.exceptions import SoswError
+from sosw_airflow.exceptions import InvalidConfiguration, SoswError
+from sosw_airflow.jobs.identity import parse_job_id
 from sosw_airflow.stores.job_record import JobState
 from sosw_airflow.waiting.progress import JobProgress, ProgressReader
 from sosw_airflow.waiting.progress_log import ProgressFactory, ProgressLog
@@ -25,6 +26,10 @@ SHOWN_FAILURES = 10
 #: Polls in a row that may fail without reading anything new, for a reason that can pass: throttling, a network that is
 #: away, a policy that is edited.
 _FAILED_POLLS = 10
+
+
+#: A task's id has twelve hexadecimal digits for its index.
+_MOST_TASKS = 16**12
 
 
 class Status(str, Enum):
@@ -61,17 +66,30 @@ class JobResult:
         }
 
     @classmethod
-    def of(cls, event: Mapping[str, Any]) -> JobResult:
-        """From an event; what an older version did not put into it has its default."""
-        progress = JobProgress(
-            event["job_id"],
-            JobState(event["state"]) if event.get("state") else None,
-            total=event.get("total", 0),
-            completed=event.get("completed", 0),
-            failed=event.get("failed", 0),
-            lost=tuple(event.get("lost_tasks", ())),
-        )
-        return cls(Status(event["status"]), progress, tuple(event.get("failed_tasks", ())))
+    def of(cls, event: object) -> JobResult | None:
+        """From an event; what an older version did not put into it has its default. None: it is no result of a job."""
+        if not isinstance(event, Mapping):
+            return None
+        counts = total, completed, failed = [event.get(name, 0) for name in ("total", "completed", "failed")]
+        lists = [event.get(name, []) for name in ("lost_tasks", "failed_tasks")]
+        if not (all(map(_is_count, counts)) and all(map(_is_ids, lists))):
+            return None
+        try:
+            status, state = Status(event["status"]), JobState(event["state"]) if event.get("state") else None
+            progress = JobProgress(parse_job_id(event["job_id"]), state, total, completed, failed, tuple(lists[0]))
+        except (KeyError, ValueError, TypeError, InvalidConfiguration):
+            return None
+        return cls(status, progress, tuple(lists[1]))
+
+
+def _is_count(value: object) -> bool:
+    """Whether a value of an event is a number of tasks."""
+    return type(value) is int and 0 <= value <= _MOST_TASKS
+
+
+def _is_ids(value: object) -> bool:
+    """Whether a value of an event is a list of ids of tasks."""
+    return isinstance(value, (list, tuple)) and all(isinstance(each, str) and each.isascii() for each in value)
 
 
 @dataclass

@@ -81,6 +81,8 @@ NUMBERS = (
     float("nan"), True, False, None,
 )  # fmt: skip
 
+_LARGE = 10**5000
+
 ODDITIES = (
     b"bytes",
     date(2026, 1, 1),
@@ -125,6 +127,19 @@ class Hostile:
         clock = self._random.choice(("T00:00:00+14:00", "T23:59:59-12:00", " (W09)", "T00", "Z", "|key", ""))
         return self._random.choice((day + clock, day[:4] + "-Q4", day[:4] + "-12", day[:4], "\u0662" + day[1:]))
 
+    def damaged(self, whole: dict[str, Any]) -> dict[str, Any]:
+        """A whole object with up to three values gone, replaced by any that JSON knows, or added."""
+        made = dict(whole)
+        for _ in range(self._random.randint(0, 3)):
+            name = self._random.choice((*whole, "new"))
+            if self._random.random() < 0.3:
+                made.pop(name, None)
+            else:
+                made[name] = self.one_of(
+                    self.json_value, lambda: self.choice(-1, _LARGE, float("nan"), "9", [], {}, None)
+                )
+        return made
+
     def text(self) -> str:
         """Text that is JSON, or was before it was damaged."""
         text = json.dumps(self.document(json_only=True), ensure_ascii=self._random.random() < 0.5)
@@ -145,6 +160,10 @@ class Hostile:
     def choice(self, *of: Any) -> Any:
         """One of these."""
         return self._random.choice(of)
+
+    def one_of(self, *makers: Any) -> Any:
+        """What one of these makes; the others make nothing."""
+        return self._random.choice(makers)()
 
     def _name(self) -> str:
         chance = self._random.random()

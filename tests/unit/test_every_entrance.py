@@ -1,28 +1,19 @@
 """Whatever comes from outside is accepted, or refused with an error of this package: never one of Python's own.
 
-Each test is one entrance. In CI a few hundred inputs each; SOSW_TEST_INPUTS=20000 is the large run.
+Each test is one entrance. In CI a few hundred inputs each; SOSW_TEST_INPUTS=20000 is the large run. What is stored, and
+what AWS and Airflow answer, is in test_every_stored_entrance.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import io
-import json
-import os
-import resource
-import time
-from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from datetime import date, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-
-import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from sosw_airflow.cli.orchestrate import add_arguments
 from sosw_airflow.cli.plan_sources import UsageError, planned_job
@@ -31,29 +22,26 @@ from sosw_airflow.config.options import max_invocations_from, max_tasks_from, pe
 from sosw_airflow.config.registry import job_schema_from, job_schemas_from, labourers_from
 from sosw_airflow.config.settings import SoswSettings
 from sosw_airflow.config.upstream import from_upstream
-from sosw_airflow.exceptions import SoswError, UnknownLabourer
+from sosw_airflow.exceptions import UnknownLabourer
 from sosw_airflow.hooks.orchestration import labourer_ids_of
 from sosw_airflow.hooks.sosw import extras_of
 from sosw_airflow.jobs.blocks import blocks_of
 from sosw_airflow.jobs.event import function_name, parse_event
 from sosw_airflow.jobs.expansion import Expansion
-from sosw_airflow.jobs.identity import fingerprint, outline, parse_job_id
-from sosw_airflow.jobs.json_values import is_utf8
+from sosw_airflow.jobs.identity import fingerprint, outline, parse_job_id, parse_job_ids
 from sosw_airflow.jobs.lint import advice_on
 from sosw_airflow.jobs.partitions import partition_days
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.jobs.schema import JobSchema
 from sosw_airflow.orchestration.health import health_of
 from sosw_airflow.orchestration.policy import LabourerPolicy
-from sosw_airflow.orchestration.task_rows import event_of, row_of
 from sosw_airflow.run_context import reference_date
-from sosw_airflow.scheduling.drain import DrainRequest, LeftFile
-from sosw_airflow.stores.closed_tasks import _closed_task
-from sosw_airflow.stores.job_record import Header
 from sosw_airflow.waiting.tolerance import Tolerance
+from tests.support.entrances import bounded_memory, enter, many, own_folder, patient, seeds
 from tests.support.hostile import Hostile
 
-INPUTS = int(os.environ.get("SOSW_TEST_INPUTS", "300"))
+__all__ = ["bounded_memory", "own_folder"]
+
 #: Settings of a labourer that its orchestration reads, but for the nested ones.
 ORCHESTRATION = (
     "max_simultaneous_invocations",
@@ -69,57 +57,7 @@ SCHEMA = JobSchema(("section", "store", "product"))
 MONDAY = date(2026, 11, 23)
 MAX_TASKS = 10_000
 
-#: Processor seconds for one input, and megabytes that all inputs of an entrance may add to the process.
-MOST_SECONDS, MOST_MEGABYTES = 1.0, 300
-
-#: Seconds for one entrance: the large run takes minutes for each.
-pytestmark = pytest.mark.timeout(max(600, INPUTS // 5))
-
-seeds = given(st.integers(0, 2**64))
-many = settings(
-    max_examples=INPUTS,
-    deadline=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-    database=None,
-)
-
-
-@pytest.fixture(autouse=True)
-def bounded_memory() -> Iterator[None]:
-    """Fails the test if its inputs have made the process grow."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    yield
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    assert grown < MOST_MEGABYTES
-
-
-def enter(entrance: Callable[[], Any]) -> Any:
-    """Give one input. Returns what the entrance makes of it, None if it refuses.
-
-    The clock counts this thread on a processor, without the garbage of the inputs before, whose collection can
-    take longer than any input.
-    """
-    gc.disable()
-    began = time.thread_time()
-    made, problem = None, None
-    try:
-        made = entrance()
-    except SoswError as error:
-        problem = _unfit(str(error))
-    finally:
-        seconds = time.thread_time() - began
-        gc.enable()
-    assert problem is None
-    assert seconds < MOST_SECONDS
-    return made
-
-
-def _unfit(message: str) -> str | None:
-    """Why a log or a terminal cannot show the message."""
-    if len(message) > 20_000:
-        return f"{len(message)} characters, from {message[:200]}"
-    return None if is_utf8(message) else f"not UTF-8: {ascii(message)[:200]}"
+pytestmark = patient
 
 
 def scheduled(given: Any, schema: Any = SCHEMA) -> None:
@@ -235,29 +173,6 @@ def missing(labourer_id: str) -> None:
 
 @seeds
 @many
-def test_a_row_in_the_queue(seed: int) -> None:
-    """Of any program; the orchestration reads it, and sends what can be sent."""
-    hostile = Hostile(seed)
-    item: dict[str, Any] = {
-        "task_id": {"S": "0" * 32},
-        "labourer_id": {"S": "worker"},
-        "created_at": {hostile.choice("N", "N", "N", "S"): hostile.choice("1795431000.5", "9.9e125", "-1")},
-        "greenfield": {hostile.choice("N", "N", "N", "S"): hostile.choice("1000", "1e125", "0.5", "-1")},
-        "attempts": {"N": hostile.choice("0", "3", "0.5", "9" * 38)},
-        "payload": {hostile.choice("S", "S", "S", "M"): hostile.choice(hostile.text(), '{"a": 1}')},
-    }
-    for name in list(item):
-        if hostile.choice(*[False] * 8, True):
-            del item[name]
-    row = enter(partial(row_of, item))
-    if not row.fault:
-        enter(partial(json.dumps, event_of(row)))
-    assert is_utf8(row.fault)
-    assert len(row.fault) < 1000
-
-
-@seeds
-@many
 def test_the_date_of_a_run(seed: int) -> None:
     """From `reference_date`, which may be rendered, or from the key of its partition."""
     hostile = Hostile(seed)
@@ -287,7 +202,7 @@ def test_the_options_of_airflow(seed: int) -> None:
     hostile = Hostile(seed)
     for read in (max_tasks_from, period_modules_from):
         enter(partial(read, hostile.text()))
-    for read in (parse_job_id, Tolerance.of, function_name):
+    for read in (parse_job_id, parse_job_ids, Tolerance.of, function_name):
         enter(partial(read, hostile.value()))
         enter(partial(read, hostile.text()))
 
@@ -327,93 +242,3 @@ def test_a_file_with_the_configuration_of_sosw(seed: int) -> None:
     Path(name).write_bytes(data)
     enter(partial(read_upstream_file, Path(name)))
     enter(partial(from_upstream, hostile.document(), orchestrator=hostile.choice(None, hostile.document())))
-
-
-@seeds
-@many
-def test_a_queue_file(seed: int) -> None:
-    """Of sosw's Scheduler, or whatever lies under its name."""
-    hostile = Hostile(seed)
-    lines = [b'{"labourer_id": "worker", "a": 1}', hostile.bytes().replace(b"\n", b" ")]
-    lines.append(b'{"labourer_id": "worker", ' + hostile.text().encode("utf-8", "surrogatepass")[1:])
-    enter(partial(drained, b"\n".join(lines[hostile.choice(0, 1) :])))
-
-
-def drained(content: bytes) -> None:
-    """What the drain does with a claimed file, up to the lines of its own queue file."""
-    stored = StoredFile(content)
-    file = LeftFile(stored, stored, "bucket", "tasks.txt")
-    labourer_id = file.labourer_id()
-    request = DrainRequest(SimpleNamespace(labourer_id=labourer_id), file, MONDAY)  # type: ignore[arg-type]
-    codec = LineCodec(str(labourer_id))
-    for block in request.blocks(codec):
-        for line in block.lines():
-            codec.payload(line).encode("ascii")
-
-
-class StoredFile:
-    """S3 with one object."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def head_object(self, **_: Any) -> dict[str, Any]:
-        """The object is there."""
-        return {"Metadata": {}}
-
-    def get_object(self, **_: Any) -> dict[str, Any]:
-        """The whole object."""
-        body = SimpleNamespace(read=lambda: self._content, close=lambda: None)
-        return {"Body": body, "Metadata": {}}
-
-
-@seeds
-@many
-def test_a_header_of_a_job_record(seed: int) -> None:
-    """As DynamoDB gives it, damaged."""
-    hostile = Hostile(seed)
-    whole = Header(**{name: _example(kind) for name, kind in Header.__annotations__.items()}).item()
-    for name in list(whole):
-        damage = hostile.choice(*["none"] * 12, "gone", "text", "number")
-        if damage == "gone":
-            del whole[name]
-        elif damage != "none":
-            whole[name] = (
-                {"S": hostile.text()} if damage == "text" else {"N": hostile.choice("1e5", "-1", "9" * 38, "0.5")}
-            )
-    whole["outline"] = {"S": hostile.text()}
-    header = enter(partial(Header.of, whole))
-    if header is not None:
-        enter(header.outline_parts)
-
-
-def _example(kind: str) -> Any:
-    from sosw_airflow.stores.job_record import JobState
-
-    return JobState.PLANNED if "JobState" in kind else 1 if kind == "int" else "2026-01-01"
-
-
-@seeds
-@many
-def test_a_closed_row(seed: int) -> None:
-    """Its payload is JSON, the text of a Python object, or anything else."""
-    hostile = Hostile(seed)
-    payload = hostile.choice(
-        hostile.text(), repr(hostile.document(json_only=True)), "{[]: 1}", "{'a': {1, 2}}", "-" * 1000
-    )
-    item = {
-        "task_id": {"S": "0" * 32},
-        "labourer_id_task_status": {"S": hostile.text()},
-        "attempts": {"N": hostile.choice("1", "1e125", "0.5", "-1")},
-        "payload": {hostile.choice("S", "S", "S", "M", "B"): payload},
-    }
-    if hostile.choice(True, False):
-        del item[hostile.choice("attempts", "payload", "labourer_id_task_status")]
-    row = enter(partial(_closed_task, item))
-    str(row).encode("utf-8", "strict")
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files of an input are written here."""
-    monkeypatch.chdir(tmp_path)

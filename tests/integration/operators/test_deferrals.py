@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sosw_airflow._compat import AirflowFailException
-from sosw_airflow.exceptions import TriggererCannotPoll
+from sosw_airflow.exceptions import DeferralLost, TriggererCannotPoll
 from sosw_airflow.operators.sosw import SoswScheduleOperator
 from sosw_airflow.operators.waiting import hops_after
 from sosw_airflow.sensors.sosw import SoswJobSensor
@@ -184,7 +184,7 @@ def test_the_reason_is_in_the_log_of_the_airflow_task(
     caplog: pytest.LogCaptureFixture,
     hops: int,
 ) -> None:
-    """At each hop; the next trigger goes on counting."""
+    """At each hop; the next trigger continues to count."""
     summary, _, arguments = stored
     event = {"status": "look", "job_id": summary["job_id"], "hops": hops, "reason": "KeyError: no vault"}
     with caplog.at_level(logging.WARNING), pytest.raises(Deferred) as again:
@@ -246,3 +246,77 @@ def test_the_event_of_an_older_trigger_that_could_not_poll() -> None:
     """Without a number it counts as one hop."""
     assert hops_after({"status": "look", "job_id": "j"}) == 1
     assert hops_after({"status": "look", "job_id": "j", "hops": 3}) == 3
+
+
+# -- whose values are not what they should be ------------------------------------------------------------------------
+
+WHOLE = {"status": "over", "job_id": JOB, "state": "written", "total": 8, "completed": 8, "failed": 0}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"state": "new"},
+        {"status": "new"},
+        {"total": "8"},
+        {"failed": -1},
+        {"completed": 10**50},
+        {"failed_tasks": "a"},
+        {"job_id": JOB},
+        {"job_id": None},
+    ],
+    ids=str,
+)
+def test_an_event_that_is_no_result_of_the_job(
+    installation: Aws, stored: Any, operator: SoswScheduleOperator, context: MakeContext, damage: dict[str, Any]
+) -> None:
+    """The worker polls itself, and so do sensors."""
+    summary, _, arguments = stored
+    close(installation, summary["job_id"], range(7))
+    close(installation, summary["job_id"], [7], completed=False)
+    event = {**WHOLE, "job_id": summary["job_id"], **damage}
+    operator.tolerated_failures = 1
+    result = operator.resume_execution(STORED_NEXT[0], {**arguments, "event": event}, context())
+    assert (7, 1) == (result["completed"], result["failed"])
+    sensor = SoswJobSensor(task_id="wait", job_id=summary["job_id"], tolerated_failures=1)
+    assert 1 == sensor.execute_complete(context(), event)["failed"]
+
+
+def test_an_event_of_fewer_jobs(installation: Aws, stored: Any, context: MakeContext) -> None:
+    """A sensor reads the jobs that it lacks."""
+    job_id = stored[0]["job_id"]
+    close(installation, job_id, range(8))
+    sensor = SoswJobSensor(task_id="wait", job_id=[job_id])
+    (report,) = sensor.execute_complete(context(), {"status": "over", "jobs": []})
+    assert 8 == report["completed"]
+
+
+@pytest.mark.parametrize("event", [None, {}, [], {"status": "over"}, {**WHOLE, "job_id": "j"}], ids=str)
+def test_a_deferral_that_has_lost_its_job(
+    installation: Aws, operator: SoswScheduleOperator, context: MakeContext, event: Any
+) -> None:
+    """A retry finds the job by its record, so it is worth its price."""
+    with pytest.raises(DeferralLost, match="names a job.*a retry continues to wait") as lost:
+        operator.execute_complete(context(), event)
+    assert not isinstance(lost.value, AirflowFailException)
+
+
+@pytest.mark.parametrize("hops", ["x", None, -1, 1.5, 10**50, True])
+def test_a_number_of_hops_that_is_none(hops: Any) -> None:
+    """It counts as one."""
+    assert hops_after({"status": "look", "job_id": JOB, "hops": hops}) == 1
+
+
+@pytest.mark.parametrize("value", ["soon", -1, 0, float("nan"), float("inf"), None, [1]])
+def test_a_stored_interval_that_is_none(value: Any) -> None:
+    """The default: without a pause a trigger would poll without end."""
+    for trigger in (SoswJobTrigger(job_id=JOB, poll_interval=value), SoswJobsTrigger(poll_interval=value)):
+        assert 60.0 == trigger.poll_interval
+
+
+def test_a_stored_trigger_without_its_arguments(installation: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fires at once, so that the Airflow task polls the job that it knows itself."""
+    monkeypatch.setattr("sosw_airflow.triggers.sosw._SPREAD", 0.0)
+    (event,) = events(SoswJobTrigger())
+    assert ("look", 1) == (event["status"], event["hops"])
+    assert "must be the id of a job" in event["reason"]

@@ -199,7 +199,7 @@ def test_labourers_that_a_template_missed(function: Lambda, labourers: str, prob
 def test_an_unknown_labourer(function: Lambda) -> None:
     """Before anything is invoked."""
     with pytest.raises(UnknownLabourer):
-        SoswOrchestrateOperator(task_id="orchestrate", labourers="nobody").execute({})
+        SoswOrchestrateOperator(task_id="orchestrate", labourers="no one").execute({})
 
 
 @pytest.mark.parametrize("value", [-1, 0, True, "60", float("nan"), float("inf"), 10**400])
@@ -208,3 +208,15 @@ def test_a_number_that_is_none(function: Lambda, argument: str, value: Any) -> N
     """Is refused before anything is invoked."""
     with pytest.raises(InvalidConfiguration, match=f"{argument}: must be a number above 0"):
         SoswOrchestrateOperator(task_id="orchestrate", **{argument: value}).execute({})
+
+
+@pytest.mark.parametrize(
+    "event",
+    [[], {"status": "done", "totals": 5}, {"status": "done", "totals": {"w": 1}}, {"status": "paused"}, {"reason": 5}],
+    ids=str,
+)
+def test_an_event_that_says_nothing(function: Lambda, event: Any) -> None:
+    """The worker does what the triggerer may have left."""
+    queue(*"abc")
+    found = SoswOrchestrateOperator(task_id="orchestrate", until="idle").execute_complete({}, event, deadline="soon")
+    assert WANTED == found

@@ -411,6 +411,29 @@ def test_the_triggerer_gets_the_connection(
     assert (last["job_id"], last["completed"]) == (job_id, 8)
 
 
+@remedy_of(errors.DeferralLost)
+@pytest.mark.usefixtures("deferrals")
+@pytest.mark.parametrize("way", ["retry", "clear"])
+def test_the_airflow_task_finds_its_job_again(
+    installation: Aws, schedule: Any, context: MakeContext, tutorial_job: Any, way: str
+) -> None:
+    """The next attempt waits for the same job, which is not scheduled twice."""
+    retries = int(way == "retry")
+    arguments = {"on_clear": "resume"} if way == "clear" else {}
+    operator = schedule(tutorial_job, wait_for_completion=True, poll_interval=SOON, deferrable=True, **arguments)
+    with pytest.raises(Deferred) as deferred:
+        operator.execute(context(max_tries=retries, retries=retries))
+    fix = "let the Airflow task retry, or clear it with on_clear='resume'"
+    refusal(errors.DeferralLost, lambda: operator.execute_complete(context()), fix)
+    last = finish(
+        operator,
+        context(try_number=2, max_tries=1, retries=retries),
+        deferrable=True,
+        meanwhile=lambda job_id: close(installation, job_id, range(8)),
+    )
+    assert (last["job_id"], last["completed"]) == (deferred.value.trigger.job_id, 8)
+
+
 @remedy_of(errors.TasksLost)
 def test_a_job_whose_tasks_are_lost_is_cleared(
     installation: Aws, attempt: Attempt, schedule: Any, context: MakeContext, tutorial_job: Any

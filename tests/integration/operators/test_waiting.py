@@ -169,6 +169,7 @@ def test_a_job_that_is_over_is_not_deferred(
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [
+        ("poll_interval", -5, "poll_interval: must be a positive number of seconds or a timedelta, not -5"),
         ("poll_interval", 0, "poll_interval: must be a positive number of seconds or a timedelta, not 0"),
         ("timeout", "1h", "timeout: must be a positive number of seconds or a timedelta, or None for no limit"),
         ("tolerated_failures", "some", "tolerated_failures: must be a number of tasks"),
