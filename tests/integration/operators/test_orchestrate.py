@@ -171,7 +171,9 @@ class Fetched(Sequence[str]):
 
 
 @pytest.mark.parametrize(
-    "labourers", [LABOURER, [LABOURER], (LABOURER,), Fetched(), json.dumps([LABOURER]), f" {LABOURER} "], ids=repr
+    "labourers",
+    [LABOURER, [LABOURER], (LABOURER,), Fetched(), json.dumps([LABOURER]), f" {LABOURER} "],
+    ids=["text", "list", "tuple", "mapped", "JSON", "spaces"],
 )
 def test_the_labourers_of_other_airflow_tasks(function: Lambda, labourers: Any) -> None:
     """A list of Airflow's, what a template makes of one with `| tojson`, and one name."""
