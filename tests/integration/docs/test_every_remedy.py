@@ -75,6 +75,9 @@ REMEDIES: dict[tuple[str, str], tuple[str, ...]] = {
         f"{JOBS}::test_a_job_that_was_not_done_in_time",
     ),
     ("exceptions/__init__.py", "give the triggerer"): (f"{JOBS}::test_the_triggerer_gets_the_connection",),
+    ("exceptions/__init__.py", "let the Airflow task retry, or clear it with"): (
+        f"{JOBS}::test_the_airflow_task_finds_its_job_again",
+    ),
     ("exceptions/__init__.py", "check what the workers"): (f"{JOBS}::test_a_job_whose_tasks_are_lost_is_cleared",),
     ("exceptions/__init__.py", "what each line"): (f"{JOBS}::test_the_fault_of_a_labourer_is_removed",),
     ("exceptions/__init__.py", "wait for its end"): (f"{JOBS}::test_a_job_that_is_not_over_is_repaired",),
