@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from sosw_airflow.cli.usage import NoAirflowError, UsageError, read_bytes
@@ -51,6 +52,8 @@ def planned_job(arguments: argparse.Namespace, today: date) -> PlannedJob:
             raise UsageError("give JOB.json, or --dag-id and --task-id, not both")
         if not (arguments.dag_id and arguments.task_id):
             raise UsageError("--dag-id and --task-id belong together")
+        if arguments.dags_folder and not Path(arguments.dags_folder).exists():
+            raise UsageError(f"--dags-folder: there is no {arguments.dags_folder}. Fix: name the folder with the DAG file")
         from sosw_airflow.cli.dag_operators import find_operator
 
         given = find_operator(
