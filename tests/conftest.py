@@ -60,9 +60,9 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a test whose name has an address of memory: pytest-xdist runs no test if its workers disagree on a name."""
+    """Refuse a test named by an address of memory: pytest-xdist runs no test if its workers disagree on a name."""
     if unstable := [item.nodeid for item in items if " at 0x" in item.nodeid]:
-        raise pytest.UsageError(f"These tests have another name in each process: {unstable}. Fix: pytest.param(..., id=)")
+        raise pytest.UsageError(f"Another name in each process: {unstable}. Fix: pytest.param(..., id=...)")
 
 
 def _sendable(text: str) -> str:

@@ -53,7 +53,7 @@ def planned_job(arguments: argparse.Namespace, today: date) -> PlannedJob:
         if not (arguments.dag_id and arguments.task_id):
             raise UsageError("--dag-id and --task-id belong together")
         if arguments.dags_folder and not Path(arguments.dags_folder).exists():
-            raise UsageError(f"--dags-folder: there is no {arguments.dags_folder}. Fix: name the folder with the DAG file")
+            raise UsageError(f"--dags-folder: there is no {arguments.dags_folder}")
         from sosw_airflow.cli.dag_operators import find_operator
 
         given = find_operator(
