@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -61,7 +62,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Refuse a test named by an address of memory: pytest-xdist runs no test if its workers disagree on a name."""
-    if unstable := [item.nodeid for item in items if " at 0x" in item.nodeid]:
+    if unstable := [item.nodeid for item in items if re.search(" at 0x[0-9a-f]{8}", item.nodeid)]:
         raise pytest.UsageError(f"Another name in each process: {unstable}. Fix: pytest.param(..., id=...)")
 
 
