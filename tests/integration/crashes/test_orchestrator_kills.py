@@ -50,6 +50,10 @@ BOUNDARIES: dict[str, Match] = {
 }
 
 
+#: Seconds that storing an answer may take: botocore waits between its repeats of a request that fails.
+STORING = 4.0
+
+
 class Pause(Fault):
     """SIGSTOP a process at a request, which then passes."""
 
@@ -143,7 +147,7 @@ class Chaos:
         if self.invocation == "event":
             return False
         ended = execution.ended or float("inf")
-        silenced = any(execution.began <= end and begin <= ended + 1.0 for begin, end in self.silenced)
+        silenced = any(execution.began <= end and begin <= ended + STORING for begin, end in self.silenced)
         return silenced or execution.task_id in self.lost.task_ids
 
     def throttle_writes(self, seconds: float) -> None:
