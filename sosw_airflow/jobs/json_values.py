@@ -205,10 +205,6 @@ def _is_fine(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def _step(key: object) -> str | int:
-    return key if type(key) is int else _text(key)
-
-
 def _text(key: object) -> str:
     return as_json(key) if isinstance(key, str) else key.isoformat() if hasattr(key, "isoformat") else excerpt(key)
 

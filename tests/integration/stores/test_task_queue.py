@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
 from sosw_airflow.exceptions import AccessDenied, MissingTable
 from sosw_airflow.jobs.rows import Row, row_item
-from sosw_airflow.stores.task_queue import Capacity, TaskQueue, table_capacity
+from sosw_airflow.stores.tables import TableNames
+from sosw_airflow.stores.task_queue import Capacity, TaskQueue, open_tasks, table_capacity
 from tests.conftest import Aws
 from tests.support.network_edge import answering, dynamodb_error
 
@@ -136,3 +138,14 @@ def test_without_the_permission_to_describe(aws: Aws, caplog: pytest.LogCaptureF
         capacity = table_capacity(aws.dynamodb, TASKS, setting="tasks_table", index=INDEX)
     assert capacity == Capacity()
     assert ["The write capacity of sosw_tasks is unknown"] == [record.message[:43] for record in caplog.records]
+
+
+def test_open_tasks_are_read_consistently(aws: Aws) -> None:
+    """A replica that lags behind would make a task that was just queued a lost one."""
+    put(aws, 1)
+    requests: list[dict[str, Any]] = []
+    event = "provide-client-params.dynamodb.BatchGetItem"
+    aws.dynamodb.meta.events.register(event, lambda params, **_: requests.append(params["RequestItems"]))
+    assert open_tasks(aws.dynamodb, TableNames(), "worker", ["worker1", "gone"]) == {"worker1"}
+    wanted = {name: part["ConsistentRead"] for request in requests for name, part in request.items()}
+    assert wanted == {"sosw_tasks": True, "sosw_retry_tasks": True}

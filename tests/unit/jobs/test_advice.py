@@ -101,3 +101,12 @@ def test_a_note_on_a_job_that_is_not_cut() -> None:
     assert advice({"sections": ["a", "b"]}).notes == (
         "nothing asks for chunking: sections go into one task as they are",
     )
+
+
+@pytest.mark.parametrize("name", ["max_words_per_batch_total", "not_isolate_words", "isolate_words!"])
+def test_an_attribute_below_that_only_begins_like_a_flag(name: str) -> None:
+    """It is data, as at the top."""
+    below = {"isolate_stores": True, "sections": {"a": {name: 1, "stores": ["x"]}}}
+    assert places({**below, "isolate_sections": True}) == []
+    flag = {"a": {"isolate_words": 1, "stores": ["x"]}}
+    assert places({**below, "isolate_sections": True, "sections": flag}) == ["sections.a.isolate_words"]

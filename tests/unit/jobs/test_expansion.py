@@ -550,6 +550,13 @@ class TestRefusals:
         faults_of(job)
         assert repr(before) == repr(job)
 
+    def test_values_of_another_level(self) -> None:
+        """A store with `stores` below it has no products."""
+        flags = {"isolate_sections": True, "isolate_stores": True, "isolate_products": True}
+        (fault,) = faults_of({**flags, "sections": {"a": {"stores": {"s": {"stores": ["x", "y"]}}}}})
+        assert "products" == fault.path
+        assert "sought in sections.a.stores.s" in fault.problem
+
 
 class TestWarnings:
     """What is accepted, but may not mean what its author thinks."""
