@@ -129,11 +129,12 @@ class AccessDenied(AwsFault, retryable=True):  # policies and credentials change
 
 
 class MissingCredentials(AwsFault, retryable=True):  # the endpoint of a role may not answer for a moment
-    """No AWS credentials were found, or their source gives none. ``connection``: a sosw Connection was read."""
+    """No AWS credentials were found, or their source gives none."""
 
     def __init__(self, *, detail: str, searched: Sequence[str] = (), connection: bool = True) -> None:
         self.detail, self.searched = detail, tuple(searched)
         places = f" Searched: {'; '.join(searched)}." if searched else ""
+        # Without one, boto3's own search is the only one.
         name = "name an AWS Connection that has them in the extra aws_conn_id of the sosw Connection, or "
         where = " for workers and triggerer" if connection else ""
         super().__init__(
