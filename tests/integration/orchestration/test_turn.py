@@ -658,3 +658,43 @@ def test_max_attempts_that_are_lowered(labourer: Labourer) -> None:
         row["labourer_id_task_status"]["S"],
         row["closed_reason"]["S"],
     )
+
+
+@pytest.mark.parametrize("depth", [400, 900, 950, 980, 990, 1000, 100_000])
+def test_an_answer_of_any_depth(labourer: Labourer, depth: int) -> None:
+    """It is stored, as a document or as its text: a function's answer is no fault of the orchestrator."""
+    labourer.queue("a")
+    labourer.function.reply = lambda event: (200, "", b'{"a":' * depth + b"1" + b"}" * depth)
+    orchestration = labourer.orchestration(invocation="request", max_attempts=1)
+    for _ in range(2):
+        orchestration.turn()
+        labourer.workers.submit(lambda: None).result()
+    assert labourer.closed() == {"a": "1"}
+
+
+@pytest.mark.parametrize("depth", [400, 900, 950, 980, 990, 1000, 30_000])
+def test_a_payload_of_any_depth(labourer: Labourer, depth: int) -> None:
+    """It is invoked, or closed as failed with its reason; the tasks behind it are invoked."""
+    labourer.queue("a", "b")
+    deep = '{"a":' * depth + "1" + "}" * depth
+    labourer.aws.dynamodb.update_item(
+        TableName="sosw_tasks",
+        Key={"task_id": {"S": "a" * 32}},
+        UpdateExpression="SET payload = :deep",
+        ExpressionAttributeValues={":deep": {"S": deep}},
+    )
+    report = labourer.orchestration(max_simultaneous_invocations=5).turn()
+    labourer.workers.submit(lambda: None).result()
+    invoked = {event["task_id"][0] for event in labourer.function.events}
+    assert (report.paused, invoked | set(labourer.closed())) == ("", {"a", "b"})
+    assert "b" in invoked
+
+
+def test_an_event_that_is_no_report_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Only its names: its values may be secrets, and Lambda's log has no masker."""
+    assistant._clients["dynamodb"] = None
+    with caplog.at_level("WARNING"):
+        assert assistant.handler({"password": "hunter2"}) == {"marked": False}
+    assert "it has password." in caplog.text
+    assert "hunter2" not in caplog.text
+    del assistant._clients["dynamodb"]

@@ -33,7 +33,7 @@ class RunQueue:
     """
 
     pids: list[int]
-    samples: list[tuple[float, dict[str, float]]] = field(default_factory=list, init=False)
+    samples: list[tuple[float, dict[tuple[int, str], float]]] = field(default_factory=list, init=False)
     _end: threading.Event = field(default_factory=threading.Event, init=False)
 
     @classmethod
@@ -53,29 +53,37 @@ class RunQueue:
         self._thread.join()
 
     def waited(self, begun: float, ended: float) -> float:
-        """The seconds that the thread which waited most has waited in this time, in seconds since 1970."""
-        within = [waits for at, waits in self.samples if begun - 2 * _EVERY <= at <= ended + 2 * _EVERY]
-        if not within:
-            return 0.0
-        first, last = within[0], within[-1]
-        return max((last[thread] - first.get(thread, 0.0) for thread in last), default=0.0)
+        """The seconds that all threads of one process have waited in this time, in seconds since 1970.
+
+        The lock passes from one to the other, so that their waits add up; of several processes, the longest.
+        """
+        by_process: dict[int, float] = {}
+        for (pid, _), seconds in self._between(begun, ended).items():
+            by_process[pid] = by_process.get(pid, 0.0) + seconds
+        return max(by_process.values(), default=0.0)
 
     def share(self) -> float:
-        """The share of all of the time that it has waited."""
+        """The share of all of the time that the thread which waited most has waited."""
         (begun, _), (ended, _) = self.samples[0], self.samples[-1]
-        return self.waited(begun, ended) / max(ended - begun, _EVERY)
+        return max(self._between(begun, ended).values(), default=0.0) / max(ended - begun, _EVERY)
+
+    def _between(self, begun: float, ended: float) -> dict[tuple[int, str], float]:
+        within = [waits for at, waits in self.samples if begun - 2 * _EVERY <= at <= ended + 2 * _EVERY]
+        if not within:
+            return {}
+        return {thread: seconds - within[0].get(thread, 0.0) for thread, seconds in within[-1].items()}
 
     def _sample(self) -> None:
         while not self._end.wait(_EVERY):
             self.samples.append((time.time(), dict(_waits(self.pids))))
 
 
-def _waits(pids: list[int]) -> Iterator[tuple[str, float]]:
+def _waits(pids: list[int]) -> Iterator[tuple[tuple[int, str], float]]:
     """Each thread of these processes, and the seconds for which it has waited so far."""
     for pid in pids:
         for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
             with suppress(OSError, IndexError):  # it has ended
-                yield thread.parent.name, int(thread.read_text().split()[1]) / 1e9
+                yield (pid, thread.parent.name), int(thread.read_text().split()[1]) / 1e9
 
 
 def blocked_by_itself(log: str, queue: RunQueue, *, most: float) -> list[tuple[datetime, float, float]]:
