@@ -49,8 +49,7 @@ def handler(event: dict[str, Any], context: object = None) -> dict[str, Any]:  #
     report = report_of(event)
     if report is None:
         # Not its values: they are those of a task, which may have secrets, and Lambda's log has no masker.
-        names = ", ".join(map(str, event))[:500] if isinstance(event, dict) else type(event).__name__
-        log.warning("No report of a task: it has %s.", names or "nothing")
+        log.warning("No report of a task: it has %s.", _names(event))
         return {"marked": False}
     tables = {
         "tasks_table": os.environ.get("SOSW_TASKS_TABLE", "sosw_tasks"),
@@ -62,6 +61,10 @@ def handler(event: dict[str, Any], context: object = None) -> dict[str, Any]:  #
             "The report is not taken: task %s is closed, runs another attempt, or is unknown.", report["task_id"]
         )
     return {"marked": marked}
+
+
+def _names(event: Any) -> str:
+    return ", ".join(map(str, event))[:500] if isinstance(event, dict) else type(event).__name__
 
 
 def report_of(event: Any) -> dict[str, Any] | None:
