@@ -35,15 +35,15 @@ unexport PYTHONDONTWRITEBYTECODE
 ##@ Use
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
-demo: $(READY) $(READY_MINISTACK) ## run the hashtags DAG in an Airflow with an embedded AWS and show its tasks [DATE=2026-03-02]
+demo: $(READY) $(READY_MINISTACK) ## a first DAG with an embedded AWS [DATE=2026-03-02]
 	@exec .venv/bin/python -u -m demo run --date '$(DATE)'
-up: $(READY) $(READY_MINISTACK) ## a whole Airflow with the embedded AWS and the example DAGs, to click through [PORT=8080]
+up: $(READY) $(READY_MINISTACK) ## an Airflow with all example DAGs, to click [PORT=8080]
 	@exec .venv/bin/python -u -m demo up --port '$(PORT)'
-demo-stop: ## end the demo's embedded AWS; its rows end with it
+demo-stop: ## end the embedded AWS of the demo, with its rows
 	@if [ -x .venv/bin/python ]; then .venv/bin/python -m demo stop; else echo "No demo here."; fi
 
 ##@ Develop
-test: test-3.3 test-2.11 ## the tests of a change: Airflow 3.3 with the coverage gate, then 2.11
+test: test-3.3 test-2.11 ## a change: Airflow 3.3 with the coverage gate, then 2.11
 test-3.3: $(READY) $(READY_2) $(READY_MINISTACK)
 	$(TEST) tests/unit tests/integration $(if $(PYTEST_ARGS),,--cov --cov-report=term:skip-covered) $(PYTEST_ARGS)
 	$(TEST) --ignore=tests/unit --ignore=tests/integration $(WHOLE_AIRFLOWS) $(PYTEST_ARGS)
@@ -55,28 +55,28 @@ test-lowest: $(call stamp,.venv-lowest) $(READY_MINISTACK) ## the lowest version
 	else echo "NOT RUN: the lowest Airflow needs Python 3.10 to 3.12, and this machine has none."; fi
 test-fast: $(READY) ## the tests without the slow ones, on Airflow 3.3
 	.venv/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
-test-airflow: $(READY) $(READY_2) $(READY_MINISTACK) ## schedules, backfills, clears in running Airflows, 3.3 and 2.11
+test-airflow: $(READY) $(READY_2) $(READY_MINISTACK) ## schedules, backfills, clears in running Airflows
 	.venv/bin/python -m pytest tests/system/airflow_runs $(PYTEST_ARGS)
 	.venv-2.11/bin/python -m pytest tests/system/airflow_runs $(PYTEST_ARGS)
-test-matrix: $(READY) $(READY_MINISTACK) ## each supported release of Airflow, in .matrix/ [VERSIONS="3.0.6 3.1.8"]
+test-matrix: $(READY) $(READY_MINISTACK) ## each supported Airflow, in .matrix/ [VERSIONS="3.0.6 3.1.8"]
 	.venv/bin/python -m tests.system.matrix --uv $(UV) $(VERSIONS)
-test-browser: $(READY) $(READY_2) ## the UIs of Airflow 3.3 and 2.11; needs chromium and chromedriver
+test-browser: $(READY) $(READY_2) ## both UIs; needs chromium and chromedriver
 	@if ! [ -x /usr/bin/chromium ] || ! [ -x /usr/bin/chromedriver ]; then \
 	  echo "NOT RUN: chromium is not installed. On Debian: apt-get install chromium chromium-driver"; \
 	else set -ex; $(UV) pip install --quiet --python .venv --target build/browser/packages --group browser --constraints constraints/airflow-3.3.txt; \
 	  PYTHONPATH=build/browser/packages .venv/bin/python -m pytest tests/system/browser $(PYTEST_ARGS); fi
-test-celery: $(call stamp,.venv-celery) $(READY_MINISTACK) ## two Celery workers, one killed; needs redis-server and postgresql
+test-celery: $(call stamp,.venv-celery) $(READY_MINISTACK) ## two Celery workers, one killed; needs postgresql
 	.venv-celery/bin/python -m pytest tests/system/celery $(PYTEST_ARGS)
-test-kills: $(READY) $(READY_MINISTACK) ## the large run of the crash tests, writers and orchestrators [KILLS=200]
+test-kills: $(READY) $(READY_MINISTACK) ## many kills of writers and orchestrators [KILLS=200]
 	SOSW_TEST_KILLS=$(or $(KILLS),200) .venv/bin/python -m pytest -s $(PYTEST_ARGS) $(addprefix tests/integration/crashes/test_,kills.py orchestrator_kills.py)
-test-pairs: $(READY) $(READY_MINISTACK) ## two real processes at the same job or file: deliver, drain, cancel, repair [PAIRS=50]
+test-pairs: $(READY) $(READY_MINISTACK) ## two real processes at the same job or file [PAIRS=50]
 	SOSW_TEST_PAIRS=$(or $(PAIRS),50) .venv/bin/python -m pytest tests/integration/crashes/test_pairs.py $(PYTEST_ARGS)
-explore: $(READY) ## every order of the requests of two or three actors, further than the tests go [SECONDS=600]
+explore: $(READY) ## more orders of requests than the tests try [SECONDS=600]
 	.venv/bin/python -m tests.support.explorer --quiet --deeper 2 --seconds $(or $(SECONDS),600)
-bench: $(READY) $(READY_MINISTACK) ## how fast it is, beside sosw: tables, and JSON in build/benchmarks [BENCH="expansion plan"]
+bench: $(READY) $(READY_MINISTACK) ## how fast it is, beside sosw [BENCH="expansion plan"]
 	$(UV) pip install --quiet --python .venv --target build/benchmarks/packages --group bench --constraints constraints/airflow-3.3.txt
 	PYTHONPATH=build/benchmarks/packages .venv/bin/python -m benchmarks all $(if $(BENCH),--only $(BENCH))
-check-all: $(READY) ## everything above and below, in some hours: one table of what passed [TARGETS="lint docs"]
+check-all: $(READY) ## everything, some hours, in one table [TARGETS="lint docs"]
 	@.venv/bin/python .ci/check_all.py $(TARGETS)
 lint: $(READY) ## ruff, mypy, import boundaries, words, workflows
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .
@@ -87,17 +87,17 @@ lint: $(READY) ## ruff, mypy, import boundaries, words, workflows
 format: $(READY) ## sort imports, fix what ruff can fix, format
 	.venv/bin/ruff check --fix-only --exit-zero --quiet .
 	.venv/bin/ruff format .
-docs: $(call stamp,.venv-docs) ## the documentation as a site, into build/docs; a warning fails it
+docs: $(call stamp,.venv-docs) ## the documentation, into build/docs; a warning fails it
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
 	@echo "build/docs/index.html"
-generate: $(READY) ## write again what is made from the code: tables of the reference, the map of the house
+generate: $(READY) ## write again what is made from the code: reference, map
 	.venv/bin/python .ci/generate.py
-build: $(READY) ## wheel and sdist into dist/, and the list of what they run with into build/
+build: $(READY) ## wheel and sdist into dist/, their components into build/
 	@.ci/build '$(PYTHON)'
 constraints: $(UV_READY) ## resolve the pinned versions of all environments again
 	@.ci/constraints
 ministack: $(READY_MINISTACK) ## the emulator that the tests use beside moto
-clean: demo-stop ## remove the environments and everything else that this Makefile made
+clean: demo-stop ## remove the environments and all else that was made here
 	rm -rf .demo .matrix .uv .venv .venv-* build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -3,6 +3,9 @@
 
 `--help` imports no subcommand, and a subcommand imports its own module only. Neither Airflow nor boto3 nor rich is
 loaded before a subcommand needs it.
+
+Here: arguments, output, exit codes, signals. Not here: the work of a command, which is in `scheduling`, `waiting`,
+`orchestration`, `doctor` and `provision`, so that operators do the same.
 """
 
 from __future__ import annotations

@@ -1,5 +1,8 @@
 """The pure core: from a job to its tasks. No Airflow, no boto3, no clock, no I/O.
 
+Here: checks of a job, periods, chunking, rows, pages, identity, the plan.
+Not here: whatever is read or written, and the settings of a deployment (`config`).
+
 >>> from datetime import date
 >>> from sosw_airflow.jobs import expand
 >>> job = {"sections": {"a": None, "b": None}, "isolate_sections": True}

@@ -1,6 +1,8 @@
 """Test your own DAGs and operators without AWS: sosw's tables and bucket in memory.
 
 Needs the extra ``airflow-provider-sosw[testing]``. See docs/guides/testing.md.
+
+Here: what tests of users call, which is public. Not here: what the tests of this package need (`tests/support`).
 """
 
 from __future__ import annotations
