@@ -157,3 +157,14 @@ def test_a_crash_while_cancelling_is_mended_by_the_next_call(installation: Insta
     assert installation.queue() == []
     with pytest.raises(JobCancelled):
         installation.scheduler().schedule(request_for())
+
+
+@pytest.mark.usefixtures("pages_of_two")
+def test_a_page_that_is_committed_while_it_is_closed(installation: Installation) -> None:
+    """Its marker says so, and which tasks it has: they are removed like the others."""
+    header = installation.scheduler().schedule(request_for()).header
+    records = installation.scheduler().records
+    marker = records.close_page(header, 1)
+    assert (marker.cancelled, marker.tasks) == (False, range(2, 4))
+    closed, again = records.close_page(header, 2), records.close_page(header, 2)
+    assert (True, True, None) == (closed.cancelled, again.cancelled, again.tasks)

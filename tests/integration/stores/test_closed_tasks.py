@@ -162,3 +162,16 @@ def test_failures_are_described_though_aws_refuses_their_rows() -> None:
 
     (line,) = describe_failures(Denied(), TableNames(), ids(1))
     assert line.startswith(f"{ids(1)[0]}: its row cannot be read: AWS refuses dynamodb:BatchGetItem")
+
+
+def test_a_request_has_a_hundred_keys_at_most(clock: Clock) -> None:
+    """DynamoDB refuses more."""
+    asked: list[int] = []
+
+    class Table:
+        def batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:
+            asked.append(len(RequestItems[TABLE]["Keys"]))
+            return {"Responses": {TABLE: []}}
+
+    assert not list(closed_tasks(Table()).rows(ids(250)))
+    assert asked == [100, 100, 50]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -149,3 +150,9 @@ def test_open_tasks_are_read_consistently(aws: Aws) -> None:
     assert open_tasks(aws.dynamodb, TableNames(), "worker", ["worker1", "gone"]) == {"worker1"}
     wanted = {name: part["ConsistentRead"] for request in requests for name, part in request.items()}
     assert wanted == {"sosw_tasks": True, "sosw_retry_tasks": True}
+
+
+def test_a_description_without_capacity_is_that_of_a_table_on_demand() -> None:
+    """As some emulators give it. One unit a second would hold up every job."""
+    client = SimpleNamespace(describe_table=lambda **_: {"Table": {"TableName": TASKS}})
+    assert table_capacity(client, TASKS, setting="tasks_table") == Capacity()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sosw_airflow.jobs import JobSchema
-from sosw_airflow.jobs.periods import InvalidPeriod, ResolvedPeriod, is_relative, resolve_period
+from sosw_airflow.jobs.periods import DayRange, InvalidPeriod, ResolvedPeriod, is_relative, resolve_period
 
 MONDAY = date(2026, 11, 23)
 SUNDAY = date(2026, 11, 22)
@@ -294,3 +294,10 @@ def test_days_are_counted_before_they_are_made() -> None:
 def test_which_periods_depend_on_the_reference_date(period: Any, relative: bool) -> None:
     """Those that name their days do not."""
     assert relative == is_relative(period)
+
+
+@pytest.mark.parametrize("days", [0, -1, -400])
+def test_a_range_without_a_day(days: int) -> None:
+    """It is empty."""
+    none = DayRange(date(2026, 3, 2), days)
+    assert (0, []) == (len(none), list(none))
