@@ -31,7 +31,7 @@ export COVERAGE_CORE := ctrace
 # In many container images this is set; then each start of Airflow compiles 1,700 modules again: a third of its time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up demo-stop test test-3.3 test-2.11 test-lowest test-fast test-airflow test-matrix test-browser test-celery test-kills test-pairs explore bench check-all lint format docs generate build constraints ministack clean
+.PHONY: help demo up demo-stop test test-3.3 test-2.11 test-lowest test-fast test-airflow test-matrix test-browser test-celery test-kills test-pairs fuzz explore bench check-all lint format docs generate build constraints ministack clean
 ##@ Use
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -71,6 +71,8 @@ test-kills: $(READY) $(READY_MINISTACK) ## many kills of writers and orchestrato
 	SOSW_TEST_KILLS=$(or $(KILLS),200) .venv/bin/python -m pytest -s $(PYTEST_ARGS) $(addprefix tests/integration/crashes/test_,kills.py orchestrator_kills.py)
 test-pairs: $(READY) $(READY_MINISTACK) ## two real processes at the same job or file [PAIRS=50]
 	SOSW_TEST_PAIRS=$(or $(PAIRS),50) .venv/bin/python -m pytest tests/integration/crashes/test_pairs.py $(PYTEST_ARGS)
+fuzz: $(READY) ## hostile input for every entrance, more than the tests give [INPUTS=20000]
+	SOSW_TEST_INPUTS=$(or $(INPUTS),20000) .venv/bin/python -m pytest --durations=0 $(PYTEST_ARGS) $(addprefix tests/unit/test_every_,entrance.py stored_entrance.py deferral.py)
 explore: $(READY) ## more orders of requests than the tests try [SECONDS=600]
 	.venv/bin/python -m tests.support.explorer --quiet --deeper 2 --seconds $(or $(SECONDS),600)
 bench: $(READY) $(READY_MINISTACK) ## how fast it is, beside sosw [BENCH="expansion plan"]

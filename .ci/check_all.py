@@ -32,6 +32,7 @@ TARGETS = [
     "test-celery",
     "test-kills",
     "test-pairs",
+    "fuzz",
     "explore",
     "test-matrix",
     "bench",

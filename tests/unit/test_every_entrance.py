@@ -1,6 +1,6 @@
 """Whatever comes from outside is accepted, or refused with an error of this package: never one of Python's own.
 
-Each test is one entrance. In CI a few hundred inputs each; SOSW_TEST_INPUTS=20000 is the large run. What is stored, and
+Each test is one entrance. In CI a few hundred inputs each; `make fuzz` is the large run. What is stored, and
 what AWS and Airflow answer, is in test_every_stored_entrance.py.
 """
 

@@ -143,3 +143,10 @@ def test_an_empty_file(installation: Aws, context: MakeContext) -> None:
 
     with pytest.raises(errors.InvalidQueueFile, match="the file has no task"):
         draining().execute(context())
+
+
+@pytest.mark.parametrize("given", [5, None, ["tasks.txt"], b"tasks.txt"])
+def test_a_queue_file_that_is_no_text(installation: Aws, context: MakeContext, given: Any) -> None:
+    """As a template that renders objects may give it."""
+    with pytest.raises(errors.InvalidConfiguration, match="queue_file: must be a name, a key or s3://bucket/key, not"):
+        draining(queue_file=given).execute(context())

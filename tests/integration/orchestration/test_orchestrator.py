@@ -97,3 +97,11 @@ def test_a_labourer_with_a_fault_does_not_hold_up_the_others(labourer: Labourer,
     assert {"x": "1"} == labourer.closed()
     assert {"tasks": ["a"], "retries": []} == labourer.left()
     assert {"worker", "other"} == {each.labourer_id for each in reports}
+
+
+@pytest.mark.parametrize(("due", "least"), [({}, 0.9), ({"worker": 3600.0}, 0.9), ({"worker": 0.5}, 0.4)])
+def test_a_loop_without_a_turn_to_do_waits(due: dict[str, float], least: float) -> None:
+    """Until the next turn, a second at most: it would take a whole processor otherwise."""
+    now = time.monotonic()
+    wait = Orchestrator._patience({name: now + seconds for name, seconds in due.items()}, None)
+    assert least < wait <= 1.0
