@@ -118,6 +118,17 @@ def test_a_turn_that_finds_nothing(labourer: Labourer) -> None:
     assert not there.turn().idle
 
 
+def test_a_row_that_was_deleted_while_its_task_ran(labourer: Labourer) -> None:
+    """Nothing is left: the next turn is idle, so that `until="idle"` ends, and the lease is free."""
+    labourer.queue("a")
+    here, there = (labourer.orchestration(name) for name in ("here", "there"))
+    here.turn()
+    labourer.aws.dynamodb.delete_item(TableName="sosw_tasks", Key={"task_id": {"S": "a" * 32}})
+    assert here.turn().idle
+    labourer.queue("b")
+    assert there.turn().invoked == 1
+
+
 def test_a_payload_of_250_kb(labourer: Labourer) -> None:
     """The worker gets all of it, and so does the closed row."""
     text = "é" * 125_000
