@@ -595,6 +595,12 @@ class TestWarnings:
             "sections.<name>.stores.<name>.products"
         ) == warning
 
+    def test_a_flag_of_the_level_below_the_first(self) -> None:
+        """The place where its values belong is named."""
+        (warning,) = warnings_of({"stores": [1, 2], "isolate_stores": True})
+        place = "there are no stores where they belong, sections.<name>.stores"
+        assert f"isolate_stores: changes nothing, since {place}" == warning
+
     @pytest.mark.parametrize("name", ["max_words_per_batch_total", "isolate_words!", "not_isolate_words", "isolate_"])
     def test_an_attribute_that_only_begins_like_a_flag(self, name: str) -> None:
         """It is data, and no flag without effect."""
