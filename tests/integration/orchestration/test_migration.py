@@ -104,11 +104,12 @@ class Site:
         return {row["task_id"]["S"]: row["labourer_id_task_status"]["S"][-1] for row in rows}
 
     def wait_until_closed(self, number: int) -> None:
-        """As many tasks as this are closed; meanwhile the minutes that sosw's expiry takes are cut short."""
+        """As many tasks as this are closed; meanwhile the minutes that sosw's expiry and its delays take are cut short."""
         deadline = time.monotonic() + 120
         while (closed := len(self.closed())) < number:
             assert time.monotonic() < deadline, f"{closed} of {number} closed; left: {self.left()}"
             self.expire()
+            self.end_delays()
             time.sleep(0.1)
 
     def left(self) -> list[str]:
@@ -134,6 +135,13 @@ class Site:
                             ":read": row["greenfield"],
                         },
                     )
+
+    def end_delays(self) -> None:
+        """Let each retry be due."""
+        for row in self.aws.rows("sosw_retry_tasks"):
+            if int(row["desired_launch_time"]["N"]) > time.time():
+                with suppress(self.aws.dynamodb.exceptions.ConditionalCheckFailedException):
+                    self.sosw.end_delay(LABOURER, row["task_id"]["S"])
 
     @contextmanager
     def at(
