@@ -104,7 +104,7 @@ class Site:
         return {row["task_id"]["S"]: row["labourer_id_task_status"]["S"][-1] for row in rows}
 
     def wait_until_closed(self, number: int) -> None:
-        """As many tasks as this are closed; meanwhile the minutes that sosw's expiry and its delays take are cut short."""
+        """As many tasks as this are closed; meanwhile the minutes of sosw's expiry and delays are cut short."""
         deadline = time.monotonic() + 120
         while (closed := len(self.closed())) < number:
             assert time.monotonic() < deadline, f"{closed} of {number} closed; left: {self.left()}"
