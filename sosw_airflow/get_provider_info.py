@@ -40,13 +40,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "example": None,
         "default": "10",
     },
-    "invocation_threads": {
-        "description": "Claims and invocations that an orchestrator makes at the same time, over all of its labourers.",
-        "version_added": "0.2.0",
-        "type": "integer",
-        "example": None,
-        "default": "16",
-    },
     "hide_payloads": {
         "description": "Leave the payloads of tasks out of logs, errors and the command line.",
         "version_added": "0.2.0",

@@ -7,10 +7,7 @@ import re
 from sosw_airflow.exceptions import SHOWN, Fault, InvalidConfiguration
 from sosw_airflow.jobs.excerpts import excerpt
 
-__all__ = ["invocation_threads_from", "max_invocations_from", "max_tasks_from", "period_modules_from"]
-
-#: Threads of one orchestrator: Python runs one of them at a time, the others wait for AWS.
-_MOST_THREADS = 256
+__all__ = ["max_invocations_from", "max_tasks_from", "period_modules_from"]
 
 
 def period_modules_from(text: str) -> tuple[str, ...]:
@@ -40,18 +37,6 @@ def max_invocations_from(text: str) -> int:
     :raises InvalidConfiguration: it is no whole number of 1 or more.
     """
     return _whole("max_simultaneous_invocations", text)
-
-
-def invocation_threads_from(text: str) -> int:
-    """The number of ``invocation_threads``.
-
-    :raises InvalidConfiguration: it is no whole number from 1 to 256.
-    """
-    threads = _whole("invocation_threads", text)
-    if threads > _MOST_THREADS:
-        problem = f"must be at most {_MOST_THREADS}, not {threads:,}: each is a thread with a connection"
-        raise InvalidConfiguration([Fault("[sosw] invocation_threads", problem)])
-    return threads
 
 
 def _whole(option: str, text: str) -> int:

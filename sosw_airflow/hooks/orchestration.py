@@ -85,18 +85,20 @@ def policies_of(hook: SoswHook, labourer_ids: Sequence[str] | None) -> list[Labo
     return policies
 
 
-def orchestrator_of(hook: SoswHook, labourer_ids: Sequence[str] | None = None, **settings: Any) -> Orchestrator:
+def orchestrator_of(
+    hook: SoswHook, labourer_ids: Sequence[str] | None = None, *, concurrency: int = 16, **settings: Any
+) -> Orchestrator:
     """The orchestrator of these labourers, or of all.
 
+    :param concurrency: claims and invocations at the same time.
     :param settings: further arguments of `Orchestrator`.
     :raises SoswError: as `policies_of`, or the Connection is faulty.
     """
-    from sosw_airflow.hooks.sosw import invocation_threads
     from sosw_airflow.orchestration.orchestrator import Orchestrator
     from sosw_airflow.orchestration.policy import Invocation
     from sosw_airflow.orchestration.turn import Clients
 
-    policies, concurrency = policies_of(hook, labourer_ids), invocation_threads()
+    policies = policies_of(hook, labourer_ids)
     for policy in policies:
         if policy.limit_is_default:
             log.info(

@@ -9,12 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from sosw_airflow._compat import BaseHook, configured, find_connection, get_variable, redact
-from sosw_airflow.config.options import (
-    invocation_threads_from,
-    max_invocations_from,
-    max_tasks_from,
-    period_modules_from,
-)
+from sosw_airflow.config.options import max_invocations_from, max_tasks_from, period_modules_from
 from sosw_airflow.config.registry import (
     LABOURER_CONN_TYPE,
     LABOURERS_VARIABLE,
@@ -32,14 +27,7 @@ from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.rendered_texts import rendered_wrongly
 from sosw_airflow.jobs.schema import JobSchema
 
-__all__ = [
-    "SoswHook",
-    "default_max_invocations",
-    "default_max_tasks",
-    "extras_of",
-    "invocation_threads",
-    "period_modules",
-]
+__all__ = ["SoswHook", "default_max_invocations", "default_max_tasks", "extras_of", "period_modules"]
 
 
 def period_modules() -> tuple[str, ...]:
@@ -55,11 +43,6 @@ def default_max_tasks() -> int:
 def default_max_invocations() -> int:
     """The tasks of a labourer without a limit of its own that run at once, by Airflow's configuration."""
     return max_invocations_from(configured("max_simultaneous_invocations"))
-
-
-def invocation_threads() -> int:
-    """The claims and invocations that an orchestrator makes at the same time, by Airflow's configuration."""
-    return invocation_threads_from(configured("invocation_threads"))
 
 
 # Everything that schedules, waits or examines goes through this module, so it lets them all hide what Airflow hides.

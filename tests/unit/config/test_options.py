@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sosw_airflow.config.options import (
-    invocation_threads_from,
-    max_invocations_from,
-    max_tasks_from,
-    period_modules_from,
-)
+from sosw_airflow.config.options import max_invocations_from, max_tasks_from, period_modules_from
 from sosw_airflow.exceptions import InvalidConfiguration
 from sosw_airflow.get_provider_info import OPTIONS
 from sosw_airflow.orchestration.policy import DEFAULT_LIMIT
@@ -41,11 +36,3 @@ def test_what_is_no_number_is_refused(text: str) -> None:
         max_tasks_from(text)
     with pytest.raises(InvalidConfiguration, match=r"\[sosw\] max_simultaneous_invocations: must be a whole number"):
         max_invocations_from(text)
-
-
-def test_an_orchestrator_has_16_threads_and_256_at_most() -> None:
-    """Each is a connection to AWS; more are a typing error."""
-    assert invocation_threads_from(OPTIONS["invocation_threads"]["default"]) == 16
-    assert invocation_threads_from(" 256 ") == 256
-    with pytest.raises(InvalidConfiguration, match=r"\[sosw\] invocation_threads: must be at most 256, not 257"):
-        invocation_threads_from("257")
