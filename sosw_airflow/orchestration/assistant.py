@@ -182,7 +182,7 @@ def _json(value: Any) -> str:
     try:
         return json.dumps(value, default=str)
     except (ValueError, RecursionError):
-        return "null"  # deeper than JSON can be written, or with a number that is too long
+        return '"not stored: nested too deeply, or a number that is too long"'
 
 
 def _report(

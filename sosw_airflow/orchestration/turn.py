@@ -175,21 +175,21 @@ class LabourerOrchestration:
         self._close([each for each in decisions if each.step is not Step.CLAIM], report, now)
         added = self._invoke([each.row for each in decisions if each.step is Step.CLAIM], report)
         self.pace.after_turn(refused=report.refused, completed=report.completed, failed=report.failed + report.retried)
-        report.next_in = self._next_in(report, invoked, now, added)
-        if report.moved:  # a turn of many requests is part of the time to the next one
-            report.next_in = max(0.0, report.next_in - (self.monotonic() - begun))
+        report.next_in = self._next_in(report, invoked, now, added, spent=self.monotonic() - begun)
         if not (report.moved or invoked or head) and not self._rows.any_left():
             report.idle = True
             self.lease.release()
 
-    def _next_in(self, report: TurnReport, invoked: list[TaskRow], now: float, added: int) -> float:
+    def _next_in(self, report: TurnReport, invoked: list[TaskRow], now: float, added: int, *, spent: float) -> float:
         if not (report.moved or report.running):
             return _QUIET
         for row in invoked:
             if row.completed_at is not None:
                 self.durations.add(max(0.0, row.completed_at - row.invoked_at))
         ages = [now - row.invoked_at for row in invoked if not row.completed] + [0.0] * added
-        return self.durations.next_end(ages, least=_BUSY, most=_LONGEST)
+        # A turn of many requests is part of the shortest wait, but not of a task's duration: it has just begun.
+        least = max(0.0, _BUSY - spent) if report.moved else _BUSY
+        return self.durations.next_end(ages, least=least, most=_LONGEST)
 
     def _free(self, report: TurnReport, now: float) -> int:
         """Invocations that this turn may add."""
@@ -300,10 +300,10 @@ class LabourerOrchestration:
         if not self.lease.may_claim:
             return None
         job_id = job_of(row.task_id)
-        # The row was read before its job is: a later cancellation finds it in the queue, or finds it claimed.
-        if row.was_claimed and self._records.is_cancelled(job_id):
-            return self._settle(row, Answer(Outcome.IMPOSSIBLE, JobCancelled(job_id)))
         try:
+            # A cancellation that comes after this finds the row in the queue, or finds it claimed.
+            if row.was_claimed and self._records.is_cancelled(job_id):
+                return self._settle(row, Answer(Outcome.IMPOSSIBLE, JobCancelled(job_id)))
             claimed = self._transitions.claim(row, now=int(self.clock()))
         except AwsFault as fault:
             if not passes_by_itself(fault):

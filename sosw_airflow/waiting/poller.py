@@ -27,7 +27,6 @@ SHOWN_FAILURES = 10
 #: away, a policy that is edited.
 _FAILED_POLLS = 10
 
-
 #: A task's id has twelve hexadecimal digits for its index.
 _MOST_TASKS = 16**12
 

@@ -200,4 +200,9 @@ BREAKS = [
     ),
     Break("claim of a task without its condition", "orchestrate-beside-upstream", _where(_claims_task, _unconditional)),
     Break("completion of a task without its condition", "orchestrate-late-reports", _where(_completes, _any_row)),
+    Break(
+        "claim of a row that was given back, whatever became of its job",
+        "orchestrate-refused-and-cancel",
+        settings={"sosw_airflow.orchestration.task_rows.TaskRow.was_claimed": False},
+    ),
 ]

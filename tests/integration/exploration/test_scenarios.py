@@ -55,6 +55,7 @@ def test_what_is_open_is_open_still(name: str, kind: str) -> None:
 REGRESSIONS = {
     "a process sleeps two hours after a throttled page": "schedule-with-faults A11!refused A12!sleeps A12!sleeps",
     "the loser of the record meets a delivery": "deliver-twice A5>B B9>A",
+    "a refused claim is given back after the cancelling": "orchestrate-refused-and-cancel A8>B A8!refused",
 }
 
 

@@ -45,6 +45,22 @@ def test_what_completes_is_closed_and_replaced_at_the_next_turn(labourer: Labour
     assert '{"rows": 3}' == labourer.aws.rows("sosw_closed_tasks")[0]["result"]["S"]
 
 
+@pytest.mark.parametrize(("duration", "wait"), [(None, 0.6), (5.0, 5.0)])
+def test_the_next_turn_comes_when_a_task_ends(labourer: Labourer, duration: float | None, wait: float) -> None:
+    """The turn's own time is part of the shortest wait, a second, and not of the duration of a task that it began."""
+    labourer.queue("a")
+
+    def slow(event: dict[str, Any]) -> Reply:
+        labourer.pass_time(0.4)
+        return (202, "", b"")
+
+    labourer.function.reply = slow
+    orchestration = labourer.orchestration()
+    if duration is not None:
+        orchestration.durations.add(duration)
+    assert wait == pytest.approx(orchestration.turn().next_in)
+
+
 def test_a_task_of_an_event_has_upstreams_attributes(labourer: Labourer) -> None:
     """A worker written for sosw gets what it got before."""
     labourer.queue("a")
@@ -146,6 +162,27 @@ def test_a_retry_of_a_job_that_was_cancelled_meanwhile_is_not_invoked(labourer: 
         "cancelled" in row["closed_reason"]["S"],
     )
     assert {"tasks": [], "retries": []} == labourer.left()
+
+
+def test_a_job_that_cannot_be_read_for_a_moment_pauses_nothing(
+    labourer: Labourer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a claim that is throttled: the other tasks are invoked, and this one in a later turn."""
+    labourer.queue("a", given_back={"N": "1"})
+    labourer.queue("b", first=2)
+    refusals = [dynamodb_error("ProvisionedThroughputExceededException")]
+
+    def answer(event_name: str, request: Any, **_: Any) -> Any:
+        return refusals.pop() if b'"header"' in request.body and refusals else None
+
+    dynamodb = boto3.client("dynamodb", config=Config(retries={"total_max_attempts": 1}))
+    dynamodb.meta.events.register_first("before-send.dynamodb.GetItem", answer)
+    monkeypatch.setattr(labourer, "clients", replace(labourer.clients, dynamodb=dynamodb))
+    orchestration = labourer.orchestration()
+    report = orchestration.turn()
+    assert ("", 1, "b") == (report.paused, report.refused, labourer.words())
+    orchestration.turn()
+    assert "ba" == labourer.words()
 
 
 def test_a_row_that_was_given_back_since_it_was_read_is_not_claimed(labourer: Labourer) -> None:

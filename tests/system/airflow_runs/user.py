@@ -22,7 +22,12 @@ def clear(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> None
         wanted = session.query(TaskInstance).filter_by(dag_id=dag_id, run_id=run_id, task_id=task_id)
         if map_index is not None:
             wanted = wanted.filter_by(map_index=map_index)
-        clear_task_instances(wanted.all(), session, dag=dag)
+        cleared = wanted.all()
+        clear_task_instances(cleared, session, dag=dag)
+        for ti in cleared:
+            # Airflow leaves that to its triggerer, which also deletes the trigger: a worker that starts in the same
+            # second writes the old id back, and fails on the foreign key before any code of an operator.
+            ti.trigger_id = None
 
 
 def trigger(dag_id: str, run_id: str, day: str) -> None:
