@@ -7,8 +7,11 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -203,12 +206,36 @@ def test_the_queue_has_too_little_room(scheduled: Any, installation: Aws, way: s
     assert scheduled(whole)["tasks"] == 240
 
 
+@contextmanager
+def credentials_of_a_role() -> Iterator[str]:
+    """The address at which a container finds the keys of its role."""
+    keys = {"AccessKeyId": "testing", "SecretAccessKey": "testing", "Token": "x", "Expiration": "2099-01-01T00:00:00Z"}
+
+    class Endpoint(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(keys).encode())
+
+        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the base class's
+            """Nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Endpoint) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/keys"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 @remedy_of(errors.MissingCredentials)
-@pytest.mark.parametrize("way", ["AWS Connection", "environment", "profile"])
+@pytest.mark.parametrize("way", ["AWS Connection", "environment", "profile", "role"])
 def test_credentials_are_given(
     scheduled: Any, connection: Configure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
 ) -> None:
-    """By the AWS Connection that aws_conn_id names, by the two variables, or by a profile."""
+    """By the AWS Connection that aws_conn_id names, by the two variables, a profile, or the role of a container."""
     keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
     for name in keys:
         monkeypatch.delenv(name)
@@ -220,6 +247,11 @@ def test_credentials_are_given(
     elif way == "environment":
         for name, value in keys.items():
             monkeypatch.setenv(name, value)
+    elif way == "role":
+        with credentials_of_a_role() as url:
+            monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)
+            assert scheduled()["tasks"] == 8
+        return
     else:
         profiles = tmp_path / "credentials"
         profiles.write_text("[sosw]\naws_access_key_id = testing\naws_secret_access_key = testing\n")
