@@ -53,6 +53,7 @@ COMMANDS = {
     ),
     "jobs": Command("sosw_airflow.cli.jobs", "List the scheduled jobs, the newest first."),
     "status": Command("sosw_airflow.cli.status", "Show or watch how many tasks of a job are completed and failed."),
+    "results": Command("sosw_airflow.cli.results", "Print the result or the error of each task of a job."),
     "repair": Command("sosw_airflow.cli.repair", "Schedule the failed tasks of a job again, each once."),
     "cancel": Command("sosw_airflow.cli.cancel", "Remove the tasks of a job that no worker has got."),
 }

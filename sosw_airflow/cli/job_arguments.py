@@ -28,11 +28,14 @@ _RESUMED = (
 )
 
 
-def add_job_id(parser: argparse.ArgumentParser) -> None:
-    """Declare the id of a scheduled job, the Connection and the output."""
+def add_job_id(parser: argparse.ArgumentParser, *, more: tuple[str, ...] = ()) -> None:
+    """Declare the id of a scheduled job, the Connection and the output.
+
+    :param more: formats beside those of every command.
+    """
     parser.add_argument("job", metavar="JOB", help="id of the job, or of one of its tasks")
     add_connection(parser)
-    add_output(parser)
+    add_output(parser, more)
 
 
 def add_front(parser: Arguments) -> None:

@@ -14,15 +14,19 @@ __all__ = ["FORMATS", "add_output", "print_document", "print_record"]
 FORMATS = ("table", "json", "yaml", "plain")
 
 
-def add_output(parser: Arguments) -> None:
-    """Declare `--output`."""
+def add_output(parser: Arguments, more: tuple[str, ...] = ()) -> None:
+    """Declare `--output`.
+
+    :param more: formats of this command alone.
+    """
+    others = f"; also {', '.join(more)}" if more else ""
     parser.add_argument(
         "-o",
         "--output",
-        choices=FORMATS,
+        choices=(*FORMATS, *more),
         default="table",
         metavar="FORMAT",
-        help="table (for people), json, yaml, or plain (one line a row, never wrapped); default: table",
+        help=f"table (for people), json, yaml, or plain (one line a row, never wrapped){others}; default: table",
     )
 
 

@@ -20,6 +20,7 @@ from sosw_airflow.jobs.identity import parse_job_id
 if TYPE_CHECKING:
     from sosw_airflow.stores.deployment import Deployment
     from sosw_airflow.stores.job_record import Header
+    from sosw_airflow.waiting.progress import ProgressReader
     from sosw_airflow.waiting.tolerance import Tolerance
 
 __all__ = ["EXIT_CODES", "add_arguments", "run"]
@@ -133,6 +134,8 @@ def _chain(deployment: Deployment, job_id: str, shown: int) -> Iterator[tuple[He
             **({"repairs": header.repairs.split("#")[0]} if header.repairs else {}),
             "failed_tasks": describe_failures(deployment.dynamodb, deployment.tables, islice(reader.failed(), shown)),
         }
+        if progress.failed:
+            record["causes"] = _causes(reader)
         if not progress.over and header.state in (JobState.WRITING, JobState.WRITTEN):
             record["activity"] = _activity(deployment, header, record["open"])
         yield header, record
@@ -149,6 +152,18 @@ def _activity(deployment: Deployment, header: Header, open_tasks: int) -> dict[s
     except AccessDenied as denied:
         return {"unknown": str(denied)}
     return activity.as_dict(open_tasks)
+
+
+def _causes(reader: ProgressReader) -> dict[str, Any]:
+    """Why tasks failed; why that is unknown, if it cannot be read."""
+    from sosw_airflow.exceptions import SoswError
+    from sosw_airflow.waiting.failure_causes import read_causes
+
+    try:
+        causes = read_causes(reader)
+    except SoswError as error:
+        return {"unknown": str(error)}
+    return causes.as_dict()
 
 
 def _show(jobs: Sequence[tuple[Header, dict[str, Any]]]) -> None:
@@ -168,8 +183,18 @@ def _lines(header: Header, job: dict[str, Any]) -> Iterator[Line]:
     yield Line("failed", f"{job['failed']:,}", "error" if job["failed"] else "")
     yield Line("open", f"{job['open']:,} (queued, running or waiting for a retry)" if job["open"] else "0")
     yield from _activity_lines(job.get("activity", {}))
+    for number, cause in enumerate(_cause_lines(job.get("causes", {}))):
+        yield Line("" if number else "causes", cause)
     for number, task in enumerate(job["failed_tasks"]):
         yield Line("" if number else "failures", task)
+
+
+def _cause_lines(causes: dict[str, Any]) -> list[str]:
+    from sosw_airflow.waiting.causes import CausesSummary
+
+    if "unknown" in causes:
+        return [f"unknown: {causes['unknown']}"]
+    return CausesSummary.of(causes).lines() if causes else []
 
 
 def _activity_lines(activity: dict[str, Any]) -> Iterator[Line]:

@@ -229,13 +229,26 @@ class JobFailed(SoswError):
     """The workers are done with the job, and more of its tasks failed than is tolerated."""
 
     def __init__(
-        self, *, job_id: str, total: int, completed: int, failed: int, tolerated: str, examples: Sequence[str]
+        self,
+        *,
+        job_id: str,
+        total: int,
+        completed: int,
+        failed: int,
+        tolerated: str,
+        examples: Sequence[str],
+        causes: Sequence[str] = (),
+        results: str = "",
     ) -> None:
         self.job_id, self.total, self.completed, self.failed = job_id, total, completed, failed
+        self.causes, self.results = tuple(causes), results
+        reasons = f"\nCauses:{lines_of(causes, most=len(causes))}" if causes else ""
+        place = f"\nResults: {results}" if results else ""
         super().__init__(
             f"{failed:,} of {counted(total, 'task')} of the job {job_id} failed ({completed:,} completed; tolerated: "
-            f"{tolerated}).\nFailed tasks:{lines_of(examples, failed)}\nFix: schedule them again with `sosw-airflow "
-            f"repair {job_id}` (or SoswRepairOperator, or clear this Airflow task if it has on_clear='failed')."
+            f"{tolerated}).{reasons}\nFailed tasks:{lines_of(examples, failed)}{place}\nFix: schedule "
+            f"them again with `sosw-airflow repair {job_id}` (or SoswRepairOperator, or clear this Airflow task if it "
+            f"has on_clear='failed')."
         )
 
 

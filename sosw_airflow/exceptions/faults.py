@@ -22,10 +22,10 @@ class Fault:
         return f"{self.path}: {self.problem}" if self.path else self.problem
 
 
-def lines_of(items: Sequence[object], total: int | None = None) -> str:
+def lines_of(items: Sequence[object], total: int | None = None, *, most: int = SHOWN) -> str:
     """A line for each of the first items, and one that counts the others."""
-    shown = "".join(f"\n  - {item}" for item in items[:SHOWN])
-    more = (total or len(items)) - min(len(items), SHOWN)
+    shown = "".join(f"\n  - {item}" for item in items[:most])
+    more = (total or len(items)) - min(len(items), most)
     return f"{shown}\n  - and {more:,} more" if more > 0 else shown
 
 

@@ -103,6 +103,10 @@ class SoswArguments(AirflowArguments, total=False):
     tolerated_failures: int | str
     """Failed tasks with which the job still counts as done: a number, or a share such as ``"5%"``. By default 0."""
 
+    results: str | None
+    """``s3://bucket/prefix/`` to which the results are written once every task is closed: ``completed.jsonl``,
+    ``failed.jsonl`` and ``manifest.json``, below the id of the job. None (the default) writes none. (templated)"""
+
     cancel_on_kill: bool
     """What happens to the tasks in the queue when you stop this Airflow task: clear it, or mark it as failed or
     successful, while it runs (or, since Airflow 3.3, while it is deferred).

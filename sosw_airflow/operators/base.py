@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from sosw_airflow.hooks.sosw import SoswHook
     from sosw_airflow.operators.arguments import AirflowArguments
     from sosw_airflow.operators.cancellation import CancelOnKill
+    from sosw_airflow.stores.deployment import Deployment
     from sosw_airflow.triggers.attempt import Attempt
-    from sosw_airflow.waiting.poller import JobPoller
+    from sosw_airflow.waiting.poller import JobPoller, JobResult
 
 __all__ = ["SoswBaseOperator", "fail_without_retry"]
 
@@ -60,6 +61,7 @@ class SoswBaseOperator(BaseOperator):
         poll_interval: float | timedelta = 60,
         timeout: float | timedelta | None = None,
         tolerated_failures: int | str = 0,
+        results: str | None = None,
         cancel_on_kill: bool = False,
         **kwargs: Unpack[AirflowArguments],
     ) -> None:
@@ -72,6 +74,7 @@ class SoswBaseOperator(BaseOperator):
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.tolerated_failures = tolerated_failures
+        self.results = results
         self.cancel_on_kill = cancel_on_kill
         self._cancel_on_kill: CancelOnKill | None = None
         self._lineage: dict[str, Any] | None = None
@@ -89,7 +92,7 @@ class SoswBaseOperator(BaseOperator):
         :raises SoswError: as when waiting without deferral.
         """
         from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.operators.waiting import conclude, hops_after, job_of_deferral, poller_of, summary_of
+        from sosw_airflow.operators.waiting import hops_after, job_of_deferral, poller_of, summary_of
         from sosw_airflow.triggers.stored import mapping_of, moment_of
         from sosw_airflow.waiting.poller import JobResult
 
@@ -107,7 +110,7 @@ class SoswBaseOperator(BaseOperator):
                     self._defer(context, poller, summary, hops=hops_after(event))
                     raise AssertionError  # _defer has raised
             self._lineage = summary
-            return {**summary, **conclude(deployment, result, tolerated_failures=self.tolerated_failures)}
+            return {**summary, **self._conclude(deployment, result)}
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Take the job over from the deferral, then resume (or fail, if the trigger has failed)."""
@@ -139,13 +142,27 @@ class SoswBaseOperator(BaseOperator):
             Tolerance.of(self.tolerated_failures)
         except InvalidConfiguration as error:
             faults += error.faults
-        return faults
+        return [*faults, *self._faults_of_results()]
+
+    def _faults_of_results(self) -> list[Fault]:
+        from sosw_airflow.exceptions import Fault, InvalidConfiguration
+
+        if self.results is None:
+            return []
+        from sosw_airflow.waiting.result_files import ResultPlace
+
+        try:
+            ResultPlace.of(self.results)
+        except InvalidConfiguration as error:
+            return list(error.faults)
+        if not self._waits:
+            return [Fault("results", "needs wait_for_completion=True: they are written once every task is closed")]
+        return []
 
     def _finish(self, context: Context, hook: SoswHook, summary: dict[str, Any]) -> dict[str, Any]:
         """Wait if `wait_for_completion` is set. Returns the summary for the XCom, or defers."""
         from sosw_airflow.operators.waiting import (
             beside,
-            conclude,
             deadline_after,
             poller_of,
             seconds,
@@ -166,7 +183,25 @@ class SoswBaseOperator(BaseOperator):
         if result is None:
             self._defer(context, poller, summary)
             raise AssertionError  # _defer has raised
-        return {**summary, **conclude(deployment, result, tolerated_failures=self.tolerated_failures)}
+        return {**summary, **self._conclude(deployment, result, poller)}
+
+    def _conclude(self, deployment: Deployment, result: JobResult, poller: JobPoller | None = None) -> dict[str, Any]:
+        """Write the results if they are wanted, and return what the end adds to the summary."""
+        from sosw_airflow.operators.cancellation import CancelOnKill
+        from sosw_airflow.operators.waiting import conclude
+
+        job_id = result.progress.job_id
+        # The job is over: a kill only stops the writing of its results.
+        self._cancel_on_kill = CancelOnKill(cancels=False)
+        with self._cancel_on_kill.watch(deployment, job_id):
+            return conclude(
+                deployment,
+                result,
+                tolerated_failures=self.tolerated_failures,
+                results=self.results,
+                stop=self._cancel_on_kill.stop,
+                reader=poller.reader if poller is not None else None,
+            )
 
     @property
     def _waits(self) -> list[str]:
@@ -221,6 +256,10 @@ class SoswBaseOperator(BaseOperator):
 
         if self.orchestrate:
             check_labourer(hook, labourer.labourer_id)
+        if self.results is not None:
+            from sosw_airflow.waiting.result_files import ResultPlace
+
+            ResultPlace.of(self.results).check(hook.deployment().s3, job_id)
         if self.do_xcom_push:
             push_links(context["ti"], hook, labourer, job_id)
 

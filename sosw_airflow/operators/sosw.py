@@ -56,7 +56,8 @@ class SoswScheduleOperator(SoswBaseOperator):
 
     Returns (as XCom) ``job_id``, ``labourer``, ``tasks``, ``pages``, ``queue_key``, ``reference_date``,
     ``first_task_id``, ``last_task_id`` and ``state``; the same for every attempt of one generation. After waiting also
-    ``completed`` and ``failed``.
+    ``completed`` and ``failed``; with ``results`` also ``results``: the addresses of ``manifest``, ``completed`` and
+    ``failed``, and ``counts``, the number of tasks in each state.
     """
 
     template_fields: Sequence[str] = (
@@ -67,6 +68,7 @@ class SoswScheduleOperator(SoswBaseOperator):
         "scheduler_function",
         "sosw_conn_id",
         "queue_position",
+        "results",
     )
 
     def __init__(
@@ -142,7 +144,7 @@ class SoswRepairOperator(SoswBaseOperator):
     is the summary of the job itself.
     """
 
-    template_fields: Sequence[str] = ("job_id", "sosw_conn_id", "queue_position")
+    template_fields: Sequence[str] = ("job_id", "sosw_conn_id", "queue_position", "results")
     ui_color = "#f6efe0"
 
     def __init__(self, *, job_id: Any, unfinished: str = "refuse", **kwargs: Unpack[SoswArguments]) -> None:
@@ -191,7 +193,7 @@ class SoswDrainQueueOperator(SoswBaseOperator):
     Returns what `SoswScheduleOperator` returns.
     """
 
-    template_fields: Sequence[str] = ("queue_file", "sosw_conn_id", "queue_position")
+    template_fields: Sequence[str] = ("queue_file", "sosw_conn_id", "queue_position", "results")
     ui_color = "#e5ecf6"
 
     def __init__(self, *, queue_file: Any, take_locked: bool = False, **kwargs: Unpack[SoswArguments]) -> None:

@@ -17,8 +17,10 @@ from sosw_airflow.exceptions import (
     JobCancelled,
     JobFailed,
     JobTimedOut,
+    SoswError,
     TasksLost,
     TriggererCannotPoll,
+    UnknownJob,
 )
 from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.identity import parse_job_id
@@ -27,8 +29,11 @@ from sosw_airflow.scheduling.scheduler import Outcome, ScheduleResult
 from sosw_airflow.stores.closed_tasks import describe_failures
 from sosw_airflow.stores.job_record import JobRecords, JobState
 from sosw_airflow.triggers.stored import count_of, mapping_of, text_of
+from sosw_airflow.waiting.failure_causes import read_causes
 from sosw_airflow.waiting.poller import JobPoller, JobResult, Status
 from sosw_airflow.waiting.progress import ProgressReader
+from sosw_airflow.waiting.result_files import ResultFiles, ResultPlace
+from sosw_airflow.waiting.results import ResultReader
 from sosw_airflow.waiting.tolerance import Tolerance
 
 if TYPE_CHECKING:
@@ -186,9 +191,20 @@ def summary_of(deployment: Deployment, job_id: str) -> dict[str, Any]:
     return {"job_id": job_id} if header is None else dict(ScheduleResult(header, Outcome.FOUND).summary())
 
 
-def conclude(deployment: Deployment, result: JobResult, *, tolerated_failures: object) -> dict[str, Any]:
-    """What the end of a wait adds to the summary for the XCom: ``completed``, ``failed``, ``state``.
+def conclude(
+    deployment: Deployment,
+    result: JobResult,
+    *,
+    tolerated_failures: object,
+    results: object = None,
+    stop: threading.Event | None = None,
+    reader: ProgressReader | None = None,
+) -> dict[str, Any]:
+    """What the end of a wait adds to the summary for the XCom: ``completed``, ``failed``, ``state``, ``results``.
 
+    :param results: the address to which results are written, before a failure is raised; None for none.
+    :param stop: ends the writing of the results.
+    :param reader: of the polls, which knows what has failed; None reads that again.
     :raises JobFailed: more tasks failed than are tolerated.
     :raises JobCancelled, JobTimedOut, TasksLost: not every task is closed.
     """
@@ -205,6 +221,8 @@ def conclude(deployment: Deployment, result: JobResult, *, tolerated_failures: o
             job_id=progress.job_id, total=progress.total, closed=progress.closed, lost=progress.lost, tables=tables
         )
     tolerance = Tolerance.of(tolerated_failures)
+    files = None if results is None else _write_results(deployment, progress.job_id, results, stop)
+    causes = files.causes.lines() if files else _causes(deployment, result, reader)
     if not tolerance.allows(progress.failed, progress.total):
         raise JobFailed(
             job_id=progress.job_id,
@@ -213,6 +231,8 @@ def conclude(deployment: Deployment, result: JobResult, *, tolerated_failures: o
             failed=progress.failed,
             tolerated=str(tolerance),
             examples=describe_failures(deployment.dynamodb, deployment.tables, result.failed_tasks),
+            causes=causes,
+            results=files.manifest if files else "",
         )
     log.info(
         "The workers are done with the job %s: %s tasks completed, %s failed (tolerated: %s).",
@@ -221,4 +241,31 @@ def conclude(deployment: Deployment, result: JobResult, *, tolerated_failures: o
         f"{progress.failed:,}",
         tolerance,
     )
-    return {"completed": progress.completed, "failed": progress.failed, "state": "closed"}
+    for cause in causes:
+        log.warning("Failed: %s", cause)
+    ended = {"completed": progress.completed, "failed": progress.failed, "state": "closed"}
+    return {**ended, "results": files.as_dict()} if files else ended
+
+
+def _write_results(deployment: Deployment, job_id: str, results: object, stop: threading.Event | None) -> ResultFiles:
+    header = JobRecords(deployment.dynamodb, deployment.tables.jobs_table).header(job_id)
+    if header is None:
+        raise UnknownJob(job_id, table=deployment.tables.jobs_table)
+    reader = ResultReader(deployment.dynamodb, deployment.tables, header, deployment.now)
+    place = ResultPlace.of(results)
+    log.info("Writing the results of %s tasks of the job %s to %s.", f"{header.tasks:,}", job_id, results)
+    files = ResultFiles.write(reader, deployment.s3, place, stop=stop or threading.Event(), stopped=WriterStopped)
+    log.info("The results are complete: %s.", files.manifest)
+    return files
+
+
+def _causes(deployment: Deployment, result: JobResult, reader: ProgressReader | None) -> list[str]:
+    """A line for each cause of the failures; none if they cannot be read: the counts are known without them."""
+    job_id = result.progress.job_id
+    if not result.progress.failed:
+        return []
+    try:
+        return read_causes(reader or ProgressReader(deployment.dynamodb, deployment.tables, job_id)).lines()
+    except SoswError as error:
+        log.warning("Why tasks of the job %s failed cannot be read: %s", job_id, error)
+        return []

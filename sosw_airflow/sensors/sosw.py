@@ -30,6 +30,8 @@ class SoswJobSensor(BaseSensorOperator):
     :param sosw_conn_id: the Connection of type ``sosw``. (templated)
     :param tolerated_failures: failed tasks with which a job still counts as done: a number, or a share such as
         ``"5%"``. It applies to each job.
+    :param results: ``s3://bucket/prefix/`` to which the results of each job are written once it is over, as the other
+        operators do. (templated)
     :param deferrable: wait in the triggerer, which takes no worker slot; by default as ``[operators]
         default_deferrable`` says.
 
@@ -37,8 +39,8 @@ class SoswJobSensor(BaseSensorOperator):
     sensor. In the mode ``reschedule`` each poll reads all tasks that were closed since the job was scheduled;
     ``deferrable`` costs less.
 
-    Returns (as XCom) ``job_id``, ``tasks``, ``completed``, ``failed`` and ``state``; for several jobs a list of these,
-    in the order of ``job_id``.
+    Returns (as XCom) ``job_id``, ``tasks``, ``completed``, ``failed`` and ``state``, with ``results`` also their
+    addresses; for several jobs a list of these, in the order of ``job_id``.
 
     :raises JobFailed: more tasks of the job failed than are tolerated.
     :raises JobCancelled: the job was cancelled.
@@ -46,7 +48,7 @@ class SoswJobSensor(BaseSensorOperator):
     :raises AirflowSensorTimeout: a job was not over in time.
     """
 
-    template_fields: Sequence[str] = ("job_id", "sosw_conn_id")
+    template_fields: Sequence[str] = ("job_id", "sosw_conn_id", "results")
     ui_color = "#e8f3ec"
 
     def __init__(
@@ -55,6 +57,7 @@ class SoswJobSensor(BaseSensorOperator):
         job_id: Any,
         sosw_conn_id: str = "sosw_default",
         tolerated_failures: int | str = 0,
+        results: str | None = None,
         deferrable: bool = default_deferrable(),
         **kwargs: Any,
     ) -> None:
@@ -62,6 +65,7 @@ class SoswJobSensor(BaseSensorOperator):
         self.job_id = job_id
         self.sosw_conn_id = sosw_conn_id
         self.tolerated_failures = tolerated_failures
+        self.results = results
         self.deferrable = deferrable
         self._jobs: tuple[list[str], bool] | None = None
         self._pollers: dict[str, JobPoller] = {}
@@ -143,6 +147,10 @@ class SoswJobSensor(BaseSensorOperator):
         Tolerance.of(self.tolerated_failures)
         job_ids, _ = self._job_ids()
         hook = SoswHook(self.sosw_conn_id)
+        if self.results is not None and job_ids and not self._pollers:
+            from sosw_airflow.waiting.result_files import ResultPlace
+
+            ResultPlace.of(self.results).check(hook.deployment().s3, job_ids[0])
         for job_id in job_ids:
             if job_id in self._results:
                 continue
@@ -174,7 +182,7 @@ class SoswJobSensor(BaseSensorOperator):
 
         deployment = SoswHook(self.sosw_conn_id).deployment()
         try:
-            counts = conclude(deployment, result, tolerated_failures=self.tolerated_failures)
+            counts = conclude(deployment, result, tolerated_failures=self.tolerated_failures, results=self.results)
         except (JobFailed, JobCancelled, TasksLost) as failure:
             return failure
         return {"job_id": result.progress.job_id, "tasks": result.progress.total, **counts}

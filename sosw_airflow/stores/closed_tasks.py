@@ -8,26 +8,34 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sosw_airflow.exceptions import AwsFault, SoswError
+from sosw_airflow.exceptions import SoswError
 from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.json_documents import parse_json
 from sosw_airflow.jobs.json_values import json_faults
 from sosw_airflow.jobs.redaction import redacted
 from sosw_airflow.stores.aws_errors import explain_faults, member
 from sosw_airflow.stores.backoff import Backoff
+from sosw_airflow.stores.batch_reads import BATCH_KEYS, ask_batch, read_batch
 from sosw_airflow.stores.tables import TableNames
 
-__all__ = ["ClosedEntry", "ClosedTask", "ClosedTasks", "End", "Place", "describe_failures", "error_of"]
+__all__ = [
+    "ClosedEntry",
+    "ClosedTask",
+    "ClosedTasks",
+    "End",
+    "Place",
+    "describe_failures",
+    "end_of",
+    "error_of",
+    "payload_of",
+    "whole_number",
+]
 
 #: Rows of one query of the index: about 200 kB, so 25 read units. A whole page of 1 MB would stall a small table.
 _QUERY_ROWS = 1000
-
-#: Keys of one BatchGetItem, by DynamoDB's rule.
-_BATCH_KEYS = 100
 
 #: Characters of a payload, and of an error, that a message shows.
 _SHOWN_CHARACTERS = 300
@@ -117,7 +125,7 @@ class ClosedTasks:
                 reply = self._dynamodb.query(**query)
             items = member(reply, "Items", action="dynamodb:Query")
             place = reply.get("LastEvaluatedKey")
-            yield [ClosedEntry(item["task_id"]["S"], _whole(item["closed_at"]["N"])) for item in items], place
+            yield [ClosedEntry(item["task_id"]["S"], whole_number(item["closed_at"]["N"])) for item in items], place
             if place is None:
                 return
 
@@ -129,23 +137,17 @@ class ClosedTasks:
         :raises AwsFault: the table has given no row for minutes.
         """
         ids = iter(task_ids)
-        while batch := list(islice(ids, _BATCH_KEYS)):
-            backoff, found, left = self._backoff(), {}, batch
-            while True:
-                items, unanswered = backoff.call(
-                    partial(self._ask, left),
-                    action="dynamodb:BatchGetItem",
-                    resource=self._table,
-                    setting="closed_tasks_table",
-                )
-                found.update(items)
-                if not unanswered:
-                    break
-                if len(unanswered) < len(left):
-                    backoff.answered()
-                if not backoff.wait():
-                    raise _too_slow(self._table)
-                left = unanswered
+        while batch := list(islice(ids, BATCH_KEYS)):
+            # Consistently: the index may show a closing whose row a replica of the table does not have yet.
+            items = read_batch(
+                self._dynamodb,
+                self._table,
+                _keys(batch),
+                setting="closed_tasks_table",
+                consistent=True,
+                backoff=self._backoff,
+            )
+            found = {item["task_id"]["S"]: item for item in items}
             yield from (_closed_task(found[each]) for each in batch if each in found)
 
     def some_rows(self, task_ids: Sequence[str]) -> tuple[list[ClosedTask], list[str]]:
@@ -154,17 +156,12 @@ class ClosedTasks:
         :param task_ids: 100 at most.
         """
         with explain_faults(action="dynamodb:BatchGetItem", resource=self._table, setting="closed_tasks_table"):
-            found, unanswered = self._ask(task_ids)
-        return [_closed_task(item) for item in found.values()], unanswered
+            items, unanswered = ask_batch(self._dynamodb, self._table, _keys(task_ids), consistent=True)
+        return [_closed_task(item) for item in items], [key["task_id"]["S"] for key in unanswered]
 
-    def _ask(self, ids: Sequence[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
-        """The rows that one request gives, and the ids that it leaves unanswered."""
-        # Consistently: the index may show a closing whose row a replica of the table does not have yet.
-        request = {self._table: {"Keys": [{"task_id": {"S": each}} for each in ids], "ConsistentRead": True}}
-        reply = self._dynamodb.batch_get_item(RequestItems=request)
-        answers = member(reply, "Responses", action="dynamodb:BatchGetItem").get(self._table, [])
-        left = reply.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
-        return {item["task_id"]["S"]: item for item in answers}, [key["task_id"]["S"] for key in left]
+
+def _keys(task_ids: Iterable[str]) -> list[dict[str, dict[str, str]]]:
+    return [{"task_id": {"S": each}} for each in task_ids]
 
 
 def describe_failures(dynamodb: Any, tables: TableNames, task_ids: Iterable[str]) -> list[str]:
@@ -178,21 +175,20 @@ def describe_failures(dynamodb: Any, tables: TableNames, task_ids: Iterable[str]
     return [found.get(each, f"{each}: {reason}") for each in ids]
 
 
-def _too_slow(table: str) -> SoswError:
-    fault = AwsFault(f"{table} has given no row for minutes. Fix: raise its read capacity, or retry later.")
-    fault.retryable = True
-    return fault
-
-
 def _closed_task(item: dict[str, Any]) -> ClosedTask:
-    status = item.get("labourer_id_task_status", {}).get("S", "")
     return ClosedTask(
         task_id=item["task_id"]["S"],
-        end=End.COMPLETED if status.endswith(f"_{End.COMPLETED.value}") else End.FAILED,
-        attempts=_whole(item.get("attempts", {}).get("N")),
-        payload=_payload(item.get("payload", {})),
+        end=end_of(item),
+        attempts=whole_number(item.get("attempts", {}).get("N")),
+        payload=payload_of(item),
         error=error_of(item),
     )
+
+
+def end_of(item: dict[str, Any]) -> End:
+    """How the task of a closed row ended."""
+    status = item.get("labourer_id_task_status", {}).get("S", "")
+    return End.COMPLETED if status.endswith(f"_{End.COMPLETED.value}") else End.FAILED
 
 
 def error_of(item: dict[str, Any]) -> str:
@@ -212,12 +208,12 @@ def _shown(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
-def _payload(value: dict[str, Any]) -> dict[str, Any] | None:
-    """The payload of a closed row, which is the text of a Python object instead of JSON (sosw rule 10).
+def payload_of(item: dict[str, Any]) -> dict[str, Any] | None:
+    """The payload in a row. That of a closed row is the text of a Python object, not JSON (sosw rule 10).
 
     None if it is neither, or has what no payload can have.
     """
-    text = value.get("S")
+    text = item.get("payload", {}).get("S")
     if text is None:
         return None
     for read in (parse_json, ast.literal_eval):
@@ -230,7 +226,7 @@ def _payload(value: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def _whole(text: object) -> int:
+def whole_number(text: object) -> int:
     """A number of DynamoDB as a whole one; 0 if it is none."""
     try:
         return int(Decimal(str(text)))

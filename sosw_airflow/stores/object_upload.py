@@ -17,10 +17,12 @@ class ObjectUpload:
     """An object that appears as a whole, or not at all: a context manager that aborts an upload which is not complete.
 
     :param s3: a boto3 S3 client.
+    :param setting: the extra of the Connection, or the argument, that names the bucket.
     """
 
-    def __init__(self, s3: Any, bucket: str, key: str) -> None:
+    def __init__(self, s3: Any, bucket: str, key: str, *, setting: str = "queue_bucket") -> None:
         self._s3 = s3
+        self._setting = setting
         self._where = {"Bucket": bucket, "Key": key}
         self._upload_id: str | None = None  # of parts that are not an object yet
         self._parts: list[dict[str, Any]] = []
@@ -37,4 +39,4 @@ class ObjectUpload:
 
     def _explain_faults(self) -> AbstractContextManager[None]:
         bucket, key = self._where["Bucket"], self._where["Key"]
-        return explain_faults(action="s3:PutObject", resource=bucket, setting="queue_bucket", bucket=True, key=key)
+        return explain_faults(action="s3:PutObject", resource=bucket, setting=self._setting, bucket=True, key=key)

@@ -167,10 +167,14 @@ class QueueFileWriter(ObjectUpload):
 
     ``size`` is what it has so far, in bytes. As a context manager it discards what was sent unless `complete` was
     called. Holds one part in memory.
+
+    :param setting: the extra of the Connection, or the argument, that names the bucket.
     """
 
-    def __init__(self, s3: Any, bucket: str, key: str, *, metadata: Mapping[str, str]) -> None:
-        super().__init__(s3, bucket, key)
+    def __init__(
+        self, s3: Any, bucket: str, key: str, *, metadata: Mapping[str, str], setting: str = "queue_bucket"
+    ) -> None:
+        super().__init__(s3, bucket, key, setting=setting)
         self._about: dict[str, Any] = {"ContentType": "application/x-ndjson", "Metadata": dict(metadata)}
         self._buffer = bytearray()
         self._digest = hashlib.sha256()

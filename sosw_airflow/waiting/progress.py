@@ -159,7 +159,15 @@ class ProgressReader:
 
     def failed(self) -> Iterator[str]:
         """The ids of the tasks that are known to have failed, in the job's order."""
-        return (task_id(self.job_id, index) for index in self._ends.get(End.FAILED, ()))
+        return (task_id(self.job_id, index) for index in self.ended(End.FAILED))
+
+    def ended(self, end: End) -> Iterator[int]:
+        """The indexes of the tasks that are known to have ended so, in the job's order."""
+        return iter(self._ends.get(end, ()))
+
+    def open_indexes(self) -> Iterator[int]:
+        """The indexes of the tasks that are not known to be closed, in the job's order."""
+        return self._missing(0)
 
     @property
     def _closed(self) -> int:
