@@ -155,13 +155,15 @@ class MissingTable(AwsFault):
 
 
 class MissingBucket(AwsFault):
-    """The S3 bucket for queue files does not exist."""
+    """An S3 bucket does not exist: that of the queue files, or one that an argument names."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, *, setting: str = "queue_bucket", is_argument: bool = False) -> None:
+        self.name, self.setting = name, str(setting)
         super().__init__(
-            f"There is no S3 bucket {name!r}. Fix: create it with `sosw-airflow init --apply`, or correct queue_bucket "
-            f"in the extras of the sosw Connection."
+            f"There is no S3 bucket {name!r}. Fix: create this bucket, or correct the argument {self.setting}."
+            if is_argument
+            else f"There is no S3 bucket {name!r}. Fix: create it with `sosw-airflow init --apply`, or correct "
+            f"queue_bucket in the extras of the sosw Connection."
         )
 
 

@@ -25,6 +25,7 @@ from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.jobs.transitions import JobState
 from sosw_airflow.scheduling.requests import QueuePosition
 from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleResult
+from sosw_airflow.stores.aws_errors import Argument
 from sosw_airflow.stores.deployment import Deployment
 from sosw_airflow.stores.file_claims import FileClaims
 from sosw_airflow.stores.job_record import RECORD_SECONDS, JobRecords
@@ -56,23 +57,25 @@ class LeftFile:
     :ivar s3: a boto3 S3 client.
     :ivar s3_once: one that does not repeat requests.
     :ivar key: under its unlocked name.
+    :ivar setting: the extra of the Connection, or the argument, that names the bucket.
     """
 
     s3: Any
     s3_once: Any
     bucket: str
     key: str
+    setting: str = "queue_bucket"
 
     @classmethod
     def of(cls, deployment: Deployment, name: str) -> LeftFile:
         """From a bare name, a key, or ``s3://bucket/key``; with or without ``locked_``."""
-        bucket = deployment.queue_bucket
+        bucket, setting = deployment.queue_bucket, "queue_bucket"
         if name.startswith("s3://"):
-            bucket, key = split_s3_url(name)
+            (bucket, key), setting = split_s3_url(name), Argument("queue_file")
         else:
             key = name if "/" in name else "/".join(filter(None, (deployment.s3_prefix.strip("/"), name)))
         folder, slash, bare = key.rpartition("/")
-        return cls(deployment.s3, deployment.s3_once, bucket, f"{folder}{slash}{bare.removeprefix(_LOCK)}")
+        return cls(deployment.s3, deployment.s3_once, bucket, f"{folder}{slash}{bare.removeprefix(_LOCK)}", setting)
 
     @property
     def locked_key(self) -> str:
@@ -166,6 +169,7 @@ class LeftFile:
             size=head.size,
             etag=head.etag,
             metadata={_CLAIM: job_id, _SOURCE: head.etag or ""},
+            setting=self.setting,
             check=check,
         ) as copy:
             copy.prepare()
@@ -219,13 +223,16 @@ class LeftFile:
 
     def _lines(self, key: str) -> Iterator[str]:
         # Bytes that are not UTF-8 become lone surrogates, which the gate refuses with the line.
-        return QueueFile(self.s3, self.bucket, key).lines(errors="surrogateescape")
+        return self._file(key).lines(errors="surrogateescape")
 
     def _head(self, key: str) -> ObjectHead:
-        return head_object(self.s3, self.bucket, key)
+        return head_object(self.s3, self.bucket, key, setting=self.setting)
 
     def _remove(self, key: str) -> None:
-        QueueFile(self.s3, self.bucket, key).delete()
+        self._file(key).delete()
+
+    def _file(self, key: str) -> QueueFile:
+        return QueueFile(self.s3, self.bucket, key, setting=self.setting)
 
     def _refuse_denied(self) -> None:
         """Raise the denial if S3 does not say whether the file is missing."""

@@ -31,6 +31,7 @@ from sosw_airflow.exceptions import AccessDenied, AwsFault, MissingBucket, Missi
 from sosw_airflow.stores.credentials import searched_places
 
 __all__ = [
+    "Argument",
     "Verdict",
     "cancellation_codes",
     "error_code",
@@ -50,6 +51,10 @@ class Verdict(str, Enum):
     TRANSIENT = "transient"  # the outcome may be unknown; sending again settles it
     CANCELLED = "cancelled"  # a transaction was refused: its reasons decide
     PERMANENT = "permanent"  # sending again cannot help
+
+
+class Argument(str):
+    """Name of an operator's argument that names a bucket, in the place of an extra of the Connection."""
 
 
 #: Characters of an error of AWS that ours repeats.
@@ -209,8 +214,8 @@ def explain(
 
     :param action: the API call, e.g. ``dynamodb:Query``.
     :param resource: the table or bucket.
-    :param setting: the extra of the sosw Connection that names it, if one does.
-    :param bucket: the resource is the bucket of the queue files.
+    :param setting: the extra of the sosw Connection that names it, or the `Argument`; empty if nothing does.
+    :param bucket: the resource is a bucket.
     :param key: of the object in that bucket.
     """
     code = error_code(error)
@@ -224,11 +229,13 @@ def explain(
         place = f"s3://{resource}/{key}" if key else resource
         return AccessDenied(action=action, resource=place, detail=_shown(error), may_be_missing=missing)
     if code in {"NoSuchBucket", "404"} and bucket:
-        return MissingBucket(resource)
+        return MissingBucket(resource, setting=setting, is_argument=isinstance(setting, Argument))
     missing = code == "ResourceNotFoundException"
     if (missing and action.startswith("dynamodb:")) or "does not have the specified index" in str(error):
         return MissingTable(resource, setting=setting)
     origin = f" (The extra {setting!r} of the sosw Connection names it.)" if setting else ""
+    if isinstance(setting, Argument):
+        origin = f" (The argument {str(setting)!r} names it.)"
     if missing and action.startswith("lambda:"):
         origin = " Fix: deploy the function, or correct the labourer's setting 'arn' or region_name of the Connection."
     fault = AwsFault(f"{action} on {resource} failed: {_shown(error).rstrip('.')}{_reason_texts(error)}.{origin}")

@@ -38,6 +38,7 @@ class ObjectCopy(ObjectUpload):
     :param size: bytes of the source.
     :param etag: of the source; another object under its key is not copied.
     :param metadata: of the copy.
+    :param setting: the extra of the Connection, or the argument, that names the bucket.
     :param check: called between two parts; may raise.
 
     ``refused`` is true once S3 has certainly not carried out the request of `commit`.
@@ -54,9 +55,10 @@ class ObjectCopy(ObjectUpload):
         size: int,
         etag: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        setting: str = "queue_bucket",
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(s3, bucket, target)
+        super().__init__(s3, bucket, target, setting=setting)
         self._s3_once = s3_once
         self._source: dict[str, Any] = {"CopySource": {"Bucket": bucket, "Key": source}}
         if etag:

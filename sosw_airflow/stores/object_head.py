@@ -31,13 +31,14 @@ class ObjectHead:
     denied: AccessDenied | None = None
 
 
-def head_object(s3: Any, bucket: str, key: str) -> ObjectHead:
+def head_object(s3: Any, bucket: str, key: str, *, setting: str = "queue_bucket") -> ObjectHead:
     """Send a HEAD request.
 
+    :param setting: the extra of the Connection, or the argument, that names the bucket.
     :raises SoswError: S3 fails for another reason than a missing or denied object.
     """
     try:
-        with explain_faults(action="s3:GetObject", resource=bucket, setting="queue_bucket", bucket=True, key=key):
+        with explain_faults(action="s3:GetObject", resource=bucket, setting=setting, bucket=True, key=key):
             try:
                 reply = s3.head_object(Bucket=bucket, Key=key)
             except ClientError as error:

@@ -61,12 +61,16 @@ class QueueFile:
     """One object with the tasks of a job.
 
     :param s3: a boto3 S3 client.
+    :param setting: the extra of the Connection, or the argument, that names the bucket.
     :param fingerprint: of the job. Version 0.1 gave all jobs of one identity the same key, so an attempt with an edited
         job could write over it; their fingerprints differ.
     """
 
-    def __init__(self, s3: Any, bucket: str, key: str, *, fingerprint: str | None = None) -> None:
+    def __init__(
+        self, s3: Any, bucket: str, key: str, *, fingerprint: str | None = None, setting: str = "queue_bucket"
+    ) -> None:
         self._s3 = s3
+        self._setting = setting
         self._fingerprint = fingerprint
         self.bucket = bucket
         self.key = key
@@ -81,7 +85,7 @@ class QueueFile:
 
     def head(self, size: int) -> ObjectHead:
         """The file as S3 has it; it does not exist if another file, or one of another size, has its key."""
-        head = head_object(self._s3, self.bucket, self.key)
+        head = head_object(self._s3, self.bucket, self.key, setting=self._setting)
         foreign = head.exists and (head.size != size or not self._is_ours(head.metadata))
         return ObjectHead(exists=False) if foreign else head
 
@@ -91,7 +95,7 @@ class QueueFile:
 
     def writer(self) -> QueueFileWriter:
         """A writer for a whole new file."""
-        return QueueFileWriter(self._s3, self.bucket, self.key, metadata=self.metadata)
+        return QueueFileWriter(self._s3, self.bucket, self.key, metadata=self.metadata, setting=self._setting)
 
     def lines(self, size: int | None = None, *, errors: str = "strict") -> Iterator[str]:
         """The lines without their ends. Read in ranges: a connection would not outlive the writing of a long job.
@@ -125,7 +129,7 @@ class QueueFile:
 
     def _range(self, start: int) -> tuple[bytes, int]:
         with explain_faults(
-            action="s3:GetObject", resource=self.bucket, setting="queue_bucket", bucket=True, key=self.key
+            action="s3:GetObject", resource=self.bucket, setting=self._setting, bucket=True, key=self.key
         ):
             try:
                 return self._read(start)
@@ -157,7 +161,7 @@ class QueueFile:
     def delete(self) -> None:
         """Remove the file; it is no fault if it does not exist."""
         with explain_faults(
-            action="s3:DeleteObject", resource=self.bucket, setting="queue_bucket", bucket=True, key=self.key
+            action="s3:DeleteObject", resource=self.bucket, setting=self._setting, bucket=True, key=self.key
         ):
             self._s3.delete_object(Bucket=self.bucket, Key=self.key)
 

@@ -11,14 +11,14 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
 from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.rendered_texts import rendered_wrongly
-from sosw_airflow.stores.aws_errors import explain_faults
+from sosw_airflow.stores.aws_errors import Argument, explain_faults
 from sosw_airflow.stores.queue_file import QueueFileWriter
 from sosw_airflow.stores.s3_url import s3_url, split_s3_url
 from sosw_airflow.waiting.causes import Causes, CausesSummary
@@ -30,7 +30,7 @@ __all__ = ["ResultFiles", "ResultPlace"]
 _VERSION = 1
 
 #: Name of the operators' argument.
-_SETTING = "results"
+_SETTING = Argument("results")
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,22 @@ class ResultPlace:
 
         :raises SoswError: the bucket does not exist, or may not be written.
         """
-        where = {"Bucket": self.bucket, "Key": self.key(job_id, "manifest.json")}
-        with explain_faults(action="s3:PutObject", resource=self.bucket, setting=_SETTING, bucket=True, key=where["Key"]):
-            upload_id = s3.create_multipart_upload(**where)["UploadId"]
-        with explain_faults(
-            action="s3:AbortMultipartUpload", resource=self.bucket, setting=_SETTING, bucket=True, key=where["Key"]
-        ):
-            s3.abort_multipart_upload(**where, UploadId=upload_id)
+        key = self.key(job_id, "manifest.json")
+        with self._explain_faults("s3:PutObject", key):
+            upload_id = s3.create_multipart_upload(Bucket=self.bucket, Key=key)["UploadId"]
+        with self._explain_faults("s3:AbortMultipartUpload", key):
+            s3.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+
+    def put(self, s3: Any, key: str, body: bytes) -> None:
+        """Write a JSON document.
+
+        :raises SoswError: AWS refuses.
+        """
+        with self._explain_faults("s3:PutObject", key):
+            s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType="application/json")
+
+    def _explain_faults(self, action: str, key: str) -> AbstractContextManager[None]:
+        return explain_faults(action=action, resource=self.bucket, setting=_SETTING, bucket=True, key=key)
 
 
 @dataclass(frozen=True)
@@ -154,8 +163,6 @@ class ResultFiles:
             "causes": summary.as_dict(),
             "files": files,
         }
-        with explain_faults(action="s3:PutObject", resource=place.bucket, setting=_SETTING, bucket=True, key=key):
-            body = json.dumps(manifest, indent=2, sort_keys=True).encode()
-            s3.put_object(Bucket=place.bucket, Key=key, Body=body, ContentType="application/json")
+        place.put(s3, key, json.dumps(manifest, indent=2, sort_keys=True).encode())
         urls = {name: s3_url(place.bucket, str(file["key"])) for name, file in files.items()}
         return cls(states, summary, **urls, manifest=s3_url(place.bucket, key))
