@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sosw_airflow.cli.deployments import open_deployment
+from sosw_airflow.cli.deployments import open_deployment, own_airflow
 from sosw_airflow.cli.exit_codes import DONE, UNFINISHED
 from sosw_airflow.cli.job_arguments import add_job_id, natural_int, positive_int
 from sosw_airflow.cli.jobs import origin
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sosw_airflow.stores.deployment import Deployment
     from sosw_airflow.stores.job_record import Header
     from sosw_airflow.waiting.progress import ProgressReader
+    from sosw_airflow.waiting.task_results import TaskResult
     from sosw_airflow.waiting.tolerance import Tolerance
 
 __all__ = ["EXIT_CODES", "add_arguments", "run"]
@@ -72,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     with open_deployment(arguments.conn_id, patient=True) as deployment:
         if arguments.watch:
             _watch(deployment, job_id, arguments.interval)
-        chain = list(_chain(deployment, job_id, arguments.failed))
+        chain = list(_chain(deployment, job_id, arguments.failed, arguments.conn_id))
     jobs = [record for _, record in chain]
     if arguments.output in ("json", "yaml"):
         print_document(jobs, arguments.output)
@@ -105,7 +107,7 @@ def _watch(deployment: Deployment, job_id: str, interval: float) -> None:
             time.sleep(interval)
 
 
-def _chain(deployment: Deployment, job_id: str, shown: int) -> Iterator[tuple[Header, dict[str, Any]]]:
+def _chain(deployment: Deployment, job_id: str, shown: int, conn_id: str) -> Iterator[tuple[Header, dict[str, Any]]]:
     """The job, its repair, the repair of that, and so on: the header, and the record with the counts."""
     from sosw_airflow.scheduling.repair import chain_of
     from sosw_airflow.stores.backoff import Backoff
@@ -135,7 +137,7 @@ def _chain(deployment: Deployment, job_id: str, shown: int) -> Iterator[tuple[He
             "failed_tasks": describe_failures(deployment.dynamodb, deployment.tables, islice(reader.failed(), shown)),
         }
         if progress.failed:
-            record["causes"] = _causes(reader)
+            record["causes"] = _causes(reader, conn_id)
         if not progress.over and header.state in (JobState.WRITING, JobState.WRITTEN):
             record["activity"] = _activity(deployment, header, record["open"])
         yield header, record
@@ -154,16 +156,25 @@ def _activity(deployment: Deployment, header: Header, open_tasks: int) -> dict[s
     return activity.as_dict(open_tasks)
 
 
-def _causes(reader: ProgressReader) -> dict[str, Any]:
+def _causes(reader: ProgressReader, conn_id: str) -> dict[str, Any]:
     """Why tasks failed; why that is unknown, if it cannot be read."""
     from sosw_airflow.exceptions import SoswError
     from sosw_airflow.waiting.failure_causes import read_causes
 
     try:
-        causes = read_causes(reader)
+        causes = read_causes(reader, partial(_log_of_tasks, conn_id))
     except SoswError as error:
         return {"unknown": str(error)}
     return causes.as_dict()
+
+
+def _log_of_tasks(conn_id: str, labourer_id: str) -> Callable[[TaskResult], str]:
+    from sosw_airflow.links.console import log_of_tasks
+
+    with own_airflow():
+        from sosw_airflow.hooks.sosw import SoswHook
+
+        return log_of_tasks(SoswHook(conn_id), labourer_id)
 
 
 def _show(jobs: Sequence[tuple[Header, dict[str, Any]]]) -> None:

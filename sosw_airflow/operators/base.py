@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from sosw_airflow.hooks.sosw import SoswHook
     from sosw_airflow.operators.arguments import AirflowArguments
     from sosw_airflow.operators.cancellation import CancelOnKill
-    from sosw_airflow.stores.deployment import Deployment
     from sosw_airflow.triggers.attempt import Attempt
     from sosw_airflow.waiting.poller import JobPoller, JobResult
 
@@ -97,7 +96,8 @@ class SoswBaseOperator(BaseOperator):
         from sosw_airflow.waiting.poller import JobResult
 
         with fail_without_retry():
-            deployment = SoswHook(self.sosw_conn_id).deployment()
+            hook = SoswHook(self.sosw_conn_id)
+            deployment = hook.deployment()
             job_id = job_of_deferral(event, summary)
             # `dag.test()` loses the arguments that were deferred beside the trigger: the record has them.
             summary = dict(mapping_of(summary)) or summary_of(deployment, job_id)
@@ -110,7 +110,7 @@ class SoswBaseOperator(BaseOperator):
                     self._defer(context, poller, summary, hops=hops_after(event))
                     raise AssertionError  # _defer has raised
             self._lineage = summary
-            return {**summary, **self._conclude(deployment, result)}
+            return {**summary, **self._conclude(hook, result)}
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Take the job over from the deferral, then resume (or fail, if the trigger has failed)."""
@@ -183,23 +183,24 @@ class SoswBaseOperator(BaseOperator):
         if result is None:
             self._defer(context, poller, summary)
             raise AssertionError  # _defer has raised
-        return {**summary, **self._conclude(deployment, result, poller)}
+        return {**summary, **self._conclude(hook, result, poller)}
 
-    def _conclude(self, deployment: Deployment, result: JobResult, poller: JobPoller | None = None) -> dict[str, Any]:
+    def _conclude(self, hook: SoswHook, result: JobResult, poller: JobPoller | None = None) -> dict[str, Any]:
         """Write the results if they are wanted, and return what the end adds to the summary."""
+        from dataclasses import replace
+
         from sosw_airflow.operators.cancellation import CancelOnKill
         from sosw_airflow.operators.waiting import conclude
 
-        job_id = result.progress.job_id
         # The job is over: a kill only stops the writing of its results.
-        self._cancel_on_kill = CancelOnKill(cancels=False)
-        with self._cancel_on_kill.watch(deployment, job_id):
+        on_kill = self._cancel_on_kill = replace(self._cancel_on_kill or CancelOnKill(False), cancels=False)
+        with on_kill.watch(hook.deployment(), result.progress.job_id):
             return conclude(
-                deployment,
+                hook,
                 result,
                 tolerated_failures=self.tolerated_failures,
                 results=self.results,
-                stop=self._cancel_on_kill.stop,
+                stop=on_kill.stop,
                 reader=poller.reader if poller is not None else None,
             )
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.exceptions import (
@@ -192,7 +193,7 @@ def summary_of(deployment: Deployment, job_id: str) -> dict[str, Any]:
 
 
 def conclude(
-    deployment: Deployment,
+    hook: SoswHook,
     result: JobResult,
     *,
     tolerated_failures: object,
@@ -208,7 +209,7 @@ def conclude(
     :raises JobFailed: more tasks failed than are tolerated.
     :raises JobCancelled, JobTimedOut, TasksLost: not every task is closed.
     """
-    progress = result.progress
+    progress, deployment = result.progress, hook.deployment()
     if result.status is Status.TIMED_OUT:
         total = progress.total if progress.state else None
         raise JobTimedOut(job_id=progress.job_id, total=total, closed=progress.closed)
@@ -221,8 +222,8 @@ def conclude(
             job_id=progress.job_id, total=progress.total, closed=progress.closed, lost=progress.lost, tables=tables
         )
     tolerance = Tolerance.of(tolerated_failures)
-    files = None if results is None else _write_results(deployment, progress.job_id, results, stop)
-    causes = files.causes.lines() if files else _causes(deployment, result, reader)
+    files = None if results is None else _write_results(hook, progress.job_id, results, stop)
+    causes = files.causes.lines() if files else _causes(hook, result, reader)
     if not tolerance.allows(progress.failed, progress.total):
         raise JobFailed(
             job_id=progress.job_id,
@@ -247,25 +248,38 @@ def conclude(
     return {**ended, "results": files.as_dict()} if files else ended
 
 
-def _write_results(deployment: Deployment, job_id: str, results: object, stop: threading.Event | None) -> ResultFiles:
+def _write_results(hook: SoswHook, job_id: str, results: object, stop: threading.Event | None) -> ResultFiles:
+    from sosw_airflow.links.console import log_of_tasks
+
+    deployment = hook.deployment()
     header = JobRecords(deployment.dynamodb, deployment.tables.jobs_table).header(job_id)
     if header is None:
         raise UnknownJob(job_id, table=deployment.tables.jobs_table)
     reader = ResultReader(deployment.dynamodb, deployment.tables, header, deployment.now)
     place = ResultPlace.of(results)
     log.info("Writing the results of %s tasks of the job %s to %s.", f"{header.tasks:,}", job_id, results)
-    files = ResultFiles.write(reader, deployment.s3, place, stop=stop or threading.Event(), stopped=WriterStopped)
+    files = ResultFiles.write(
+        reader,
+        deployment.s3,
+        place,
+        stop=stop or threading.Event(),
+        stopped=WriterStopped,
+        log_of=log_of_tasks(hook, header.labourer_id),
+    )
     log.info("The results are complete: %s.", files.manifest)
     return files
 
 
-def _causes(deployment: Deployment, result: JobResult, reader: ProgressReader | None) -> list[str]:
+def _causes(hook: SoswHook, result: JobResult, reader: ProgressReader | None) -> list[str]:
     """A line for each cause of the failures; none if they cannot be read: the counts are known without them."""
-    job_id = result.progress.job_id
+    from sosw_airflow.links.console import log_of_tasks
+
+    job_id, deployment = result.progress.job_id, hook.deployment()
     if not result.progress.failed:
         return []
     try:
-        return read_causes(reader or ProgressReader(deployment.dynamodb, deployment.tables, job_id)).lines()
+        reader = reader or ProgressReader(deployment.dynamodb, deployment.tables, job_id)
+        return read_causes(reader, partial(log_of_tasks, hook)).lines()
     except SoswError as error:
         log.warning("Why tasks of the job %s failed cannot be read: %s", job_id, error)
         return []

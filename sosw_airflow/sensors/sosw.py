@@ -180,9 +180,9 @@ class SoswJobSensor(BaseSensorOperator):
         from sosw_airflow.hooks.sosw import SoswHook
         from sosw_airflow.operators.waiting import conclude
 
-        deployment = SoswHook(self.sosw_conn_id).deployment()
+        hook = SoswHook(self.sosw_conn_id)
         try:
-            counts = conclude(deployment, result, tolerated_failures=self.tolerated_failures, results=self.results)
+            counts = conclude(hook, result, tolerated_failures=self.tolerated_failures, results=self.results)
         except (JobFailed, JobCancelled, TasksLost) as failure:
             return failure
         return {"job_id": result.progress.job_id, "tasks": result.progress.total, **counts}

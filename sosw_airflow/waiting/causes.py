@@ -7,7 +7,7 @@ bounded: a thousand groups at the most, and messages of a few hundred characters
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -59,6 +59,7 @@ class Cause:
     :ivar message: the type and the pattern of the message.
     :ivar first: and ``last``: when the first and the last of them were closed, in seconds since 1970; None if unknown.
     :ivar example: id of the first failed task.
+    :ivar log: address of what it has logged; empty if it is not known.
     """
 
     message: str
@@ -66,6 +67,7 @@ class Cause:
     first: int | None
     last: int | None
     example: str
+    log: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -75,6 +77,7 @@ class Cause:
             "first": self.first,
             "last": self.last,
             "example": self.example,
+            "log": self.log,
         }
 
     def __str__(self) -> str:
@@ -82,7 +85,8 @@ class Cause:
         times = "" if self.first is None else f", {_moment(self.first)}"
         if self.last is not None and self.last != self.first:
             times += f" to {_moment(self.last)}"
-        return f"{self.count:,} x {self.message} (such as {self.example}{times})"
+        log = f", log: {self.log}" if self.log else ""
+        return f"{self.count:,} x {self.message} (such as {self.example}{times}{log})"
 
 
 def _moment(seconds: int) -> str:
@@ -133,9 +137,13 @@ class CausesSummary:
 
 
 class Causes:
-    """Counts failures by their cause."""
+    """Counts failures by their cause.
 
-    def __init__(self) -> None:
+    :param log_of: gives the address of a task's log.
+    """
+
+    def __init__(self, log_of: Callable[[TaskResult], str] = lambda _: "") -> None:
+        self._log_of = log_of
         self._groups: dict[str, Cause] = {}
         self._others = self.read = 0
 
@@ -154,7 +162,7 @@ class Causes:
             if len(self._groups) >= _KEPT_GROUPS:
                 self._others += 1
             else:
-                self._groups[message] = Cause(message, 1, at, at, result.task_id)
+                self._groups[message] = Cause(message, 1, at, at, result.task_id, self._log_of(result))
             return
         group.count += 1
         if at is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import islice
 
@@ -11,18 +11,21 @@ from sosw_airflow.stores.closed_tasks import End
 from sosw_airflow.waiting.causes import Causes, CausesSummary
 from sosw_airflow.waiting.progress import ProgressReader
 from sosw_airflow.waiting.results import ResultReader
-from sosw_airflow.waiting.task_results import TaskState
+from sosw_airflow.waiting.task_results import TaskResult, TaskState
 
-__all__ = ["MOST_READ", "read_causes"]
+__all__ = ["MOST_READ", "LogsOf", "read_causes"]
+
+LogsOf = Callable[[str], Callable[[TaskResult], str]]
 
 #: Failed tasks that are read: ten requests, and 500 read units for rows of up to 4 KB.
 MOST_READ = 1000
 
 
-def read_causes(progress: ProgressReader) -> CausesSummary:
+def read_causes(progress: ProgressReader, logs_of: LogsOf = lambda _: lambda _: "") -> CausesSummary:
     """The causes of the failures of a job.
 
     :param progress: of the job. One that has not read yet catches up first: 16 read units for 1,000 closed tasks.
+    :param logs_of: gives, for a labourer, what gives the address of a task's log.
     :raises SoswError: AWS refuses.
     """
     if progress.header is None:
@@ -31,7 +34,7 @@ def read_causes(progress: ProgressReader) -> CausesSummary:
         return CausesSummary()
     failed = sum(1 for _ in progress.ended(End.FAILED))
     reader = ResultReader(progress.dynamodb, progress.tables, progress.header)
-    causes = Causes()
+    causes = Causes(logs_of(progress.header.labourer_id))
     with closing(reader.read(_spread(progress.ended(End.FAILED), failed))) as results:
         # A task that the index lists as failed may have completed since.
         causes.add_all(result for result in results if result.state is TaskState.FAILED)

@@ -23,7 +23,7 @@ from sosw_airflow.stores.queue_file import QueueFileWriter
 from sosw_airflow.stores.s3_url import s3_url, split_s3_url
 from sosw_airflow.waiting.causes import Causes, CausesSummary
 from sosw_airflow.waiting.results import ResultReader
-from sosw_airflow.waiting.task_results import TaskState
+from sosw_airflow.waiting.task_results import TaskResult, TaskState
 
 __all__ = ["ResultFiles", "ResultPlace"]
 
@@ -116,13 +116,15 @@ class ResultFiles:
         *,
         stop: threading.Event,
         stopped: Callable[[], Exception],
+        log_of: Callable[[TaskResult], str] = lambda _: "",
     ) -> ResultFiles:
         """Read every task once, and write it into one of the two files; then the manifest.
 
         :param stop: ends the work; `stopped` makes the error for it. Nothing that is incomplete stays.
+        :param log_of: gives the address of a task's log.
         :raises SoswError: AWS refuses.
         """
-        header, counts, causes = reader.header, Counter[str](), Causes()
+        header, counts, causes = reader.header, Counter[str](), Causes(log_of)
 
         def writer(name: str) -> QueueFileWriter:
             key = place.key(header.job_id, name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -40,10 +41,14 @@ from sosw_airflow.scheduling.deliver import deliver
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
 from sosw_airflow.scheduling.repair import repair
 from sosw_airflow.scheduling.scheduler import JobScheduler
+from sosw_airflow.stores.job_record import JobRecords
 from sosw_airflow.stores.tables import TableNames
 from sosw_airflow.stores.task_queue import open_tasks
 from sosw_airflow.waiting.activity import read_activity
+from sosw_airflow.waiting.causes import Causes
 from sosw_airflow.waiting.progress import ProgressReader
+from sosw_airflow.waiting.result_files import ResultFiles, ResultPlace
+from sosw_airflow.waiting.results import ResultReader, read_results
 from tests.conftest import BUCKET
 from tests.integration.conftest import LABOURER, NOW, TODAY, Installation, MakeInstallation, request_for
 from tests.integration.orchestration import test_turn as turns
@@ -65,7 +70,7 @@ def policy(*headings: str) -> Policy:
     for heading in headings:
         found = re.search(rf"^## {heading}\n.*?^```json\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
         assert found, heading
-        allowed |= lines_of(json.loads(found[1].replace("my-queue-bucket", BUCKET)))
+        allowed |= lines_of(json.loads(re.sub("my-(queue|result)-bucket", BUCKET, found[1])))
     return Policy(frozenset(allowed))
 
 
@@ -135,6 +140,25 @@ def waiting(use: Use) -> None:
         assert reader.read().failed == 1
         open_tasks(installation.deployment.dynamodb, installation.deployment.tables, "worker", [f"{job_id}{'f' * 12}"])
         repair(installation.scheduler(), job_id, unfinished="leave")
+
+
+def writing_results(use: Use) -> None:
+    """The check before the first row; files in one request and in parts; an upload that is broken off."""
+    job_id = use.installation.scheduler().schedule(request_for()).header.job_id
+    close(use.installation, f"{job_id}000000000000", failed=True)
+    header = JobRecords(use.installation.aws.dynamodb, "sosw_jobs").header(job_id)
+    assert header is not None
+    place, stop = ResultPlace(BUCKET, "results"), threading.Event()
+    with use.policy() as installation:
+        place.check(installation.deployment.s3, job_id)
+        reader = ResultReader(installation.deployment.dynamodb, installation.deployment.tables, header)
+        for part, stopped in ((1 << 30, False), (1, False), (1, True)):
+            with pytest.MonkeyPatch.context() as changed, suppress(KeyError):
+                changed.setattr("sosw_airflow.stores.queue_file.PART_BYTES", part)
+                changed.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
+                if stopped:
+                    changed.setattr(Causes, "add", lambda self, result: stop.set())
+                ResultFiles.write(reader, installation.deployment.s3, place, stop=stop, stopped=KeyError)
 
 
 def cancelling(use: Use) -> None:
@@ -294,6 +318,7 @@ FLOWS: dict[str, tuple[tuple[str, ...], tuple[Flow, ...]]] = {
     "Scheduling": ((), (scheduling, draining)),
     "Delivering": (("Scheduling",), (delivering,)),
     "Waiting and repairing": (("Scheduling",), (waiting,)),
+    "Results": (("Scheduling", "Waiting and repairing"), (writing_results,)),
     "Cancelling": (("Scheduling",), (cancelling,)),
     "Orchestrating": ((), (orchestrating,)),
     "Assistant": ((), (assisting,)),
@@ -398,11 +423,15 @@ def test_the_table_of_histories(make_installation: MakeInstallation) -> None:
 
 
 def test_an_identity_that_only_waits(installation: Installation) -> None:
-    """Takes what the page says in words."""
+    """Or reads results: takes what the page says in words."""
     job_id = installation.scheduler().schedule(request_for()).header.job_id
+    close(installation, f"{job_id}000000000000", failed=True)
     least = Policy(policy("Waiting and repairing").allowed | {("dynamodb:GetItem", JOBS)})
+    dynamodb, tables = installation.deployment.dynamodb, installation.deployment.tables
     with enforced(least, *installation.clients) as enforcement:
-        ProgressReader(installation.deployment.dynamodb, installation.deployment.tables, job_id).read()
+        ProgressReader(dynamodb, tables, job_id).read()
+        for state in (None, "failed", "queued"):
+            assert next(read_results(dynamodb, tables, job_id, state=state))
     assert enforcement.refused == set()
 
 

@@ -21,7 +21,7 @@ from sosw_airflow.operators.sosw import (
     SoswScheduleOperator,
 )
 from sosw_airflow.sensors.sosw import SoswJobSensor
-from tests.conftest import Aws
+from tests.conftest import BUCKET, Aws
 from tests.integration.cli.conftest import Configure
 from tests.integration.operators.conftest import MakeContext, context  # noqa: F401 - a fixture
 from tests.integration.orchestration.conftest import Lambda
@@ -37,6 +37,7 @@ ORCHESTRATING = ("Orchestrating",)
 EXAMINING = (*WAITING, "Cancelling", "Examining")
 SETTING_UP = ("Setting up",)
 CONNECTING = (*SETTING_UP, "Connecting labourers")
+RESULTS = f"s3://{BUCKET}/results/"
 ALL = (*EXAMINING, *ORCHESTRATING, "Examining labourers")
 
 
@@ -102,6 +103,8 @@ COMMANDS = {
     "drain tasks_queue_left.txt": SCHEDULING,
     "repair JOB --leave-unfinished": WAITING,
     "cancel JOB": CANCELLING,
+    "results JOB": WAITING,
+    "results JOB --state failed": WAITING,
     "status JOB": EXAMINING,
     "jobs": EXAMINING,
     "doctor": ALL,
@@ -129,6 +132,14 @@ OPERATORS: dict[str, tuple[Callable[[str], Any], tuple[str, ...]]] = {
     "repair": (lambda job_id: SoswRepairOperator(task_id="t", job_id=job_id, unfinished="leave"), WAITING),
     "schedule and wait": (lambda _: _schedule(orchestrate=True), (*WAITING, *ORCHESTRATING)),
     "sensor": (lambda job_id: SoswJobSensor(task_id="t", job_id=job_id, tolerated_failures=1), WAITING),
+    "schedule and write results": (
+        lambda _: _schedule(orchestrate=True, results=RESULTS),
+        (*WAITING, *ORCHESTRATING, "Results"),
+    ),
+    "sensor that writes results": (
+        lambda job_id: SoswJobSensor(task_id="t", job_id=job_id, tolerated_failures=1, results=RESULTS),
+        (*WAITING, "Results"),
+    ),
     "orchestrate": (lambda _: SoswOrchestrateOperator(task_id="t"), ORCHESTRATING),
     "doctor": (lambda _: SoswDoctorOperator(task_id="t"), ALL),
 }
@@ -143,7 +154,7 @@ def _schedule(**arguments: Any) -> SoswScheduleOperator:
 def test_an_operator(name: str, job: str, aws: Aws, function: Lambda, context: MakeContext) -> None:  # noqa: F811
     """It does its work: no call is refused."""
     make, headings = OPERATORS[name]
-    if name == "sensor":
+    if name.startswith("sensor"):
         close(aws, job, [2, 3])
     with under(*headings) as refused:
         make(job).execute(context())

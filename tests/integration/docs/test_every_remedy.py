@@ -59,6 +59,7 @@ REMEDIES: dict[tuple[str, str], tuple[str, ...]] = {
     ("exceptions/__init__.py", "create it with `sosw-airflow init --apply`, or correct queue"): (
         f"{CLASSES}::test_a_bucket_is_created",
     ),
+    ("exceptions/__init__.py", "create this bucket"): (f"{CLASSES}::test_the_bucket_of_an_argument_is_created",),
     ("exceptions/__init__.py", "raise the tables'"): (f"{JOBS}::test_the_capacity_is_raised",),
     ("exceptions/__init__.py", "put the old content"): (f"{CLASSES}::test_a_conflict_ends",),
     ("exceptions/__init__.py", "clear the Airflow task to schedule it as"): (f"{JOBS}::test_a_stopped_job_is_resumed",),
@@ -121,7 +122,7 @@ REMEDIES: dict[tuple[str, str], tuple[str, ...]] = {
     ("scheduling/scheduler.py", "stop what removes"): (f"{JOBS}::test_what_removes_a_part_of_the_job_is_stopped",),
     ("scheduling/scheduler.py", "restore the file"): (f"{JOBS}::test_a_queue_file_that_was_changed",),
     ("stores/aws_errors.py", "deploy the function"): (f"{ROWS}::test_a_function_that_is_missing",),
-    ("stores/closed_tasks.py", "raise its read"): (f"{ROWS}::test_a_table_that_gives_no_row",),
+    ("stores/batch_reads.py", "raise its read"): (f"{ROWS}::test_a_table_that_gives_no_row",),
     ("stores/file_claims.py", "delete the item"): (f"{ROWS}::test_a_claim_that_was_changed",),
     ("stores/job_record.py", "restore it"): (f"{JOBS}::test_a_header_that_was_changed",),
     ("stores/queue_file.py", "put the file back"): (f"{JOBS}::test_a_queue_file_that_was_changed",),

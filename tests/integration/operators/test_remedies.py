@@ -24,6 +24,7 @@ from tests.conftest import Aws
 from tests.integration.docs.test_troubleshooting import errors as every_error
 from tests.integration.operators.conftest import LABOURER, MakeContext
 from tests.integration.operators.test_drain import KEY, LOCKED, NAME, draining, left
+from tests.support.deferrals import Deferred
 
 Schedule = Callable[..., SoswScheduleOperator]
 Configure = Callable[..., None]
@@ -285,6 +286,23 @@ def test_a_bucket_is_created(scheduled: Any, connection: Configure, way: str) ->
     else:
         connection()
     assert scheduled()["tasks"] == 8
+
+
+@remedy_of(errors.MissingBucket)
+@pytest.mark.usefixtures("deferrals")
+@pytest.mark.parametrize("way", ["bucket", "argument"])
+def test_the_bucket_of_an_argument_is_created(scheduled: Any, installation: Aws, way: str) -> None:
+    """Or the argument is corrected."""
+    given = {"wait_for_completion": True, "deferrable": True, "results": "s3://another-bucket/out"}
+    refusal(errors.MissingBucket, lambda: scheduled(**given), "create this bucket, or correct the argument results")
+    if way == "bucket":
+        where = {"LocationConstraint": installation.region}
+        installation.s3.create_bucket(Bucket="another-bucket", CreateBucketConfiguration=where)
+    else:
+        given["results"] = f"s3://{installation.bucket}/out"
+    with pytest.raises(Deferred):
+        scheduled(**given)
+    assert len(installation.rows()) == 8
 
 
 @remedy_of(errors.JobConflict)

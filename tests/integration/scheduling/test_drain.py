@@ -47,6 +47,20 @@ def drained(installation: Installation, *, take_locked: bool = False) -> Schedul
     return drain(installation.scheduler(), DrainRequest(identity, file, TODAY), take_locked=take_locked)
 
 
+@pytest.mark.parametrize("operation", ["HeadObject", "GetObject", "CopyObject", "DeleteObject"])
+def test_a_fault_of_another_bucket(installation: Installation, operation: str) -> None:
+    """It names the argument that names the bucket, and no extra of the Connection."""
+    leave(installation)
+    file = LeftFile.of(installation.deployment, f"s3://{installation.aws.bucket}/{KEY}")
+    identity = JobIdentity("dag", "run", "drain", -1, 0, LABOURER, queue_file=str(file))
+    invalid = at(operation, lambda: s3_error("InvalidObjectState", 400))
+    with (
+        answering(installation.deployment.s3, handler=invalid),
+        pytest.raises(errors.AwsFault, match="The argument 'queue_file' names it"),
+    ):
+        drain(installation.scheduler(), DrainRequest(identity, file, TODAY))
+
+
 @EACH_POLICY
 @pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("key", [KEY, LOCKED])

@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sosw_airflow.exceptions import AccessDenied, AwsFault, MissingBucket, MissingCredentials, MissingTable
 from sosw_airflow.stores.aws_errors import (
+    Argument,
     Verdict,
     cancellation_codes,
     error_code,
@@ -311,6 +312,18 @@ def test_no_bucket(code: str) -> None:
     explanation = explained_as(client_error(code, status=404), resource="queue", bucket=True)
     assert isinstance(explanation, MissingBucket)
     assert "There is no S3 bucket 'queue'" in str(explanation)
+
+
+def test_no_bucket_of_an_argument() -> None:
+    """The remedy names it, not the Connection."""
+    fault = explained_as(client_error("NoSuchBucket"), resource="b", bucket=True, setting=Argument("results"))
+    assert str(fault) == "There is no S3 bucket 'b'. Fix: create this bucket, or correct the argument results."
+
+
+def test_any_other_fault_of_the_bucket_of_an_argument() -> None:
+    """The argument is named in the place of an extra."""
+    fault = explained_as(client_error("PermanentRedirect"), resource="b", bucket=True, setting=Argument("results"))
+    assert str(fault).endswith("(The argument 'results' names it.)")
 
 
 def test_a_404_of_no_bucket() -> None:

@@ -9,7 +9,10 @@ import pytest
 
 from sosw_airflow.config.registry import Labourer
 from sosw_airflow.config.settings import SoswSettings
-from sosw_airflow.links.sosw import LINKS, Console, push_links
+from sosw_airflow.exceptions import UnknownLabourer
+from sosw_airflow.links.console import Console, log_of_tasks
+from sosw_airflow.links.sosw import LINKS, push_links
+from sosw_airflow.waiting.task_results import TaskResult, TaskState
 
 
 @pytest.mark.parametrize(
@@ -46,15 +49,64 @@ def test_the_log_group_is_quoted_as_the_console_wants_it() -> None:
     assert address.endswith("#logsV2:log-groups/log-group/$252Faws$252Flambda$252Fpull")
 
 
-def pushed(*, partition: str, region: str, arn: str | None, endpoint_url: str | None = None) -> dict[str, str]:
-    """The XComs that an Airflow task pushes."""
-    found: dict[str, str] = {}
+def test_the_events_of_a_time_in_the_log() -> None:
+    """In milliseconds, as the console's own address of a search has it."""
+    address = Console("eu-west-1").function_logs("pull", (1_795_431_000, 1_795_431_120))
+    assert address.endswith("/log-events$3Fstart$3D1795431000000$26end$3D1795431120000")
+
+
+@pytest.mark.parametrize(
+    ("invoked_at", "closed_at", "between"),
+    [
+        (1000, 1100, (940, 1160)),
+        (1000, 9000, (940, 1960)),  # sosw's Scavenger closed it long after its attempt
+        (1000, None, (940, 1960)),
+        (1000, 990, (940, 1060)),  # clocks differ
+    ],
+)
+def test_the_log_of_a_task(invoked_at: int, closed_at: int | None, between: tuple[int, int]) -> None:
+    """From a minute before its last attempt until a minute after its end."""
+    log_of = log_of_tasks(hook_of(partition="aws", region="eu-west-1", arn=None), "pull")
+    task = TaskResult(0, "a" * 32, TaskState.FAILED, invoked_at=invoked_at, closed_at=closed_at)
+    assert log_of(task) == Console("eu-west-1").function_logs("pull", between)
+
+
+def test_the_log_of_a_task_whose_attempt_is_not_known() -> None:
+    """The log group, in the region of the function."""
+    arn = "arn:aws-cn:lambda:cn-northwest-1:123456789012:function:pull"
+    log_of = log_of_tasks(hook_of(partition="aws-cn", region="cn-north-1", arn=arn), "pull")
+    task = TaskResult(0, "a" * 32, TaskState.FAILED)
+    assert log_of(task) == Console("cn-northwest-1", "aws-cn").function_logs("pull")
+
+
+def test_the_log_of_a_labourer_that_is_no_longer_registered() -> None:
+    """It is sought where the tables are."""
+    hook = hook_of(partition="aws", region="eu-west-1", arn=None)
+    hook.labourer = lambda name: (_ for _ in ()).throw(UnknownLabourer(name, []))
+    assert "region=eu-west-1" in log_of_tasks(hook, "pull")(TaskResult(0, "a" * 32, TaskState.FAILED))
+
+
+def test_the_log_of_a_task_in_an_emulator() -> None:
+    """It has no console."""
+    hook = hook_of(partition="aws", region="eu-west-1", arn=None, endpoint_url="http://127.0.0.1:4566")
+    assert log_of_tasks(hook, "pull")(TaskResult(0, "a" * 32, TaskState.FAILED)) == ""
+
+
+def hook_of(*, partition: str, region: str, arn: str | None, endpoint_url: str | None = None) -> Any:
+    """What the addresses need of a hook."""
     meta = SimpleNamespace(region_name=region, partition=partition)
     settings = SoswSettings(queue_bucket="queue", endpoint_url=endpoint_url)
     deployment = SimpleNamespace(dynamodb=SimpleNamespace(meta=meta))
-    hook: Any = SimpleNamespace(settings=settings, deployment=lambda: deployment)
+    labourer = Labourer("pull", {"arn": arn} if arn else {})
+    return SimpleNamespace(settings=settings, deployment=lambda: deployment, labourer=lambda name: labourer)
+
+
+def pushed(*, partition: str, region: str, arn: str | None, endpoint_url: str | None = None) -> dict[str, str]:
+    """The XComs that an Airflow task pushes."""
+    found: dict[str, str] = {}
+    hook = hook_of(partition=partition, region=region, arn=arn, endpoint_url=endpoint_url)
     ti = SimpleNamespace(xcom_push=lambda key, value: found.update({key: value}))
-    push_links(ti, hook, Labourer("pull", {"arn": arn} if arn else {}), "0123456789abcdef0123")
+    push_links(ti, hook, hook.labourer("pull"), "0123456789abcdef0123")
     return found
 
 

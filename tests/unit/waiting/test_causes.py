@@ -56,6 +56,13 @@ def test_a_cause_counts_its_failures() -> None:
     assert (found.others, found.read, found.failed) == (0, 5, 5)
 
 
+def test_the_example_has_its_log() -> None:
+    """Its address is in the line and in the document."""
+    (cause,) = Causes(lambda result: f"https://log/{result.index}").add_all([failure("x", 7)]).summary().causes
+    assert (cause.log, cause.as_dict()["log"]) == ("https://log/7", "https://log/7")
+    assert str(cause).endswith("Z, log: https://log/7)")
+
+
 def test_the_most_frequent_cause_is_first() -> None:
     """At most 20 are shown, the failures of the others are counted."""
     errors = [f"error {chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(30) for _ in range(n + 1)]
