@@ -128,6 +128,8 @@ def record(columns: int) -> Iterator[Entry]:
         yield run("jobs", "jobs", "--output", "plain", "--labourer", "pull_hashtags")
         job_id = _job_id("schedule", "by-hand")
         yield run("status", "status", job_id, code=3)
+        yield run("results", "results", job_id, "--limit", "6")
+        yield run("results", "results", job_id, "--state", "failed", "--output", "plain")
         yield run("repair", "repair", job_id)
         yield run("status", "status", job_id, "--output", "yaml", "--failed", "1", code=3)
         yield run("cancel", "cancel", job_id)

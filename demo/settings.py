@@ -15,6 +15,7 @@ LABOURERS: dict[str, dict[str, Any]] = {
     for name in (
         "archive_mail",
         "bill_customers",
+        "count_posts",
         "import_invoices",
         "measure_station",
         "pull_air_quality",
@@ -31,7 +32,7 @@ LABOURERS: dict[str, dict[str, Any]] = {
     )
 }
 #: Labourers that Airflow itself invokes -> how often their function fails. The embedded AWS runs it.
-ORCHESTRATED = {"sosw_tutorial_pull_tweeter_hashtags": 0.0, "translate_reviews": 0.2}
+ORCHESTRATED = {"sosw_tutorial_pull_tweeter_hashtags": 0.0, "count_posts": 0.0, "translate_reviews": 0.2}
 for each in ORCHESTRATED:
     LABOURERS[each] |= {"invocation": "request", "max_simultaneous_invocations": 6, "retry_delay": 5}
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -137,12 +138,15 @@ class Sosw:
         *,
         only: Callable[[Payload], bool] | None = None,
         limit: int | None = None,
+        result: Any = None,
     ) -> int:
         """Complete tasks, waiting or running, as the workers and the Scavenger do. Gives their number.
 
         They move from ``sosw_tasks`` to ``sosw_closed_tasks``. Parameters as of `start`.
+
+        :param result: what the worker returns for each task: a value of JSON, or a function of the payload.
         """
-        return self._close(labourer_id, only, limit, completed=True)
+        return self._close(labourer_id, only, limit, completed=True, attributes=partial(_result, result))
 
     def fail(
         self,
@@ -150,20 +154,30 @@ class Sosw:
         *,
         only: Callable[[Payload], bool] | None = None,
         limit: int | None = None,
+        error: str = "",
     ) -> int:
         """Let tasks run out of time three times, so that the Scavenger gives them up. Gives their number.
 
         They move from ``sosw_tasks`` to ``sosw_closed_tasks``. Parameters as of `start`.
+
+        :param error: of the last attempt, ``type: message``.
         """
-        return self._close(labourer_id, only, limit, completed=False)
+        return self._close(labourer_id, only, limit, completed=False, attributes=lambda _: _error(error))
 
     def _close(
-        self, labourer_id: str | None, only: Callable[[Payload], bool] | None, limit: int | None, *, completed: bool
+        self,
+        labourer_id: str | None,
+        only: Callable[[Payload], bool] | None,
+        limit: int | None,
+        *,
+        completed: bool,
+        attributes: Callable[[Payload], dict[str, Any]],
     ) -> int:
         rows = sorted(self._rows(self.tables.tasks_table, labourer_id), key=_place)
         chosen = [row for row in rows if _chosen(row, only)][:limit]
         for row in chosen:
-            self.dynamodb.put_item(TableName=self.tables.closed_tasks_table, Item=_closed(row, completed=completed))
+            item = {**_closed(row, completed=completed), **attributes(json.loads(row["payload"]["S"]))}
+            self.dynamodb.put_item(TableName=self.tables.closed_tasks_table, Item=item)
             self.dynamodb.delete_item(TableName=self.tables.tasks_table, Key={"task_id": row["task_id"]})
         return len(chosen)
 
@@ -192,6 +206,17 @@ def _invoked(row: dict[str, Any], *, attempts: int) -> dict[str, Any]:
     """The row of an invoked task, as the Orchestrator leaves it."""
     greenfield = int(time.time()) + INVOCATION_DELTA
     return {**row, "greenfield": {"N": str(greenfield)}, "attempts": {"N": str(attempts)}}
+
+
+def _result(result: Any, payload: Payload) -> dict[str, Any]:
+    """What the assistant stores of a function's answer."""
+    answer = result(payload) if callable(result) else result
+    return {} if answer is None else {"result": {"S": json.dumps(answer)}}
+
+
+def _error(error: str) -> dict[str, Any]:
+    kind, _, message = error.partition(": ")
+    return {"error_type": {"S": kind}, "error_message": {"S": message}} if error else {}
 
 
 def _closed(row: dict[str, Any], *, completed: bool) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -36,10 +37,13 @@ EXPECTED: dict[str, dict[str, int]] = {
     "sosw_many_labourers": {"pull_weather": 4, "pull_traffic": 2, "pull_air_quality": 7},
     "sosw_orchestrate": {"translate_reviews": 5},
     "sosw_product_sales": {"pull_product_sales": 5},
+    "sosw_results": {"count_posts": 4},
     "sosw_sensor": {"resize_images": 4},
     "sosw_tolerate_and_repair": {"import_invoices": 4 + 1},  # one task fails, and is scheduled again
     "sosw_wait_for_workers": {"measure_station": 6},
 }
+#: What the function of `sosw_results` returns for each topic on the day before the run.
+POSTS = [zlib.crc32(f"{topic} 2026-03-01".encode()) % 10_000 for topic in ("cars", "food", "music", "travel")]
 #: Whose tasks the workers do; all others stay in the queue.
 WORKED_ON = ["refresh_prices", "render_frames", "resize_images", "import_invoices", "measure_station"]
 #: The parts of DAGs that other DAGs start.
@@ -183,6 +187,8 @@ def test_dag_runs(dag_id: str, ran: tuple[dict[str, int], dict[str, Any]]) -> No
             {"translate_reviews": {"invoked": 5, "completed": 5, "failed": 0, "retried": 0}},
         ),
         ("sosw_hashtags", "schedule", {"tasks": 36, "completed": 36, "failed": 0, "state": "closed"}),
+        ("sosw_results", "schedule", {"tasks": 4, "completed": 4, "failed": 0}),
+        ("sosw_results", "total", sum(POSTS)),
         ("sosw_orchestrate", "check", {"tasks": 5, "completed": 5, "failed": 0, "state": "closed"}),
         ("sosw_tolerate_and_repair", "schedule", {"completed": 3, "failed": 1, "state": "closed"}),
         ("sosw_tolerate_and_repair", "repair", {"tasks": 1, "completed": 1, "failed": 0, "state": "closed"}),

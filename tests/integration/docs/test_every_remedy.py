@@ -45,21 +45,21 @@ REMEDIES: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     ("exceptions/__init__.py", "isolate its largest"): (f"{CLASSES}::test_a_task_is_made_smaller",),
     ("exceptions/__init__.py", "let the queue run"): (f"{CLASSES}::test_the_queue_has_too_little_room",),
-    ("exceptions/__init__.py", "allow it to"): (
+    ("exceptions/aws.py", "allow it to"): (
         "test_permissions.py::test_nothing_is_refused",
         "test_permissions.py::test_each_line_is_needed",
     ),
-    ("exceptions/__init__.py", "...set AWS_ACCESS"): (
+    ("exceptions/aws.py", "...set AWS_ACCESS"): (
         f"{CLASSES}::test_credentials_are_given",
         "cli/test_import_config_stores.py::test_no_credentials",
     ),
-    ("exceptions/__init__.py", "create it with `sosw-airflow init --apply`, or correct ..."): (
+    ("exceptions/aws.py", "create it with `sosw-airflow init --apply`, or correct ..."): (
         f"{CLASSES}::test_a_table_is_created",
     ),
-    ("exceptions/__init__.py", "create it with `sosw-airflow init --apply`, or correct queue"): (
+    ("exceptions/aws.py", "create it with `sosw-airflow init --apply`, or correct queue"): (
         f"{CLASSES}::test_a_bucket_is_created",
     ),
-    ("exceptions/__init__.py", "create this bucket"): (f"{CLASSES}::test_the_bucket_of_an_argument_is_created",),
+    ("exceptions/aws.py", "create this bucket"): (f"{CLASSES}::test_the_bucket_of_an_argument_is_created",),
     ("exceptions/__init__.py", "raise the tables'"): (f"{JOBS}::test_the_capacity_is_raised",),
     ("exceptions/__init__.py", "put the old content"): (f"{CLASSES}::test_a_conflict_ends",),
     ("exceptions/__init__.py", "clear the Airflow task to schedule it as"): (f"{JOBS}::test_a_stopped_job_is_resumed",),

@@ -12,6 +12,7 @@ import pytest
 from sosw_airflow.scheduling.repair import repair
 from sosw_airflow.stores.deployment import Deployment
 from sosw_airflow.waiting.progress import JobProgress, ProgressReader
+from sosw_airflow.waiting.results import read_results
 from tests.conftest import Aws
 from tests.integration.conftest import Installation, MakeInstallation, request_for
 from tests.support.upstream.components import Upstream, upstream
@@ -45,6 +46,28 @@ def let_die(sosw: Upstream, task_id: str, labourer: str = "worker") -> None:
             sosw.end_delay(labourer, task_id)
             sosw.scavenger({})
             sosw.orchestrator({})
+
+
+def test_results_that_the_real_sosw_keeps(make_installation: MakeInstallation, sosw: Upstream) -> None:
+    """Its assistant stores what a `Worker` reports, its Scavenger keeps that; the error of a dead task is unknown."""
+    installation = make_installation(now=time.time)
+    job_id = installation.scheduler().schedule(request_for(JOB)).header.job_id
+    sosw.orchestrator({})
+    *completing, dying = sorted(payload["task_id"] for _, payload in sosw.invocations)
+    for number, task in enumerate(completing):
+        report = {"result": {"rows": number, "place": "a"}, "stats": {"seconds": 1}}
+        sosw.worker_assistant({"action": "mark_task_as_completed", "task_id": task, **report})
+    sosw.scavenger({})
+    let_die(sosw, dying)
+    deployment: Deployment = installation.deployment
+    *completed, dead = read_results(deployment.dynamodb, deployment.tables, job_id)
+    assert [each.result for each in completed] == [{"rows": number, "place": "a"} for number in range(3)]
+    assert [(each.state.value, each.stats, each.attempts) for each in completed] == [
+        ("completed", {"seconds": 1}, 1)
+    ] * 3
+    assert all(abs((each.invoked_at or 0) - time.time()) < 600 for each in completed)
+    assert all(each.payload == {**JOB, "sections": [name]} for each, name in zip(completed, "abc", strict=True))
+    assert (dead.state.value, dead.error, dead.attempts) == ("failed", "", 3)
 
 
 def test_completed_and_dead_tasks_of_the_real_sosw(make_installation: MakeInstallation, sosw: Upstream) -> None:

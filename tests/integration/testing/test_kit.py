@@ -178,6 +178,18 @@ def shape(row: dict[str, Any]) -> dict[str, str]:
     return {name: next(iter(value)) for name, value in row.items()}
 
 
+def test_results_and_errors(installation: Sosw) -> None:
+    """`SoswHook.results` finds what the workers return, a value or one for each payload, and why they fail."""
+    summary = installation.run(operator({**JOB, "words": ["a", "b", "c", "d"]}), DAY)
+    installation.finish(limit=1, result=[1, {"x": None}])
+    installation.finish(limit=1, result=lambda payload: payload["words"])
+    installation.fail(limit=1, error="KeyError: 'a'")
+    installation.finish(limit=1)
+    found = list(SoswHook().results(summary))
+    assert [each.result for each in found] == [[1, {"x": None}], ["b"], None, None]
+    assert [each.error for each in found] == ["", "", "KeyError: 'a'", ""]
+
+
 @pytest.mark.parametrize("outcome", ["completed", "failed"])
 def test_closed_rows_are_those_of_sosw(installation: Sosw, outcome: str) -> None:
     """The same attributes, types, status, payload and attempts as sosw's own components leave."""
