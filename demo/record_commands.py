@@ -226,11 +226,16 @@ def _client(service: str) -> Any:
 
 def _work(url: str, *, failing: str) -> None:
     """Complete all tasks but those with this word, which fail."""
+
+    def posts(payload: dict[str, Any]) -> dict[str, int]:
+        return {word: 7 * len(word) for word in payload["words"]}
+
     from demo.queue import Queue
 
     sosw = Queue(url).sosw()
-    sosw.fail("pull_hashtags", only=lambda payload: failing in payload["words"])
-    sosw.finish("pull_hashtags")
+    error = "TimeoutError: no answer after 30 s"
+    sosw.fail("pull_hashtags", only=lambda payload: failing in payload["words"], error=error)
+    sosw.finish("pull_hashtags", result=posts)
 
 
 def _leave_queue_file() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from sosw_airflow.cli.deployments import open_deployment
 from sosw_airflow.cli.exit_codes import DONE
 from sosw_airflow.cli.job_arguments import add_job_id, positive_int
-from sosw_airflow.cli.terminal import Column, printable, show_table
+from sosw_airflow.cli.terminal import Column, plain_rows, printable, show_table
 from sosw_airflow.jobs.identity import parse_job_id
 from sosw_airflow.waiting.task_results import TaskState
 
@@ -119,6 +119,10 @@ def _print_table(records: Iterator[Record]) -> None:
     show_table(_COLUMNS, [_row(record) for record in records])
 
 
+def _print_plain(records: Iterator[Record]) -> None:
+    plain_rows(_COLUMNS, [list(_row(record)) for record in records])
+
+
 def _row(record: Record) -> tuple[str, ...]:
     end = record["error"] if record["state"] != "completed" and record["error"] else record["result"]
     return (str(record["index"]), record["state"], str(record["attempts"]), _brief(end), _brief(record["payload"]))
@@ -132,7 +136,7 @@ def _brief(value: Any) -> str:
 
 _PRINT: dict[str, Callable[[Iterator[Record]], None]] = {
     "table": _print_table,
-    "plain": _print_table,
+    "plain": _print_plain,
     "jsonl": _print_lines,
     "json": _print_json,
     "yaml": _print_yaml,

@@ -174,9 +174,9 @@ class Sosw:
         attributes: Callable[[Payload], dict[str, Any]],
     ) -> int:
         rows = sorted(self._rows(self.tables.tasks_table, labourer_id), key=_place)
-        chosen = [row for row in rows if _chosen(row, only)][:limit]
+        chosen, now = [row for row in rows if _chosen(row, only)][:limit], int(time.time())
         for row in chosen:
-            item = {**_closed(row, completed=completed), **attributes(json.loads(row["payload"]["S"]))}
+            item = {**_closed(row, completed=completed, now=now), **attributes(json.loads(row["payload"]["S"]))}
             self.dynamodb.put_item(TableName=self.tables.closed_tasks_table, Item=item)
             self.dynamodb.delete_item(TableName=self.tables.tasks_table, Key={"task_id": row["task_id"]})
         return len(chosen)
@@ -219,9 +219,8 @@ def _error(error: str) -> dict[str, Any]:
     return {"error_type": {"S": kind}, "error_message": {"S": message}} if error else {}
 
 
-def _closed(row: dict[str, Any], *, completed: bool) -> dict[str, Any]:
+def _closed(row: dict[str, Any], *, completed: bool, now: int) -> dict[str, Any]:
     """The row in the archive. sosw keeps the payload there as Python shows it, not as JSON."""
-    now = int(time.time())
     if completed:
         row = {**(_invoked(row, attempts=1) if _waits(row) else row), "completed_at": {"N": str(now)}}
     else:

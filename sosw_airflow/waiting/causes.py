@@ -7,6 +7,8 @@ bounded: a thousand groups at the most, and messages of a few hundred characters
 from __future__ import annotations
 
 import re
+import time
+from calendar import timegm
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -69,13 +71,19 @@ class Cause:
     example: str
     log: str = ""
 
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Cause:
+        """From what `as_dict` has made."""
+        times = {name: None if document[name] is None else _seconds(document[name]) for name in ("first", "last")}
+        return cls(**{**document, **times})
+
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """For JSON, with times as text."""
         return {
             "message": self.message,
             "count": self.count,
-            "first": self.first,
-            "last": self.last,
+            "first": None if self.first is None else _moment(self.first),
+            "last": None if self.last is None else _moment(self.last),
             "example": self.example,
             "log": self.log,
         }
@@ -89,9 +97,16 @@ class Cause:
         return f"{self.count:,} x {self.message} (such as {self.example}{times}{log})"
 
 
+_TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def _seconds(moment: str) -> int:
+    return timegm(time.strptime(moment, _TIME_FORMAT)) if "T" in moment else int(moment)
+
+
 def _moment(seconds: int) -> str:
     try:
-        return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return datetime.fromtimestamp(seconds, timezone.utc).strftime(_TIME_FORMAT)
     except (ValueError, OverflowError, OSError):
         return str(seconds)
 
@@ -114,7 +129,7 @@ class CausesSummary:
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> CausesSummary:
         """From what `as_dict` has made."""
-        groups = tuple(Cause(**each) for each in document["groups"])
+        groups = tuple(Cause.of(each) for each in document["groups"])
         return cls(groups, document["others"], document["read"], document["failed"])
 
     def as_dict(self) -> dict[str, Any]:

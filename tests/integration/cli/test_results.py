@@ -75,6 +75,18 @@ def test_a_limit(job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(READERS["jsonl"](printed(capsys, job_id, "--limit", "2", "-o", "jsonl"))) == 2
 
 
+def test_plain_rows_are_never_wrapped(sosw: Sosw, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    """One line for each task, in any terminal."""
+    monkeypatch.setenv("COLUMNS", "40")
+    operator = SoswScheduleOperator(task_id="schedule", labourer="pull", job={**JOB, "text": "x" * 90})
+    job_id = str(sosw.run(operator, date(2026, 3, 2))["job_id"])
+    sosw.finish("pull", result="y" * 90)
+    capsys.readouterr()
+    lines = printed(capsys, job_id, "--output", "plain").splitlines()
+    assert len(lines) == 6
+    assert all("y" * 90 in line and "x" * 90 in line for line in lines[1:])
+
+
 def test_a_table(job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
     """For people."""
     lines = printed(capsys, job_id).splitlines()

@@ -63,6 +63,15 @@ def test_the_example_has_its_log() -> None:
     assert str(cause).endswith("Z, log: https://log/7)")
 
 
+@pytest.mark.parametrize(("closed_at", "text"), [(1_795_431_627, "2026-11-23T11:00:27Z"), (10**30, "1" + "0" * 30)])
+def test_times_in_a_document_are_texts(closed_at: int, text: str) -> None:
+    """In UTC; a number that is no time stays one."""
+    found = Causes().add_all([failure("x", closed_at=closed_at)]).summary()
+    document = json.loads(json.dumps(found.as_dict()))
+    assert (document["groups"][0]["first"], document["groups"][0]["last"]) == (text, text)
+    assert CausesSummary.of(document) == found
+
+
 def test_the_most_frequent_cause_is_first() -> None:
     """At most 20 are shown, the failures of the others are counted."""
     errors = [f"error {chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(30) for _ in range(n + 1)]
