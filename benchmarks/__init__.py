@@ -10,6 +10,7 @@ ALL: dict[str, list[str]] = {
     "provider_scale": [],
     "orchestration": [],
     "invoking": [],
+    "results": [],
     "writer": ["--parts", "sosw", "floor", "resume", "--sosw-tasks", "500", "--resume-tasks", "1000000"],
 }
 
@@ -24,6 +25,7 @@ BENCHMARKS = {
     "orchestration": "benchmarks.orchestration",
     "parse_time": "benchmarks.parse_time",
     "provider_scale": "benchmarks.provider_scale",
+    "results": "benchmarks.results",
     "start_up": "benchmarks.start_up",
     "writer": "benchmarks.writer",
 }

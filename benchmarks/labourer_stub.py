@@ -19,10 +19,10 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.request import urlopen
 
-__all__ = ["figures", "labourer_stub", "replay"]
+__all__ = ["figures", "labourer_stub", "replay", "serve_until_the_end"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _DELTA = 31_557_600
@@ -178,7 +178,11 @@ class _Stub:
         insort(self.order, (int(greenfield), row["task_id"]["S"]))
 
 
-async def _serve(stub: _Stub) -> None:
+class _Answers(Protocol):
+    async def answer(self, target: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]: ...
+
+
+async def _serve(stub: _Answers) -> None:
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while line := await reader.readline():
@@ -207,19 +211,24 @@ async def _serve(stub: _Stub) -> None:
     await asyncio.Event().wait()
 
 
-def _main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("tasks", type=int)
-    parser.add_argument("latency", type=float)
-    parser.add_argument("duration", type=float)
-    arguments = parser.parse_args()
+def serve_until_the_end(stub: _Answers) -> None:
+    """Print the port, and serve until the standard input ends."""
 
     def end() -> None:
         sys.stdin.read()
         os._exit(0)
 
     threading.Thread(target=end, daemon=True).start()
-    asyncio.run(_serve(_Stub(arguments.tasks, arguments.latency, arguments.duration)))
+    asyncio.run(_serve(stub))
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("tasks", type=int)
+    parser.add_argument("latency", type=float)
+    parser.add_argument("duration", type=float)
+    arguments = parser.parse_args()
+    serve_until_the_end(_Stub(arguments.tasks, arguments.latency, arguments.duration))
 
 
 if __name__ == "__main__":
