@@ -180,9 +180,15 @@ class SoswJobSensor(BaseSensorOperator):
         from sosw_airflow.hooks.sosw import SoswHook
         from sosw_airflow.operators.waiting import conclude
 
-        hook = SoswHook(self.sosw_conn_id)
+        hook, poller = SoswHook(self.sosw_conn_id), self._pollers.get(result.progress.job_id)
         try:
-            counts = conclude(hook, result, tolerated_failures=self.tolerated_failures, results=self.results)
+            counts = conclude(
+                hook,
+                result,
+                tolerated_failures=self.tolerated_failures,
+                results=self.results,
+                reader=poller.reader if poller is not None else None,
+            )
         except (JobFailed, JobCancelled, TasksLost) as failure:
             return failure
         return {"job_id": result.progress.job_id, "tasks": result.progress.total, **counts}

@@ -50,6 +50,8 @@ NO_TABLE = MissingTable("sosw_jobs", setting="jobs_table")
 class _Poller:
     """Answers each poll with the next outcome; raises one that is an error. The last one lasts."""
 
+    reader = None
+
     def __init__(self, outcomes: list[Any]) -> None:
         self._outcomes = itertools.chain(outcomes, itertools.repeat(outcomes[-1]))
 
@@ -85,6 +87,7 @@ def polls(monkeypatch: pytest.MonkeyPatch) -> Polls:
         "sosw_airflow.hooks.sosw.SoswHook.deployment", lambda _: SimpleNamespace(dynamodb=None, tables=None)
     )
     monkeypatch.setattr("sosw_airflow.operators.waiting.describe_failures", lambda *_: [])
+    monkeypatch.setattr("sosw_airflow.operators.waiting._causes", lambda *_: [])
     monkeypatch.setattr("time.sleep", lambda _: None)
     start = datetime.now(timezone.utc)
     with suppress(ImportError, AttributeError):  # Airflow 2 asks its database
