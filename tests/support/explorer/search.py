@@ -26,7 +26,7 @@ _END = -1
 class Found:
     """What a search came to.
 
-    :ivar schedules: that were run.
+    :ivar schedules: that were run.  :ivar whole: those that came to their end, and not to a state that is known.
     :ivar known: for each state, the actions that were run there, what each costs and the state that it leads to; None
         is the plain sequence.
     :ivar failures: the first run that broke each kind of promise.
@@ -35,6 +35,7 @@ class Found:
     """
 
     schedules: int = 0
+    whole: int = 0
     requests: int = 0
     states: set[int] = field(default_factory=set)
     known: dict[int, dict[str | None, tuple[int, int]]] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class Found:
     def take(self, run: Run, seconds: float) -> None:
         """Count a run, which has ended so many seconds after the beginning."""
         self.schedules, self.seconds = self.schedules + 1, seconds
+        self.whole += not run.abandoned
         self.requests += run.steps
         self.states.update(point.state for point in run.points)
         following = [point.state for point in run.points[1:]] + [run.last_state if run.abandoned else _END]
