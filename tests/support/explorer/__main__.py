@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--deeper", type=int, default=0, metavar="D", help="as many deviations more than it says")
     parser.add_argument("--edge", type=Edge, choices=list(Edge), default=Edge.DIRECT, help="where AWS answers")
     parser.add_argument("--random", type=int, metavar="SEED", help="random schedules instead of all")
-    parser.add_argument("--execute", action="store_true", help="run each schedule to its end, whatever states are known")
+    parser.add_argument("--execute", action="store_true", help="run every schedule to its end")
     parser.add_argument("--first", action="store_true", help="end a scenario once its known defects are found")
     parser.add_argument("--quiet", action="store_true", help="print no traces")
     parser.add_argument("--replay", metavar="LINE", help="run one schedule and print its trace")
