@@ -94,6 +94,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         # Airflow 2 shows a serialized DAG's links only if their classes are listed.
         "extra-links": [
+            "sosw_airflow.links.sosw.JobPageLink",
             "sosw_airflow.links.sosw.QueueFileLink",
             "sosw_airflow.links.sosw.TaskRowsLink",
             "sosw_airflow.links.sosw.FunctionLink",

@@ -1,4 +1,4 @@
-"""Links from an Airflow task to its queue file, tasks and Lambda function in the AWS console.
+"""Links from an Airflow task to its job's page, and to queue file, tasks and Lambda function in the AWS console.
 
 Their addresses are XComs, pushed before the work begins, so that the links work while it runs. Airflow 3 reads them
 under these names.
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from sosw_airflow._compat import BaseOperatorLink
 from sosw_airflow.links.console import console_of_deployment, console_of_function
+from sosw_airflow.links.pages import JOB_KEY, PAGES, page_path
 
 if TYPE_CHECKING:
     from sosw_airflow.config.registry import Labourer
     from sosw_airflow.hooks.sosw import SoswHook
 
-__all__ = ["LINKS", "FunctionLink", "FunctionLogsLink", "QueueFileLink", "TaskRowsLink", "push_links"]
+__all__ = ["LINKS", "FunctionLink", "FunctionLogsLink", "JobPageLink", "QueueFileLink", "TaskRowsLink", "push_links"]
 
 
 class _PushedLink(BaseOperatorLink):
@@ -31,6 +32,12 @@ class _PushedLink(BaseOperatorLink):
         from sosw_airflow._compat import pushed_xcom
 
         return pushed_xcom(ti_key, self.xcom_key) or ""
+
+
+class JobPageLink(_PushedLink):
+    """The job's page in Airflow's UI. Airflow 3.0 has no such page."""
+
+    name = "sosw job"
 
 
 class QueueFileLink(_PushedLink):
@@ -57,13 +64,20 @@ class FunctionLogsLink(_PushedLink):
     name = "Labourer's logs"
 
 
-LINKS = (QueueFileLink(), TaskRowsLink(), FunctionLink(), FunctionLogsLink())
+_CONSOLE_LINKS = (QueueFileLink(), TaskRowsLink(), FunctionLink(), FunctionLogsLink())
+
+LINKS = (JobPageLink(), *_CONSOLE_LINKS)
 
 
 def push_links(ti: Any, hook: SoswHook, labourer: Labourer, job_id: str) -> None:
-    """Push the addresses. An emulator has no console, so it gets none."""
+    """Push the job's id and its page, and the addresses in the console, which an emulator does not have."""
+    from sosw_airflow._compat.server import pages_of_this_airflow, path_before_airflow
     from sosw_airflow.stores.queue_file import queue_file_prefix
 
+    ti.xcom_push(key=JOB_KEY, value={"job_id": job_id, "conn_id": hook.sosw_conn_id})
+    if pages_of_this_airflow():
+        path = page_path("c", hook.sosw_conn_id, "dags", ti.dag_id, "jobs", job_id)
+        ti.xcom_push(key=JobPageLink().xcom_key, value=f"{path_before_airflow()}{PAGES}{path}")
     here = console_of_deployment(hook)
     if here is None:
         return
@@ -75,5 +89,5 @@ def push_links(ti: Any, hook: SoswHook, labourer: Labourer, job_id: str) -> None
         there.function(name),
         there.function_logs(name),
     )
-    for link, address in zip(LINKS, addresses, strict=True):
+    for link, address in zip(_CONSOLE_LINKS, addresses, strict=True):
         ti.xcom_push(key=link.xcom_key, value=address)

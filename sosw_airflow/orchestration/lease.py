@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from sosw_airflow.stores.aws_errors import error_code, explain_faults
 
-__all__ = ["LEASE_SECONDS", "Lease", "read_lease"]
+__all__ = ["LEASE_SECONDS", "Lease", "lease_key", "read_lease"]
 
 #: Seconds without a beat after which another orchestrator may take the lease.
 LEASE_SECONDS = 60.0
@@ -32,6 +32,8 @@ class Lease:
 
     :ivar owner: a name for people that no other orchestrator has, see `owner_name`: it recognizes its own record by it.
     :ivar seconds: without a beat, after which the lease can be taken.
+    :ivar last_turn: what the holder did last, as `turn_note` writes it. Each beat and the release store it for
+        those who watch the labourer; it costs no request.
     """
 
     dynamodb: Any
@@ -40,6 +42,7 @@ class Lease:
     owner: str
     seconds: float = LEASE_SECONDS
     clock: Callable[[], float] = time.monotonic
+    last_turn: str = ""
     holder: str = field(default="", init=False)
     _fence: int | None = field(default=None, init=False)
     _beaten_at: float = field(default=float("-inf"), init=False)
@@ -67,6 +70,7 @@ class Lease:
         if not item:
             return self._take("attribute_not_exists(job_id)", {}, fence=1)
         fence, beat = _int(item, "fence"), _int(item, "beat")
+        self.last_turn = str(item.get("last_turn", {}).get("S", ""))
         self.holder = item.get("owner", {}).get("S", "")
         as_seen = {":fence_seen": _n(fence), ":beat_seen": _n(beat)}
         if not self.holder:
@@ -93,7 +97,7 @@ class Lease:
         if not self.held:
             return
         fence, self._fence = self._fence, None
-        self._update("REMOVE #owner", "fence = :fence", {":fence": _n(fence or 0)})
+        self._update("REMOVE #owner", "fence = :fence", {":fence": _n(fence or 0)}, noted=True)
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
@@ -101,7 +105,8 @@ class Lease:
         begun = self.clock()
         if begun - self._beaten_at < self.seconds * _BEAT_AFTER:
             return True
-        if self._update("ADD beat :one", "fence = :fence", {":fence": _n(self._fence or 0), ":one": _n(1)}):
+        values = {":fence": _n(self._fence or 0), ":one": _n(1)}
+        if self._update("ADD beat :one", "fence = :fence", values, noted=True):
             self._beaten_at = begun
             return True
         self._fence = None
@@ -121,13 +126,15 @@ class Lease:
         self._seen = None
         return taken
 
-    def _update(self, expression: str, condition: str, values: dict[str, Any]) -> bool:
+    def _update(self, expression: str, condition: str, values: dict[str, Any], *, noted: bool = False) -> bool:
+        if noted and self.last_turn:
+            expression, values = f"SET last_turn = :turn {expression}", {**values, ":turn": {"S": self.last_turn}}
         names = {"#owner": "owner"} if "#owner" in expression + condition else {}
         with explain_faults(action="dynamodb:UpdateItem", resource=self.table, setting="jobs_table"):
             try:
                 self.dynamodb.update_item(
                     TableName=self.table,
-                    Key=_key(self.labourer_id),
+                    Key=lease_key(self.labourer_id),
                     UpdateExpression=expression,
                     ConditionExpression=condition,
                     ExpressionAttributeValues=values,
@@ -141,16 +148,19 @@ class Lease:
 
 
 def read_lease(dynamodb: Any, table: str, labourer_id: str) -> dict[str, Any]:
-    """The item of a labourer's lease: ``fence``, ``beat``, ``owner`` while it is held. Empty if it never was.
+    """The item of a labourer's lease: ``fence``, ``beat``, ``last_turn``, and ``owner`` while it is held.
+
+    Empty if no orchestrator ever held it.
 
     :raises SoswError: AWS refuses.
     """
     with explain_faults(action="dynamodb:GetItem", resource=table, setting="jobs_table"):
-        reply = dynamodb.get_item(TableName=table, Key=_key(labourer_id), ConsistentRead=True)
+        reply = dynamodb.get_item(TableName=table, Key=lease_key(labourer_id), ConsistentRead=True)
     return dict(reply.get("Item", {}))
 
 
-def _key(labourer_id: str) -> dict[str, Any]:
+def lease_key(labourer_id: str) -> dict[str, Any]:
+    """The key of the lease's item."""
     return {"job_id": {"S": f"orchestrator#{labourer_id}"}, "record": _RECORD}
 
 

@@ -36,6 +36,7 @@ from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
 from sosw_airflow.orchestration.readings import LabourerRows
 from sosw_airflow.orchestration.task_rows import TaskRow, event_of
 from sosw_airflow.orchestration.transitions import BATCH, Transitions
+from sosw_airflow.orchestration.turn_note import note_turn
 from sosw_airflow.orchestration.turn_report import TurnReport
 from sosw_airflow.stores.job_record import JobRecords
 from sosw_airflow.stores.tables import TableNames
@@ -176,6 +177,7 @@ class LabourerOrchestration:
         added = self._invoke([each.row for each in decisions if each.step is Step.CLAIM], report)
         self.pace.after_turn(refused=report.refused, completed=report.completed, failed=report.failed + report.retried)
         report.next_in = self._next_in(report, invoked, now, added, spent=self.monotonic() - begun)
+        self._note(report)
         if not (report.moved or invoked or head) and not self._rows.any_left():
             report.idle = True
             self.lease.release()
@@ -357,6 +359,9 @@ class LabourerOrchestration:
 
     # -- what lasts between turns --------------------------------------------------------------------------------------
 
+    def _note(self, report: TurnReport) -> None:
+        self.lease.last_turn = note_turn(self.lease.last_turn, report, now=self.clock())
+
     def _note_ends(self, rows: Iterable[TaskRow]) -> None:
         for row in rows:
             self._claims.pop(row.task_id, None)
@@ -372,6 +377,7 @@ class LabourerOrchestration:
     def _begin_pause(self, report: TurnReport, error: Exception | None) -> None:
         seconds = self._pause.begin(str(error), self.monotonic(), passes=passes_by_itself(error))
         report.paused, report.lasting = str(error), self._pause.lasting
+        self._note(report)
         self.release()  # to an orchestrator without the fault; and this one notices when no row is left
         log.warning(
             "The labourer %s pauses for %.0f s; others continue. %s", self.policy.labourer_id, seconds, report.paused

@@ -1,6 +1,6 @@
 """What happens to the open tasks of a job at the moment, and how fast its labourer's queue moves.
 
-Bounded reads: 1,000 rows of each index and table at the most. A number that reached the bound is "at least".
+Bounded reads: 1,000 rows of each index and table at most. A number that reached the bound is "at least".
 """
 
 from __future__ import annotations
@@ -82,13 +82,16 @@ class Activity:
         }
 
 
-def read_activity(dynamodb: Any, tables: TableNames, labourer_id: str, job_id: str, *, now: int) -> Activity:
+def read_activity(
+    dynamodb: Any, tables: TableNames, labourer_id: str, job_id: str, *, now: int, rows: int = _ROWS
+) -> Activity:
     """Read what the job's open tasks do: five requests.
 
     :param now: seconds since 1970.
+    :param rows: of each query, at most.
     :raises SoswError: AWS refuses.
     """
-    reader, bounded = _Reader(dynamodb, tables, labourer_id, job_id), set()
+    reader, bounded = _Reader(dynamodb, tables, labourer_id, job_id, rows), set()
     invoked, all_read = reader.query(
         tables.tasks_table,
         tables.index_greenfield,
@@ -137,6 +140,7 @@ class _Reader:
     tables: TableNames
     labourer_id: str
     job_id: str
+    rows: int
 
     def query(
         self,
@@ -158,7 +162,7 @@ class _Reader:
                 **{name: {"S": text} for name, text in texts.items() if name in used},
                 **{name: {"N": str(number)} for name, number in values.items()},
             },
-            "Limit": _ROWS,
+            "Limit": self.rows,
             **({"IndexName": index} if index else {}),
             **more,
         }

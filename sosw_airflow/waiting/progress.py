@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 from sosw_airflow.exceptions import AccessDenied, JobDelivered, JobRecordDamaged, SoswError
@@ -52,6 +52,7 @@ class JobProgress:
     :ivar total: tasks of the job, 0 while that is not known.
     :ivar failed: closed without having been completed.
     :ivar lost: ids of tasks that are in none of sosw's tables; not all of them are known.
+    :ivar more: the poll has stopped at its bound, so that more tasks are closed than were counted.
     """
 
     job_id: str
@@ -60,6 +61,7 @@ class JobProgress:
     completed: int = 0
     failed: int = 0
     lost: tuple[str, ...] = ()
+    more: bool = False
 
     @property
     def closed(self) -> int:
@@ -96,9 +98,10 @@ class ProgressReader:
     _suspects: list[int] = field(default_factory=list, init=False)
     _lost: tuple[str, ...] = field(default=(), init=False)
 
-    def read(self) -> JobProgress:
+    def read(self, *, most_pages: int | None = None) -> JobProgress:
         """Read what is new. Blocks for a few requests.
 
+        :param most_pages: of 1,000 closings, 25 read units each; the next poll continues. None: all.
         :raises JobDelivered: its tasks have ids that are not known here.
         :raises JobRecordDamaged: its record was removed, or cannot be read.
         :raises SoswError: AWS refuses.
@@ -114,10 +117,10 @@ class ProgressReader:
         closed_tasks = ClosedTasks(self.dynamodb, self.tables, header.labourer_id)
         # A poll that broke off is continued with the end at which it did.
         self._unread = self._unread or list(End)
-        while self._unread:
-            self._read(closed_tasks, self._unread[0])
+        pages = count() if most_pages is None else iter(range(most_pages - 1))
+        while self._unread and self._read(closed_tasks, self._unread[0], pages):
             del self._unread[0]
-        if self._closed > before:
+        if self._closed > before or self._unread:
             self._quiet, self._ask_at = 0, _QUIET_POLLS
         elif self._closed < header.tasks:
             self._quiet += 1
@@ -133,6 +136,7 @@ class ProgressReader:
             completed=len(self._ends[End.COMPLETED]),
             failed=len(self._ends[End.FAILED]),
             lost=self._lost,
+            more=bool(self._unread),
         )
 
     def read_patiently(self, backoff: Backoff) -> JobProgress:
@@ -194,7 +198,8 @@ class ProgressReader:
         self._cursors = dict.fromkeys(End, header.created_at - HEAD_START)
         self._places = dict.fromkeys(End)
 
-    def _read(self, closed_tasks: ClosedTasks, end: End) -> None:
+    def _read(self, closed_tasks: ClosedTasks, end: End, pages: Iterator[int]) -> bool:
+        """Count what is new of one end. False: no page is left to read, and there is more."""
         start = self._cursors[end]
         for closings, place in closed_tasks.since(end, start, self._places.get(end)):
             for closing in closings:
@@ -202,6 +207,9 @@ class ProgressReader:
                 self._count(closing.task_id, end)
             # After each page, so that a poll which breaks off is continued behind it, also within the overlap.
             self._places[end] = place
+            if place is not None and next(pages, None) is None:
+                return False
+        return True
 
     def _count(self, task: str, end: End) -> None:
         index = task_index(task) if job_of(task) == self.job_id else None

@@ -44,6 +44,8 @@ from sosw_airflow.scheduling.scheduler import JobScheduler
 from sosw_airflow.stores.job_record import JobRecords
 from sosw_airflow.stores.tables import TableNames
 from sosw_airflow.stores.task_queue import open_tasks
+from sosw_airflow.ui.cached_reads import CachedReads
+from sosw_airflow.ui.reading import SoswReadings
 from sosw_airflow.waiting.activity import read_activity
 from sosw_airflow.waiting.causes import Causes
 from sosw_airflow.waiting.progress import ProgressReader
@@ -189,6 +191,26 @@ def examining(use: Use) -> None:
         read_activity(deployment.dynamodb, deployment.tables, "worker", "a" * 20, now=int(NOW))
 
 
+def viewing(use: Use) -> None:
+    """The page of a labourer, and that of a job with a failed task and a lost one."""
+    job_id = use.installation.scheduler().schedule(request_for()).header.job_id
+    close(use.installation, f"{job_id}000000000000", failed=True)
+    with use.policy() as installation:
+        deployment = replace(installation.deployment, s3=None, dynamodb_once=None, s3_once=None)
+        readings = SoswReadings(CachedReads(fresh=0, patience=60))
+        readings._deployments["sosw_default"] = (float("inf"), None, deployment)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", '{"worker": {}}')
+            for reading in (
+                readings.overview("sosw_default"),
+                readings.labourer("sosw_default", "worker"),
+                readings.header("sosw_default", job_id),
+                readings.job("sosw_default", job_id),
+            ):
+                assert (reading.value is None, reading.problem) == (False, "")
+        open_tasks(deployment.dynamodb, deployment.tables, "worker", [f"{job_id}{'f' * 12}"])
+
+
 def examining_labourers(use: Use) -> None:
     """A labourer without a destination, the assistant that is not there, a rule that starts sosw's Scavenger."""
     aws_lambda, events = boto3.client("lambda"), boto3.client("events")
@@ -324,6 +346,7 @@ FLOWS: dict[str, tuple[tuple[str, ...], tuple[Flow, ...]]] = {
     "Assistant": ((), (assisting,)),
     "Examining": (("Scheduling", "Waiting and repairing", "Cancelling"), (examining,)),
     "Examining labourers": (("Orchestrating", "Waiting and repairing"), (examining_labourers,)),
+    "Viewing pages": ((), (viewing,)),
     "Setting up": ((), (setting_up,)),
     "Connecting labourers": (("Setting up",), (connecting,)),
     "Importing": ((), (importing,)),

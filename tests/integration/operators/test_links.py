@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from sosw_airflow.links.sosw import LINKS, QueueFileLink
+from sosw_airflow.links.pages import JOB_KEY
+from sosw_airflow.links.sosw import LINKS, JobPageLink, QueueFileLink
 from sosw_airflow.operators.sosw import SoswDrainQueueOperator, SoswRepairOperator, SoswScheduleOperator
 from tests.conftest import Aws
 from tests.integration.operators.conftest import MakeContext
@@ -37,7 +38,9 @@ class Pushes:
 
     def check(self, job_id: str, *, rows: int = 0) -> None:
         """All links were pushed, at the latest for this job, while so many rows were in the queue."""
-        assert {link.xcom_key for link in LINKS} == set(self.addresses)
+        assert {JOB_KEY, *(link.xcom_key for link in LINKS)} == set(self.addresses)
+        assert self.addresses[JOB_KEY] == {"job_id": job_id, "conn_id": "sosw_default"}
+        assert self.addresses[JobPageLink().xcom_key] == f"/sosw/c/sosw_default/dags/hashtags/jobs/{job_id}"
         assert {rows} == set(self.rows)
         assert job_id in self.addresses[QueueFileLink().xcom_key]
 

@@ -8,7 +8,6 @@ import pytest
 
 from sosw_airflow.jobs.greenfield import INVOCATION_DELTA
 from sosw_airflow.stores.tables import TableNames
-from sosw_airflow.waiting import activity
 from sosw_airflow.waiting.activity import Activity, read_activity
 from tests.conftest import Aws
 
@@ -29,9 +28,9 @@ def put(aws: Aws) -> Any:
     return row
 
 
-def read(aws: Aws) -> Activity:
+def read(aws: Aws, rows: int = 1000) -> Activity:
     """Of the job."""
-    return read_activity(aws.dynamodb, TableNames(), "worker", JOB, now=NOW)
+    return read_activity(aws.dynamodb, TableNames(), "worker", JOB, now=NOW, rows=rows)
 
 
 def test_running_tasks(aws: Aws, put: Any) -> None:
@@ -83,16 +82,15 @@ def test_no_pace(aws: Aws) -> None:
     assert read(aws).seconds_left(5) is None
 
 
-def test_numbers_beyond_the_bound(aws: Aws, put: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_beyond_the_bound(aws: Aws, put: Any) -> None:
     """Are at least what was read; a pace follows from what was read."""
-    monkeypatch.setattr(activity, "_ROWS", 4)
     for number in range(6):
         put(OTHER, number, greenfield=1000 + number, attempts=0)
         put(JOB, 20 + number, greenfield=NOW + INVOCATION_DELTA, attempts=1)
         put(JOB, 40 + number, "sosw_retry_tasks", desired_launch_time=NOW, attempts=1)
         put(OTHER, 60 + number, "sosw_closed_tasks", labourer_id_task_status="worker_1", closed_at=NOW - 8 * number)
     put(JOB, 1, greenfield=2000, attempts=0)
-    found = read(aws)
+    found = read(aws, rows=4)
     assert found.bounded == {"running", "retrying", "ahead"}
     assert (len(found.running), len(found.retrying), found.ahead) == (4, 4, 4)
     assert found.closed_per_second == pytest.approx(4 / 24)

@@ -11,8 +11,11 @@ from sosw_airflow.config.registry import Labourer
 from sosw_airflow.config.settings import SoswSettings
 from sosw_airflow.exceptions import UnknownLabourer
 from sosw_airflow.links.console import Console, log_of_tasks
-from sosw_airflow.links.sosw import LINKS, push_links
+from sosw_airflow.links.pages import JOB_KEY
+from sosw_airflow.links.sosw import LINKS, JobPageLink, push_links
 from sosw_airflow.waiting.task_results import TaskResult, TaskState
+
+CONSOLE_LINKS = LINKS[1:]
 
 
 @pytest.mark.parametrize(
@@ -98,16 +101,18 @@ def hook_of(*, partition: str, region: str, arn: str | None, endpoint_url: str |
     settings = SoswSettings(queue_bucket="queue", endpoint_url=endpoint_url)
     deployment = SimpleNamespace(dynamodb=SimpleNamespace(meta=meta))
     labourer = Labourer("pull", {"arn": arn} if arn else {})
-    return SimpleNamespace(settings=settings, deployment=lambda: deployment, labourer=lambda name: labourer)
+    return SimpleNamespace(
+        settings=settings, deployment=lambda: deployment, labourer=lambda name: labourer, sosw_conn_id="sosw_default"
+    )
 
 
 def pushed(*, partition: str, region: str, arn: str | None, endpoint_url: str | None = None) -> dict[str, str]:
-    """The XComs that an Airflow task pushes."""
+    """The links to the console that an Airflow task pushes."""
     found: dict[str, str] = {}
     hook = hook_of(partition=partition, region=region, arn=arn, endpoint_url=endpoint_url)
-    ti = SimpleNamespace(xcom_push=lambda key, value: found.update({key: value}))
+    ti = SimpleNamespace(xcom_push=lambda key, value: found.update({key: value}), dag_id="dag")
     push_links(ti, hook, hook.labourer("pull"), "0123456789abcdef0123")
-    return found
+    return {key: found[key] for key in found if key not in (JOB_KEY, JobPageLink().xcom_key)}
 
 
 def test_the_tables_are_where_the_connection_is_the_function_where_its_arn_says() -> None:
@@ -115,9 +120,9 @@ def test_the_tables_are_where_the_connection_is_the_function_where_its_arn_says(
     links = pushed(
         partition="aws-cn", region="cn-north-1", arn="arn:aws-cn:lambda:cn-northwest-1:123456789012:function:pull"
     )
-    assert {link.xcom_key for link in LINKS} == set(links)
+    assert {link.xcom_key for link in CONSOLE_LINKS} == set(links)
     assert all(address.startswith("https://console.amazonaws.cn/") for address in links.values())
-    regions = [("cn-northwest-1" in links[link.xcom_key]) for link in LINKS]
+    regions = [("cn-northwest-1" in links[link.xcom_key]) for link in CONSOLE_LINKS]
     assert [False, False, True, True] == regions
 
 

@@ -1,4 +1,4 @@
-"""The only module that knows the versions of Airflow.
+"""The only room that knows the versions of Airflow; `server` is the part for pages.
 
 | symbol                 | Airflow 2.10, 2.11                   | Airflow 3.0 and later                 |
 | ---------------------- | ------------------------------------ | ------------------------------------- |
@@ -21,8 +21,7 @@
 | `redact`               | `airflow.utils.log.secrets_masker`   | below `airflow.sdk`; 3.0: beside it   |
 | `stored_state`         | the metadata database                | the supervisor of the process         |
 
-All but `BaseOperator` are imported at their first use. The modules of the operators need no more when Airflow parses a
-DAG file.
+All are imported at their first use: neither a DAG file nor a process that loads plugins pays for what it does not use.
 
 `airflow.providers.common.compat` has the same idea. But its releases for 2.10, 2.11 and 3.0 lack most of these symbols.
 """
@@ -32,15 +31,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-try:
-    from airflow.sdk import BaseOperator
-except ImportError:
-    from airflow.models.baseoperator import BaseOperator  # type: ignore[no-redef,import-not-found]
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow.sdk import BaseHook, BaseOperatorLink, BaseSensorOperator, PokeReturnValue
+    from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue
     from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
     from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
     from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -91,6 +85,14 @@ def _base_hook() -> Any:
     except ImportError:
         from airflow.hooks.base import BaseHook  # type: ignore[no-redef,attr-defined]
     return BaseHook
+
+
+def _base_operator() -> Any:
+    try:
+        from airflow.sdk import BaseOperator
+    except ImportError:
+        from airflow.models.baseoperator import BaseOperator  # type: ignore[no-redef,import-not-found]
+    return BaseOperator
 
 
 def _airflow_fail_exception() -> Any:
@@ -181,6 +183,7 @@ _AT_FIRST_USE = {
     "AirflowSensorTimeout": _airflow_sensor_timeout,
     "AirflowSkipException": _airflow_skip_exception,
     "BaseHook": _base_hook,
+    "BaseOperator": _base_operator,
     "BaseOperatorLink": _base_operator_link,
     "BaseSensorOperator": _base_sensor_operator,
     "BaseTrigger": _base_trigger,

@@ -1,0 +1,236 @@
+"""A labourer at a glance: who processes its queue, how much waits and runs, what was closed lately.
+
+Bounded reads, eventually consistent: 3 read units for a labourer without tasks, and never more than a few rows of
+each index, however long the queue is. A number that reached its bound is "at least".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from sosw_airflow.jobs.identity import job_of
+from sosw_airflow.orchestration.lease import lease_key
+from sosw_airflow.orchestration.turn_note import MINUTES, ClosedMinutes, TurnNote
+from sosw_airflow.stores.aws_errors import explain_faults, member
+from sosw_airflow.stores.closed_tasks import End
+from sosw_airflow.stores.tables import TableNames
+
+__all__ = ["Bounded", "Glance", "glance_at"]
+
+#: Seconds after which the note of an orchestrator that has ended without a word says nothing about the present.
+_FRESH = 90
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """A number of rows. ``more``: the reading stopped there, so it is "at least"."""
+
+    number: int
+    more: bool = False
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What was seen of one labourer.
+
+    :ivar seen_at: seconds since 1970.
+    :ivar queued: tasks that wait for an invocation.
+    :ivar jobs: the jobs of the tasks that were read of the queue, in its order, each with the number of those tasks.
+    :ivar about: an estimate of all that wait, from their places in the queue, if ``queued`` stopped early.
+    :ivar waits: seconds since the head of the queue was written; None without a queue.
+    :ivar running: invoked and not over.  :ivar retrying: in the retry table.
+    :ivar limit: invocations at once that the last turn allowed; None if no orchestrator of Airflow has worked lately.
+    :ivar holder: the orchestrator that holds the lease; empty for none.
+    :ivar turned_at: seconds since 1970 of its last turn; None if none is known.
+    :ivar paused: why the labourer pauses, as Airflow's orchestrator has noted it; empty if it does not.
+    :ivar closed: completed and failed in each of the last 60 minutes, the present one last.
+    :ivar closed_more: more were closed in the hour than were counted.
+    :ivar units: read units that the reading has taken.
+    """
+
+    labourer_id: str
+    seen_at: int
+    queued: Bounded = Bounded(0)
+    jobs: tuple[tuple[str, int], ...] = ()
+    about: int | None = None
+    waits: int | None = None
+    running: Bounded = Bounded(0)
+    retrying: Bounded = Bounded(0)
+    limit: int | None = None
+    holder: str = ""
+    turned_at: int | None = None
+    paused: str = ""
+    closed: tuple[tuple[int, int], ...] = ()
+    closed_more: bool = False
+    units: float = 0.0
+
+    @property
+    def orchestrated(self) -> bool:
+        """An orchestrator of Airflow works on the queue, or has ended its work in an orderly way."""
+        return self.turned_at is not None
+
+    @property
+    def per_second(self) -> float:
+        """Tasks that were closed in a second, over the last ten minutes."""
+        return sum(map(sum, self.closed[-10:])) / 600
+
+    @property
+    def seconds_left(self) -> float | None:
+        """When the queue is empty at this pace; None without a pace."""
+        left = (self.about or self.queued.number) + self.running.number + self.retrying.number
+        return left / self.per_second if self.per_second else None
+
+
+def glance_at(dynamodb: Any, tables: TableNames, labourer_id: str, *, now: int, rows: int = 25) -> Glance:
+    """Read one labourer: four to seven requests.
+
+    :param now: seconds since 1970.
+    :param rows: of each index, at most.
+    :raises SoswError: AWS refuses.
+    """
+    reader = _Reader(dynamodb, tables, labourer_id, rows)
+    lease = reader.lease()
+    note = TurnNote.of_lease(lease)
+    fresh = note if note is not None and now - note.at < _FRESH else None
+    queued, more = reader.task_rows("greenfield <= :now", {":now": now})
+    retrying, retrying_more = reader.retries()
+    if fresh is not None:
+        running, closed, closed_more = Bounded(fresh.running), fresh.closed.series(now), False
+    else:
+        invoked, invoked_more = reader.task_rows("greenfield > :now", {":now": now})
+        active = sum("completed_at" not in row for row in invoked)
+        running = Bounded(active, invoked_more)
+        closed, closed_more = reader.closed(now)
+    return Glance(
+        labourer_id,
+        now,
+        queued=Bounded(len(queued), more),
+        jobs=tuple(Counter(job_of(row["task_id"]["S"]) for row in queued).items()),
+        about=reader.estimate(queued, now) if more else None,
+        waits=_waits(queued, now),
+        running=running,
+        retrying=Bounded(len(retrying), retrying_more),
+        limit=fresh.limit if fresh else None,
+        holder=str(lease.get("owner", {}).get("S", "")),
+        turned_at=note.at if note else None,
+        paused=note.paused if note else "",
+        closed=tuple(closed),
+        closed_more=closed_more,
+        units=reader.units,
+    )
+
+
+def _waits(queued: list[dict[str, Any]], now: int) -> int | None:
+    """Seconds since the head was written. A retry stands before it with its first time."""
+    return max(0, now - _number(queued[0], "created_at")) if queued else None
+
+
+def _number(row: dict[str, Any], name: str) -> int:
+    try:
+        return int(float(row.get(name, {}).get("N", 0)))
+    except (ValueError, OverflowError):
+        return 0
+
+
+@dataclass
+class _Reader:
+    dynamodb: Any
+    tables: TableNames
+    labourer_id: str
+    rows: int
+    units: float = field(default=0.0, init=False)
+
+    def lease(self) -> dict[str, Any]:
+        table = self.tables.jobs_table
+        with explain_faults(action="dynamodb:GetItem", resource=table, setting="jobs_table"):
+            reply = self.dynamodb.get_item(
+                TableName=table, Key=lease_key(self.labourer_id), ReturnConsumedCapacity="TOTAL"
+            )
+        self._count(reply)
+        return dict(reply.get("Item", {}))
+
+    def task_rows(
+        self, condition: str, values: dict[str, int], *, last: bool = False
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """Rows of the queue, or of what is invoked, and whether there are more."""
+        return self._query(
+            self.tables.tasks_table,
+            self.tables.index_greenfield,
+            f"labourer_id = :labourer AND {condition}",
+            values,
+            limit=1 if last else self.rows,
+            ProjectionExpression="task_id, greenfield, created_at, completed_at",
+            ScanIndexForward=not last,
+        )
+
+    def retries(self) -> tuple[list[dict[str, Any]], bool]:
+        """Rows that wait for their next attempt."""
+        table = self.tables.retry_tasks_table
+        return self._query(table, None, "labourer_id = :labourer", {}, limit=self.rows, ProjectionExpression="task_id")
+
+    def closed(self, now: int) -> tuple[list[tuple[int, int]], bool]:
+        """What the last hour's minutes have closed, from the newest rows, and whether there are more."""
+        minutes: dict[int, tuple[int, int]] = {}
+        more = False
+        for end in End:
+            found, bounded = self._query(
+                self.tables.closed_tasks_table,
+                self.tables.closed_tasks_index,
+                "labourer_id_task_status = :status AND closed_at > :from",
+                {":from": now - 60 * MINUTES},
+                limit=self.rows,
+                status=f"{self.labourer_id}_{end.value}",
+                ProjectionExpression="closed_at",
+                ScanIndexForward=False,
+            )
+            more |= bounded
+            for row in found:
+                minute = _number(row, "closed_at") // 60
+                completed, failed = minutes.get(minute, (0, 0))
+                is_completed = end is End.COMPLETED
+                minutes[minute] = (completed + is_completed, failed + (not is_completed))
+        return ClosedMinutes(minutes).series(now), more
+
+    def estimate(self, head: list[dict[str, Any]], now: int) -> int | None:
+        """All that wait, if the places behind the head are as far apart as those of the head (sosw rule 9)."""
+        newest, _ = self.task_rows("greenfield <= :now", {":now": now}, last=True)
+        places = [_number(row, "greenfield") for row in head]
+        step = (places[-1] - places[0]) / (len(places) - 1) if len(places) > 1 else 0
+        if not newest or step <= 0:
+            return None
+        return max(len(head), round((_number(newest[0], "greenfield") - places[0]) / step) + 1)
+
+    def _query(
+        self,
+        table: str,
+        index: str | None,
+        condition: str,
+        numbers: dict[str, int],
+        *,
+        limit: int,
+        status: str = "",
+        **more: Any,
+    ) -> tuple[list[dict[str, Any]], bool]:
+        texts = {name: {"S": text} for name, text in {":labourer": self.labourer_id, ":status": status}.items()}
+        request = {
+            "TableName": table,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": {
+                **{name: value for name, value in texts.items() if name in condition},
+                **{name: {"N": str(value)} for name, value in numbers.items()},
+            },
+            "Limit": limit,
+            "ReturnConsumedCapacity": "TOTAL",
+            **({"IndexName": index} if index else {}),
+            **more,
+        }
+        with explain_faults(action="dynamodb:Query", resource=f"{table}/index/{index}" if index else table):
+            reply = self.dynamodb.query(**request)
+        self._count(reply)
+        return member(reply, "Items", action="dynamodb:Query"), "LastEvaluatedKey" in reply
+
+    def _count(self, reply: dict[str, Any]) -> None:
+        # An emulator that does not report it counts as the least that DynamoDB asks for.
+        self.units += float(reply.get("ConsumedCapacity", {}).get("CapacityUnits", 0.5))

@@ -1,0 +1,51 @@
+"""The pages in Airflow 3.1 and later: an application in its API server. Each request is answered in a thread."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from sosw_airflow._compat.server import signed_in_user
+from sosw_airflow.ui.requests import PageRequest, PageResponse, parts_of
+from sosw_airflow.ui.site import Site
+from sosw_airflow.ui.viewers import AirflowViewer, pushed_jobs
+
+__all__ = ["make_app"]
+
+
+def make_app() -> Any:
+    """The application: every path is one route, which needs a signed-in user."""
+    from fastapi import Depends, FastAPI, HTTPException, Request
+    from fastapi.responses import Response
+
+    site = Site(pushed_jobs)
+    app = FastAPI(title="sosw", docs_url=None, redoc_url=None, openapi_url=None)
+
+    def answer(request: Request, user: Any) -> Response:
+        viewer = AirflowViewer(str(user.get_name()), {"user": user})
+        return _response(site.answer(_page_request(request, viewer)))
+
+    # Annotations that are text would be searched among the globals of this module.
+    answer.__annotations__ = {"request": Request, "user": Annotated[Any, Depends(signed_in_user())]}
+
+    def refuse(_: Request, error: HTTPException) -> Response:
+        """Without a session there is no page, but a sentence."""
+        text = "Sign in to Airflow, then open this page again." if error.status_code == 401 else str(error.detail)
+        body = f"<!doctype html><html lang=en><title>sosw</title><p>{text}</p></html>".encode()
+        return _response(PageResponse(body, error.status_code))
+
+    def _response(answered: PageResponse) -> Response:
+        return Response(answered.body, answered.status, answered.headers)
+
+    app.add_api_route("/{path:path}", answer, methods=["GET", "HEAD", "POST"], response_class=Response)
+    app.add_exception_handler(HTTPException, refuse)  # type: ignore[arg-type]
+    return app
+
+
+def _page_request(request: Any, viewer: AirflowViewer) -> PageRequest:
+    return PageRequest(
+        method=request.method,
+        parts=parts_of(request.path_params["path"]),
+        viewer=viewer,
+        root=str(request.scope.get("root_path", "")).rstrip("/"),
+        query=dict(request.query_params),
+    )

@@ -1,0 +1,118 @@
+"""Reads for pages: one at a time for each subject, shared by all viewers, and no viewer waits long for one.
+
+A viewer gets what was read in the last seconds; else the read begins, and the viewer waits for it a little. If AWS does
+not answer by then, the page says so, and the next one shows what the read has brought meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from dataclasses import dataclass
+from typing import Any
+
+from sosw_airflow.exceptions import SoswError
+
+__all__ = ["CachedReads", "Reading"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds for which a reading is good.
+FRESH_SECONDS = 10.0
+
+#: Seconds that a viewer waits.
+PATIENCE_SECONDS = 2.0
+
+#: Reads at the same time, and subjects that are remembered.
+_THREADS, _SUBJECTS = 8, 256
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a page knows of a subject.
+
+    :ivar value: of the last read that worked; None for none yet.
+    :ivar age: seconds since then.
+    :ivar problem: why the present read brought nothing, without secrets; empty if it worked, or is under way.
+    :ivar waiting: the read has not ended yet.
+    """
+
+    value: Any = None
+    age: float = 0.0
+    problem: str = ""
+    waiting: bool = False
+
+
+@dataclass
+class _Subject:
+    value: Any = None
+    read_at: float = float("-inf")
+    problem: str = ""
+    tried_at: float = float("-inf")
+    running: Future[Any] | None = None
+
+
+class CachedReads:
+    """The readings of one process.
+
+    :param fresh: seconds for which a reading is good.
+    :param patience: seconds that a viewer waits.
+    """
+
+    def __init__(self, *, fresh: float = FRESH_SECONDS, patience: float = PATIENCE_SECONDS) -> None:
+        self._fresh, self._patience = fresh, patience
+        self._subjects: OrderedDict[Hashable, _Subject] = OrderedDict()
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def read(self, subject: Hashable, read: Callable[[Any], Any]) -> Reading:
+        """The reading of a subject.
+
+        :param read: called in another thread with the former value, or None; what it returns is the new one.
+        """
+        with self._lock:
+            known = self._subjects.setdefault(subject, _Subject())
+            self._subjects.move_to_end(subject)
+            self._forget()
+            now = time.monotonic()
+            if now - known.tried_at < self._fresh and known.running is None:
+                return Reading(known.value, now - known.read_at, known.problem)
+            if known.running is None:
+                self._pool = self._pool or ThreadPoolExecutor(_THREADS, thread_name_prefix="sosw-page")
+                known.running = self._pool.submit(self._read, known, read)
+            running = known.running
+        try:
+            running.result(self._patience)
+        except NotYet:
+            return Reading(known.value, time.monotonic() - known.read_at, known.problem, waiting=True)
+        return Reading(known.value, time.monotonic() - known.read_at, known.problem)
+
+    def drop(self, subject: Hashable) -> None:
+        """Forget a subject, after an action that has changed it."""
+        with self._lock:
+            self._subjects.pop(subject, None)
+
+    def _read(self, known: _Subject, read: Callable[[Any], Any]) -> None:
+        value, problem = known.value, ""
+        try:
+            value = read(known.value)
+        except SoswError as error:
+            problem = str(error)
+        except Exception as error:
+            log.exception("A page could not be read.")
+            problem = f"This page could not be read: {type(error).__name__}. Airflow's log has the details."
+        with self._lock:
+            now = time.monotonic()
+            if not problem:
+                known.value, known.read_at = value, now
+            known.problem, known.tried_at, known.running = problem, now, None
+
+    def _forget(self) -> None:
+        """Drop the subjects that were asked for longest ago. One that is being read stays with its reader."""
+        while len(self._subjects) > _SUBJECTS:
+            self._subjects.popitem(last=False)

@@ -1,0 +1,207 @@
+"""What the pages show, read through a Connection: bounded, and shared by all viewers of this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sosw_airflow._compat import get_variable
+from sosw_airflow._compat.server import connections_of_type
+from sosw_airflow.config.registry import LABOURERS_VARIABLE, Labourer, labourers_from
+from sosw_airflow.exceptions import SoswError, UnknownJob
+from sosw_airflow.hooks.sosw import SoswHook, default_max_invocations
+from sosw_airflow.ui.cached_reads import CachedReads, Reading
+
+__all__ = ["JobSight", "LabourerSight", "Overview", "SoswReadings"]
+
+#: Read units of one reading of all labourers. Those that were read longest ago come first; a busy one counts as older.
+OVERVIEW_UNITS = 20.0
+_BUSY = 3
+
+#: Rows of each index for the page of one labourer: 60 read units for rows of 1 KB.
+_LABOURER_ROWS = 200
+
+#: Jobs of a labourer's queue that are named.
+_NAMED_JOBS = 20
+
+#: Pages of 1,000 closings, 25 read units each, that one reading of a job takes; the next one continues.
+_JOB_PAGES = 2
+
+#: Failed tasks of a job that are named.
+_NAMED_FAILURES = 20
+
+
+@dataclass
+class Overview:
+    """All labourers, as far as they were seen.
+
+    :ivar glances: by labourer; None for one that was not read yet.
+    :ivar units: read units of the last reading.
+    """
+
+    glances: dict[str, Any] = field(default_factory=dict)
+    units: float = 0.0
+
+
+@dataclass(frozen=True)
+class LabourerSight:
+    """One labourer.
+
+    :ivar jobs: of its queue's head: header (None if it has no record), id, tasks among the rows that were read.
+    :ivar policy: None if its settings are faulty; ``problem`` says why.
+    :ivar registered: in the Variable; else it is a Connection, or only its rows are known.
+    """
+
+    glance: Any
+    jobs: list[tuple[Any, str, int]]
+    policy: Any
+    problem: str
+    registered: bool
+    settings: Mapping[str, Any]
+
+
+@dataclass
+class JobSight:
+    """One job.
+
+    :ivar reader: continues at the next reading.
+    :ivar chain: ids of the job's repairs, the first one first.
+    """
+
+    reader: Any
+    header: Any = None
+    progress: Any = None
+    activity: Any = None
+    activity_problem: str = ""
+    failures: list[str] = field(default_factory=list)
+    repaired_by: str = ""
+
+
+class SoswReadings:
+    """The readings of all Connections."""
+
+    def __init__(self, cache: CachedReads | None = None) -> None:
+        self.cache = cache or CachedReads()
+        self._deployments: dict[str, tuple[float, Any, Any]] = {}
+
+    def connections(self) -> Reading:
+        """The ids of the Connections of type ``sosw``."""
+        return self.cache.read(("connections",), lambda _: connections_of_type(SoswHook.conn_type))
+
+    def overview(self, conn_id: str) -> Reading:
+        """An `Overview`."""
+        return self.cache.read(("overview", conn_id), lambda former: self._overview(conn_id, former))
+
+    def labourer(self, conn_id: str, labourer_id: str) -> Reading:
+        """A `LabourerSight`."""
+        return self.cache.read(("labourer", conn_id, labourer_id), lambda _: self._labourer(conn_id, labourer_id))
+
+    def header(self, conn_id: str, job_id: str) -> Reading:
+        """The header of a job, or None in it if there is none."""
+        return self.cache.read(("header", conn_id, job_id), lambda _: self._header(conn_id, job_id))
+
+    def job(self, conn_id: str, job_id: str) -> Reading:
+        """A `JobSight`."""
+        return self.cache.read(("job", conn_id, job_id), lambda former: self._job(conn_id, job_id, former))
+
+    def deployment(self, conn_id: str) -> Any:
+        """The deployment of a Connection, made again after a minute: the Connection may have changed.
+
+        :raises SoswError: the Connection is faulty, or no credentials are found.
+        """
+        made_at, _, deployment = self._deployments.get(conn_id, (float("-inf"), None, None))
+        if time.monotonic() - made_at < 60:
+            return deployment
+        hook = SoswHook(sosw_conn_id=conn_id)
+        deployment = hook.examined()
+        self._deployments[conn_id] = (time.monotonic(), hook, deployment)
+        return deployment
+
+    # -- reads, in threads of the cache --------------------------------------------------------------------------------
+
+    def _overview(self, conn_id: str, former: Overview | None) -> Overview:
+        from sosw_airflow.orchestration.glance import glance_at
+
+        deployment = self.deployment(conn_id)
+        labourers = labourers_from(get_variable(LABOURERS_VARIABLE))
+        known = former.glances if former else {}
+        glances = {labourer_id: known.get(labourer_id) for labourer_id in sorted(labourers)}
+        now, units = int(deployment.now()), 0.0
+
+        def urgency(labourer_id: str) -> float:
+            glance = glances[labourer_id]
+            if glance is None:
+                return float("-inf")
+            busy = bool(glance.queued.number or glance.running.number)
+            return float(-(now - glance.seen_at) * (_BUSY if busy else 1))
+
+        for labourer_id in sorted(glances, key=urgency):
+            if units >= OVERVIEW_UNITS:
+                break
+            glance = glance_at(deployment.dynamodb, deployment.tables, labourer_id, now=now)
+            glances[labourer_id], units = glance, units + glance.units
+        return Overview(glances, units)
+
+    def _labourer(self, conn_id: str, labourer_id: str) -> LabourerSight:
+        from sosw_airflow.orchestration.glance import glance_at
+        from sosw_airflow.orchestration.policy import LabourerPolicy
+        from sosw_airflow.stores.job_record import JobRecords
+
+        deployment = self.deployment(conn_id)
+        registered = labourer_id in labourers_from(get_variable(LABOURERS_VARIABLE))
+        policy, problem, settings = None, "", {}
+        try:
+            labourer: Labourer = SoswHook(sosw_conn_id=conn_id).labourer(labourer_id)
+            settings = dict(labourer.settings)
+            policy = LabourerPolicy.of(labourer_id, settings, default_limit=default_max_invocations())
+        except SoswError as error:
+            problem = str(error)
+        glance = glance_at(
+            deployment.dynamodb, deployment.tables, labourer_id, now=int(deployment.now()), rows=_LABOURER_ROWS
+        )
+        records = JobRecords(deployment.dynamodb, deployment.tables.jobs_table)
+        jobs = []
+        for job_id, tasks in glance.jobs[:_NAMED_JOBS]:
+            try:
+                header = records.header(job_id, consistent=False)
+            except SoswError:  # its page says what is wrong with it
+                header = None
+            jobs.append((header, job_id, tasks))
+        return LabourerSight(glance, jobs, policy, problem, registered, settings)
+
+    def _header(self, conn_id: str, job_id: str) -> Any:
+        from sosw_airflow.stores.job_record import JobRecords
+
+        deployment = self.deployment(conn_id)
+        return JobRecords(deployment.dynamodb, deployment.tables.jobs_table).header(job_id, consistent=False)
+
+    def _job(self, conn_id: str, job_id: str, former: JobSight | None) -> JobSight:
+        from sosw_airflow.exceptions import AccessDenied
+        from sosw_airflow.stores.closed_tasks import describe_failures
+        from sosw_airflow.waiting.activity import read_activity
+        from sosw_airflow.waiting.progress import ProgressReader
+
+        deployment = self.deployment(conn_id)
+        sight = former or JobSight(ProgressReader(deployment.dynamodb, deployment.tables, job_id))
+        progress = sight.reader.read(most_pages=_JOB_PAGES)
+        header = sight.reader.header
+        if header is None:
+            raise UnknownJob(job_id, table=deployment.tables.jobs_table)
+        activity, problem = None, ""
+        if not progress.over:
+            try:
+                activity = read_activity(
+                    deployment.dynamodb,
+                    deployment.tables,
+                    header.labourer_id,
+                    job_id,
+                    now=int(deployment.now()),
+                    rows=_LABOURER_ROWS,
+                )
+            except AccessDenied as denied:
+                problem = str(denied)
+        ids = [task for task, _ in zip(sight.reader.failed(), range(_NAMED_FAILURES), strict=False)]
+        failures = describe_failures(deployment.dynamodb, deployment.tables, ids)
+        return JobSight(sight.reader, header, progress, activity, problem, failures)

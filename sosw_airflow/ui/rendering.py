@@ -1,0 +1,66 @@
+"""From what was read to HTML: jinja2 templates, with every value escaped. Pure."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sosw_airflow.links.pages import page_path
+from sosw_airflow.ui import drawings, texts
+from sosw_airflow.ui.requests import PageRequest, PageResponse
+
+__all__ = ["STATIC", "page", "static"]
+
+_HERE = Path(__file__).parent
+
+#: Files that the pages load, with their types.
+STATIC = {
+    "sosw.css": "text/css; charset=utf-8",
+    "sosw.js": "text/javascript; charset=utf-8",
+}
+
+#: Seconds for which a browser keeps them.
+_STATIC_SECONDS = 3600
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(texts.FILTERS)
+    environment.globals.update(shares=drawings.shares, columns=drawings.columns, share=texts.share)
+    return environment
+
+
+def page(request: PageRequest, template: str, *, status: int = 200, **values: Any) -> PageResponse:
+    """The answer that a template makes of these values."""
+
+    def link(*parts: object, **query: object) -> str:
+        from urllib.parse import urlencode
+
+        given = {name: value for name, value in query.items() if value not in (None, "")}
+        return f"{request.root}{page_path(*parts)}" + (f"?{urlencode(given)}" if given else "")
+
+    text = _templates().get_template(template).render(request=request, link=link, **values)
+    # A payload may hold half of a surrogate pair, which UTF-8 cannot.
+    return PageResponse(text.encode("utf-8", "replace"), status)
+
+
+@lru_cache(maxsize=len(STATIC))
+def _static_file(name: str) -> bytes:
+    return (_HERE / "static" / name).read_bytes()
+
+
+def static(name: str) -> PageResponse | None:
+    """A file that the pages load, or None."""
+    if name not in STATIC:
+        return None
+    return PageResponse(_static_file(name), content_type=STATIC[name], max_age=_STATIC_SECONDS)

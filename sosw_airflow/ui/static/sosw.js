@@ -1,0 +1,88 @@
+// Refreshes what is visible, keeps scroll and focus, follows Airflow's dark mode and its time zone. The page works
+// without it.
+"use strict";
+
+const parentRoot = (() => {
+  try {
+    return window.parent === window ? null : window.parent.document.documentElement;
+  } catch {
+    return null; // a frame of another origin
+  }
+})();
+
+function followTheme() {
+  if (parentRoot) {
+    document.documentElement.dataset.theme = parentRoot.classList.contains("dark") ? "dark" : "light";
+  }
+}
+
+function timeZone() {
+  try {
+    for (const key of ["timezone", "selected-timezone", "chosen-timezone"]) {
+      const stored = localStorage.getItem(key);
+      if (stored) {
+        const name = stored.startsWith('"') ? JSON.parse(stored) : stored;
+        new Intl.DateTimeFormat("sv-SE", { timeZone: name });
+        return name;
+      }
+    }
+  } catch {
+    // no storage, or a name that this browser does not know
+  }
+  return "UTC";
+}
+
+function showTimes(root) {
+  const zone = timeZone();
+  const format = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium", timeZone: zone });
+  for (const each of root.querySelectorAll("time[datetime]")) {
+    const moment = new Date(each.dateTime);
+    if (!Number.isNaN(moment.getTime())) {
+      each.textContent = `${format.format(moment)} ${zone}`;
+    }
+  }
+}
+
+// Replaces the content of the live part, but for what is open in it.
+function take(text) {
+  const fresh = new DOMParser().parseFromString(text, "text/html");
+  const now = document.querySelector("[data-live]");
+  const next = fresh.querySelector("[data-live]");
+  if (!now || !next) return;
+  showTimes(next);
+  for (const each of now.querySelectorAll("details[open][id]")) {
+    next.querySelector(`#${CSS.escape(each.id)}`)?.setAttribute("open", "");
+  }
+  document.body.dataset.refresh = fresh.body.dataset.refresh;
+  if (now.innerHTML === next.innerHTML) return;
+  const links = (root) => [...root.querySelectorAll("a[href], summary")];
+  const focused = links(now).indexOf(document.activeElement);
+  const scrolled = [...now.querySelectorAll(".wide")].map((each) => each.scrollLeft);
+  now.replaceChildren(...next.childNodes);
+  [...now.querySelectorAll(".wide")].forEach((each, index) => (each.scrollLeft = scrolled[index] ?? 0));
+  links(now)[focused]?.focus({ preventScroll: true });
+}
+
+async function refresh() {
+  try {
+    const answer = await fetch(location.href, { credentials: "same-origin" });
+    if (answer.ok) take(await answer.text());
+  } catch {
+    // offline: what is shown says when it was read
+  }
+  schedule();
+}
+
+function schedule() {
+  const seconds = Number(document.body.dataset.refresh);
+  if (seconds > 0) {
+    setTimeout(() => (document.visibilityState === "visible" ? refresh() : schedule()), 1000 * seconds);
+  }
+}
+
+followTheme();
+if (parentRoot) {
+  new MutationObserver(followTheme).observe(parentRoot, { attributes: true, attributeFilter: ["class"] });
+}
+showTimes(document);
+schedule();

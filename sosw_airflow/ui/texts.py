@@ -1,0 +1,73 @@
+"""Numbers, times and durations as a page shows them. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from sosw_airflow.waiting.progress_log import duration_text, rate_text
+
+__all__ = ["FILTERS"]
+
+_LAST_SECOND = 253_402_300_799
+
+
+def grouped(number: float) -> str:
+    """A number with its thousands grouped.
+
+    >>> grouped(1234567)
+    '1,234,567'
+    """
+    return f"{number:,}"
+
+
+def at_least(bounded: object) -> str:
+    """A number that may have stopped at its bound.
+
+    >>> from sosw_airflow.orchestration.glance import Bounded
+    >>> at_least(Bounded(25, more=True)), at_least(Bounded(3))
+    ('25 or more', '3')
+    """
+    number, more = bounded.number, bounded.more  # type: ignore[attr-defined]
+    return f"{number:,} or more" if more else f"{number:,}"
+
+
+def iso(seconds: float) -> str:
+    """A moment for the attribute ``datetime``, in UTC.
+
+    >>> iso(1_795_431_620)
+    '2026-11-23T11:00:20Z'
+    """
+    return _moment(seconds).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(seconds: float) -> str:
+    """A moment for people who have no script: in UTC. The script shows it in the time zone of Airflow's UI.
+
+    >>> moment(1_795_431_620)
+    '2026-11-23 11:00:20 UTC'
+    """
+    return _moment(seconds).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(min(max(seconds, 0), _LAST_SECOND), tz=timezone.utc)
+
+
+def share(part: int, total: int) -> str:
+    """A share in percent, rounded down: only all are 100 %.
+
+    >>> share(999, 1000), share(0, 0)
+    ('99.9 %', '0.0 %')
+    """
+    return f"{(1000 * part // total if total else 0) / 10:.1f} %"
+
+
+#: What the templates call these.
+FILTERS = {
+    "at_least": at_least,
+    "duration": duration_text,
+    "grouped": grouped,
+    "iso": iso,
+    "moment": moment,
+    "rate": rate_text,
+}

@@ -1,0 +1,320 @@
+"""The pages, over what is really in the tables."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sosw_airflow.jobs.identity import COMMAND_DAG_ID
+from sosw_airflow.links.pages import page_path
+from sosw_airflow.orchestration.lease import Lease
+from sosw_airflow.orchestration.turn_note import note_turn
+from sosw_airflow.orchestration.turn_report import TurnReport
+from sosw_airflow.ui.requests import parts_of
+from sosw_airflow.ui.viewers import PushedJob
+from tests.conftest import Aws
+from tests.integration.conftest import request_for
+from tests.integration.ui.conftest import Browser, Page
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "javascript:alert(1)",
+    "{{ 7 * 7 }}{% raw %}",
+    "\x1b[31mred\x1b[0m\x00",
+    "\u202egnp.exe",
+    "\ud83d",
+    "x" * 100_000,
+    "../../../etc/passwd",
+    "~",
+    "%00",
+    "'; DROP TABLE sosw_tasks; --",
+)
+
+
+def close(aws: Aws, job_id: str, index: int, *, ok: bool, **attributes: str) -> None:
+    """Close a task of a job, as an orchestrator does."""
+    task_id = f"{job_id}{index:012x}"
+    row = aws.dynamodb.delete_item(TableName="sosw_tasks", Key={"task_id": {"S": task_id}}, ReturnValues="ALL_OLD")[
+        "Attributes"
+    ]
+    now = row["created_at"]
+    closed = {**row, "closed_at": now, "labourer_id_task_status": {"S": f"worker_{int(ok)}"}, "attempts": {"N": "1"}}
+    texts = {name: {"S": text} for name, text in attributes.items()}
+    aws.dynamodb.put_item(TableName="sosw_closed_tasks", Item={**closed, **texts})
+
+
+# -- overview and labourer ---------------------------------------------------------------------------------------------
+
+
+def test_the_first_page_is_that_of_the_only_connection(browser: Browser) -> None:
+    """Nobody has to choose from one."""
+    answer = browser.answer("/")
+    assert (answer.status, answer.location) == (303, "/sosw/c/sosw_default")
+
+
+def test_several_connections_are_a_choice(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with a link."""
+    monkeypatch.setattr("sosw_airflow.ui.reading.connections_of_type", lambda _: ["sosw_default", "sosw/eu"])
+    page = browser.page("/")
+    assert {"/sosw/c/sosw_default", "/sosw/c/sosw%252Feu"} <= set(page.links)
+
+
+def test_no_connection(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says how one is made."""
+    monkeypatch.setattr("sosw_airflow.ui.reading.connections_of_type", lambda _: [])
+    assert "no Connection of type sosw yet" in browser.page("/").text
+
+
+def test_the_overview_has_each_labourer_with_its_queue(browser: Browser, schedule: Any) -> None:
+    """What waits, and that nobody works on it."""
+    schedule(request_for())
+    page = browser.page("/c/sosw_default")
+    assert "worker waiting : Airflow does not process this queue" in page.text
+    assert "other idle" in page.text
+    assert "/sosw/c/sosw_default/labourers/worker" in page.links
+
+
+def test_a_labourer_that_pauses_says_why(browser: Browser, configured: Aws) -> None:
+    """With its orchestrator, and without what Airflow masks."""
+    lease = Lease(configured.dynamodb, "sosw_jobs", "worker", "host/1/abcd")
+    lease.acquire()
+    now = browser.site._readings.deployment("sosw_default").now()
+    lease.last_turn = note_turn("", TurnReport("worker", limit=8, completed=3, paused="Lambda refuses"), now=now)
+    lease._beaten_at = float("-inf")
+    lease.acquire()
+    text = browser.page("/c/sosw_default").text
+    assert "paused : Lambda refuses" in text
+    assert "0 of 8" in text
+    assert "3 completed" in text
+    assert "host/1/abcd" in text
+
+
+def test_no_look_at_all_labourers_takes_more_than_20_units(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty labourers: the rest is read by the next refreshes, those that were seen longest ago first."""
+    labourers = {f"labourer_{number:02}": {} for number in range(50)}
+    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps(labourers))
+    seen: set[str] = set()
+    for _ in range(13):  # moto asks twice as much as DynamoDB
+        sight = browser.site._readings.overview("sosw_default").value
+        assert 0 < sight.units <= 26
+        seen = {name for name, glance in sight.glances.items() if glance is not None}
+    assert len(seen) == 50
+
+
+def test_no_labourer(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says where to register one."""
+    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", "")
+    assert "registers no labourer" in browser.page("/c/sosw_default").text
+
+
+def test_a_labourers_page_has_the_jobs_of_its_queue(browser: Browser, schedule: Any) -> None:
+    """From the head of the queue, with links, and the settings in force."""
+    first, second = schedule(request_for()), schedule(request_for(run_id="another"))
+    page = browser.page("/c/sosw_default/labourers/worker")
+    assert page.text.index(first) < page.text.index(second)
+    assert f"/sosw/c/sosw_default/dags/dag/jobs/{first}" in page.links
+    assert "Invocations at once 10 ([sosw] max_simultaneous_invocations)" in page.text
+
+
+def test_a_labourer_whose_settings_are_faulty(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is shown, with the fault."""
+    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", '{"worker": {"max_attempts": "many"}}')
+    page = browser.page("/c/sosw_default/labourers/worker")
+    assert page.status == 200
+    assert "max_attempts" in page.text
+
+
+def test_a_labourer_that_does_not_exist(browser: Browser) -> None:
+    """Neither registered nor with a task."""
+    page = browser.page("/c/sosw_default/labourers/nobody")
+    assert (page.status, "No labourer nobody is registered" in page.text) == (404, True)
+
+
+# -- jobs --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_jobs_page_has_its_progress_and_its_failures(browser: Browser, configured: Aws, schedule: Any) -> None:
+    """Counts, shares, errors, origin."""
+    job_id = schedule(request_for())
+    close(configured, job_id, 0, ok=True)
+    close(configured, job_id, 1, ok=False, error_type="ValueError", error_message="no such word")
+    page = browser.page(f"/c/sosw_default/dags/dag/jobs/{job_id}")
+    assert "50.0 % of 4 tasks are closed" in page.text
+    assert "Completed 1 Failed 1 Open 2" in page.text
+    assert "ValueError: no such word" in page.text
+    assert "/sosw/runs/dag/scheduled__2026-03-02" in page.links
+
+
+def test_a_job_that_is_over_is_not_refreshed(browser: Browser, configured: Aws, schedule: Any) -> None:
+    """Nothing happens any more."""
+    job_id = schedule(request_for())
+    assert 'data-refresh="5"' in browser.page(f"/c/sosw_default/dags/dag/jobs/{job_id}").html
+    for index in range(4):
+        close(configured, job_id, index, ok=True)
+    page = browser.page(f"/c/sosw_default/dags/dag/jobs/{job_id}")
+    assert 'data-refresh="0"' in page.html
+    assert "closed 100.0 %" in page.text
+
+
+def test_a_job_of_a_command(browser: Browser, schedule: Any) -> None:
+    """Its DAG id is ``cli``: a viewer who may read certain DAGs only does not see it."""
+    job_id = schedule(request_for(dag_id=COMMAND_DAG_ID, task_id="sosw-airflow schedule", run_id="one"))
+    path = f"/c/sosw_default/dags/{COMMAND_DAG_ID}/jobs/{job_id}"
+    assert browser.page(path).status == 403
+    browser.viewer.dags = (COMMAND_DAG_ID,)
+    page = browser.page(path)
+    assert (page.status, "sosw-airflow schedule --id one" in page.text) == (200, True)
+
+
+def test_a_job_of_another_dag_does_not_exist(browser: Browser, schedule: Any) -> None:
+    """The answer is the same as for an id that no job has: a viewer learns nothing of it."""
+    job_id = schedule(request_for(dag_id="secret"))
+    foreign = browser.page(f"/c/sosw_default/dags/dag/jobs/{job_id}")
+    unknown = browser.page(f"/c/sosw_default/dags/dag/jobs/{'0' * 20}")
+    assert foreign.status == unknown.status == 404
+    assert foreign.html.replace(job_id, "") == unknown.html.replace("0" * 20, "")
+
+
+def test_the_jobs_of_a_dag_run(browser: Browser, schedule: Any) -> None:
+    """Those that its Airflow tasks have announced; one that is not planned yet says so."""
+    job_id = schedule(request_for())
+    browser.pushed += [
+        PushedJob("schedule", -1, job_id, "sosw_default"),
+        PushedJob("mapped", 3, "f" * 20, "sosw_default"),
+    ]
+    page = browser.page("/runs/dag/scheduled__2026-03-02T00:00:00+00:00")
+    assert f"/sosw/c/sosw_default/dags/dag/jobs/{job_id}" in page.links
+    assert "mapped[3] not planned yet" in page.text
+
+
+def test_an_announced_job_of_another_dag_is_not_shown(browser: Browser, schedule: Any) -> None:
+    """An XCom can be written by whoever writes a DAG."""
+    browser.pushed.append(PushedJob("schedule", -1, schedule(request_for(dag_id="secret")), "sosw_default"))
+    text = browser.page("/runs/dag/run").text
+    assert "worker" not in text
+    assert "not planned yet" in text
+
+
+@pytest.mark.parametrize("map_index", ["-1", "3", "{MAP_INDEX}", "x", "9" * 40])
+def test_an_airflow_task_without_a_job(browser: Browser, map_index: str) -> None:
+    """The tab says what it is, also for an index that Airflow leaves as a placeholder."""
+    page = browser.page("/instances/dag/run/task/" + map_index)
+    assert (page.status, "This Airflow task has no job of sosw" in page.text) == (200, True)
+
+
+# -- who may see it, and what they ask ---------------------------------------------------------------------------------
+
+PATHS = {
+    "/": "queues",
+    "/c/sosw_default": "queues",
+    "/c/sosw_default/labourers/worker": "queues",
+    "/c/sosw_default/dags/dag/jobs/JOB": "dag",
+    "/runs/dag/run": "dag",
+    "/instances/dag/run/task/-1": "dag",
+    "/static/sosw.css": "signed in",
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("allowed", [(), ("queues",), ("dag",), ("queues", "dag")])
+def test_each_page_has_a_guard(browser: Browser, path: str, allowed: tuple[str, ...]) -> None:
+    """Without the permission nothing is read, and the answer says which one is needed."""
+    browser.viewer.queues = "queues" in allowed
+    browser.viewer.dags = ("dag",) if "dag" in allowed else ()
+    status = browser.answer(path.replace("JOB", "0" * 20)).status
+    permitted = PATHS[path] == "signed in" or PATHS[path] in allowed
+    assert (status != 403) == permitted
+
+
+def test_airflows_own_sign_for_every_dag_is_no_dag(browser: Browser) -> None:
+    """Also not for an administrator: a page is of one DAG."""
+    browser.viewer.dags = ("~",)
+    assert browser.answer("/runs/~/run").status == 403
+
+
+#: Tags of which the pages consist, and no other.
+TAGS = {
+    *("html", "head", "meta", "title", "link", "script", "body", "header", "nav", "main", "h1", "h2", "a", "p", "div"),
+    *("ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td", "dl", "dt", "dd", "code", "span", "b", "time"),
+    *("br", "svg", "rect", "line"),
+}
+
+PATTERNS = (
+    *("/{}", "/c/{}", "/c/sosw_default/labourers/{}", "/c/sosw_default/dags/dag/jobs/{}"),
+    *("/runs/dag/{}", "/runs/{}/run", "/instances/dag/run/{}/{}", "/static/{}"),
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize("path", PATTERNS)
+def test_a_hostile_path(browser: Browser, path: str, text: str) -> None:
+    """Is answered, and none of it becomes a tag, a script or an address."""
+    browser.viewer.dags = ("dag", text, *parts_of(f"/{text}"))
+    answer = browser.answer(path.replace("{}", text.replace("/", "%2F")), state=text, page=text)
+    assert answer.status < 500
+    page = Page(answer)
+    assert set(page.tags) <= TAGS
+    assert page.tags.count("script") <= 1
+    assert not any(link.startswith("javascript") for link in page.links)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_values(browser: Browser, configured: Aws, schedule: Any, text: str) -> None:
+    """An error and a payload that a worker was given are text, whatever they are."""
+    shown = text.encode("utf-8", "backslashreplace").decode()[:1000]
+    job_id = schedule(request_for({"sections": [shown or "x"], "isolate_sections": True}))
+    close(configured, job_id, 0, ok=False, error_type=shown, error_message=shown)
+    page = browser.page(f"/c/sosw_default/dags/dag/jobs/{job_id}")
+    assert page.status == 200
+    assert page.tags.count("script") == 1
+    assert "img" not in page.tags
+
+
+def test_a_method_that_no_page_has(browser: Browser) -> None:
+    """Nothing is changed by a page."""
+    assert [browser.answer("/c/sosw_default", method=each).status for each in ("POST", "PUT", "DELETE")] == [405] * 3
+
+
+def test_the_headers_of_every_answer(browser: Browser) -> None:
+    """Own scripts and styles only, no frame of others, nothing is stored."""
+    for path in ("/c/sosw_default", "/nothing"):
+        headers = browser.answer(path).headers
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["Cache-Control"] == "no-store"
+
+
+def test_no_page_has_a_style_or_a_script_in_it(browser: Browser, configured: Aws, schedule: Any) -> None:
+    """The policy would refuse it."""
+    job_id = schedule(request_for())
+    for path in ("/c/sosw_default", "/c/sosw_default/labourers/worker", f"/c/sosw_default/dags/dag/jobs/{job_id}"):
+        page = browser.page(path)
+        assert "style" not in page.tags
+        assert not {name for name in page.attributes if name == "style" or name.startswith("on")}
+        assert page.tags.count("script") == 1
+
+
+def test_a_connection_that_does_not_exist(browser: Browser) -> None:
+    """The page has the same words as a command, and the other Connections."""
+    page = browser.page("/c/elsewhere")
+    assert (page.status, "Connection elsewhere: does not exist" in page.text) == (200, True)
+    assert "/sosw/c/sosw_default" in page.links
+
+
+def test_a_table_that_is_missing(browser: Browser, configured: Aws, schedule: Any) -> None:
+    """What was read before stays, with the reason why there is nothing newer."""
+    schedule(request_for())
+    assert "worker" in browser.page("/c/sosw_default").text
+    configured.dynamodb.delete_table(TableName="sosw_tasks")
+    text = browser.page("/c/sosw_default").text
+    assert "AWS or the Connection has a problem" in text
+    assert "sosw_tasks" in text
+    assert "What you see was read" in text
+
+
+def test_addresses_survive_every_name() -> None:
+    """Also one with a slash, or with what looks like a quoted one."""
+    assert page_path("c", "a/b%2Fc d") == "/c/a%252Fb%25252Fc%2520d"
