@@ -9,7 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Attribute", "attributes_of"]
+__all__ = ["MAX_BYTES", "Attribute", "attributes_of", "batch_size_of"]
+
+#: The limit of a batch in bytes. A schema with an attribute of this name has it for that attribute's values.
+MAX_BYTES = "max_bytes_per_batch"
+
+#: Of a size that is given as text: Python reads no number of some thousands.
+_DIGITS = 100
 
 
 @dataclass(frozen=True)
@@ -51,17 +57,17 @@ class Attribute:
         for node in (job, outer):
             for name in self.sizes:
                 if name in node:
-                    return self.size_of(node[name])
+                    return batch_size_of(node[name])
         return None
 
-    @staticmethod
-    def size_of(value: object) -> int | None:
-        """A batch size as a number of values; None if the value is no whole number of 1 or more (D6)."""
-        if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-            value = int(value)
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        return value if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else None
+
+def batch_size_of(value: object) -> int | None:
+    """A batch size as a number; None if the value is no whole number of 1 or more (D6)."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < _DIGITS:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else None
 
 
 def attributes_of(names: Iterable[str]) -> tuple[Attribute, ...]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import islice
 
 from sosw_airflow.jobs.chunking import TaskSeries
 from sosw_airflow.jobs.expansion import Expansion
@@ -162,8 +163,7 @@ class _Runs:
                     self._tasks += run.tasks
                     yield run
                 else:  # maybe too long
-                    values = leaf.values[start : start + run.tasks * leaf.size]
-                    yield from self._one_by_one(replace(leaf, values=values))
+                    yield from self._one_by_one(leaf.part(start, run.tasks))
 
     def _joined(self, leaf: TaskSeries) -> Iterator[tuple[Block, int]]:
         """The lines of a leaf, and which of its values is the first one in them."""
@@ -175,6 +175,12 @@ class _Runs:
         head = f"{head}, {quoted(leaf.attribute)}: "
         values, types, size = leaf.values, leaf.types, leaf.size
         room = _BLOCK // len(head)  # lines that a block has room for at the most
+        if leaf.ends is not None:
+            bounds = leaf.bounds()
+            while some := list(islice(bounds, max(1, min(_RUN, room)))):
+                lines = [f"{head}{listed(values[start:end], types)}{tail}" for start, end in some]
+                yield Block("\n".join(lines), len(lines), max(map(len, lines))), some[0][0]
+            return
         if size > 1:
             together = size * max(1, min(_BATCHED // size, room))
             for start in range(0, len(values), together):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from sosw_airflow.exceptions import Fault
 from sosw_airflow.jobs.attributes import Attribute
 from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.job_checks import ROW_NAMES, is_listed, row_faults
+from sosw_airflow.jobs.json_texts import encode
 from sosw_airflow.jobs.json_values import Path, dotted
 from sosw_airflow.jobs.list_types import ListTypes, are_flat, are_objects, types_of
 
@@ -28,6 +30,7 @@ class TaskSeries:
     :ivar attribute: the plural name of the attribute that varies, or None for the single task ``base``.
     :ivar values: its values, of which each task gets the next ``size``.
     :ivar types: the types of the values.
+    :ivar ends: of each task's values, if a limit of bytes has cut them: then ``size`` is only the most of a task.
     """
 
     base: dict[str, Any]
@@ -35,19 +38,37 @@ class TaskSeries:
     values: list[Any] = field(default_factory=list)
     size: int = 1
     types: frozenset[type] = frozenset()
+    ends: list[int] | None = None
 
     @property
     def number(self) -> int:
         """The number of tasks."""
+        if self.ends is not None:
+            return len(self.ends)
         return 1 if self.attribute is None else -(-len(self.values) // self.size)
+
+    def bounds(self) -> Iterator[tuple[int, int]]:
+        """Where the values of each task begin and end."""
+        if self.ends is not None:
+            return zip([0, *self.ends], self.ends, strict=False)
+        total = len(self.values)
+        return ((start, min(start + self.size, total)) for start in range(0, total, self.size))
+
+    def part(self, start: int, tasks: int) -> TaskSeries:
+        """So many of its tasks, from the one whose values begin at ``start``."""
+        if self.ends is None:
+            return replace(self, values=self.values[start : start + tasks * self.size])
+        first = bisect_right(self.ends, start)
+        ends = self.ends[first : first + tasks]
+        return replace(self, values=self.values[start : ends[-1]], ends=[end - start for end in ends])
 
     def tasks(self) -> Iterator[dict[str, Any]]:
         """The tasks, in order. They share nested values with the job."""
         if self.attribute is None:
             yield self.base
             return
-        for start in range(0, len(self.values), self.size):
-            yield {**self.base, self.attribute: self.values[start : start + self.size]}
+        for start, end in self.bounds():
+            yield {**self.base, self.attribute: self.values[start:end]}
 
 
 class Node(NamedTuple):
@@ -71,6 +92,7 @@ class Chunker:
     :param types: of the lists of the job.
     :param checked: the job has been walked before, without a fault.
     :param shared: ids of the objects that stand in several places of the job.
+    :param max_bytes: of the JSON text of a batch's values, None for no limit.
     """
 
     def __init__(
@@ -80,11 +102,14 @@ class Chunker:
         *,
         checked: bool,
         shared: AbstractSet[int] = frozenset(),
+        max_bytes: int | None = None,
     ) -> None:
         self._attributes = attributes
         self._shared = shared
         self._types = types
         self._checked = checked
+        self._max_bytes = max_bytes
+        self.batched = False  # something was cut into batches of several values
         self.faults: list[Fault] = []
         # For each attribute: where chunking was asked for in vain (D5).
         self._missing: dict[str, list[Path]] = {}
@@ -204,7 +229,7 @@ class Chunker:
         plural = self._attributes[level].plural
         types = self._types.of(values)
         if are_flat(types):
-            yield TaskSeries(base, plural, _as_list(values), size, types)
+            yield from self._batched(TaskSeries(base, plural, _as_list(values), size, types), path)
             return
         if not are_objects(types):
             wrong = next(value for value in values if not isinstance(value, (str, int, float)))
@@ -221,14 +246,15 @@ class Chunker:
             if all(below is None for below in value.values()):
                 if value:
                     names = list(value)
-                    yield TaskSeries(base, plural, names, size, types_of(names))
+                    yield from self._batched(TaskSeries(base, plural, names, size, types_of(names)), here)
                 continue
             for name, below in value.items():
                 task = {**base, plural: [name]}
                 if below is None:
                     yield TaskSeries(task)
                 elif leaf_size and (listed_below := self._nothing_but_values(below, following)):
-                    yield TaskSeries(task, following, listed_below, leaf_size, self._types.of(listed_below))
+                    run = TaskSeries(task, following, listed_below, leaf_size, self._types.of(listed_below))
+                    yield from self._batched(run, (*here, name, following))
                 elif not isinstance(below, dict):
                     self._fault(
                         (*here, name), f"must be an object or null where {plural} are chunked, not {excerpt(below)}"
@@ -239,6 +265,31 @@ class Chunker:
                     if not self._checked:
                         self.faults.extend(row_faults(below, (*here, name)))
                     yield TaskSeries({**task, **below})
+
+    def _batched(self, run: TaskSeries, path: Path) -> Iterator[TaskSeries]:
+        """The run; each of its tasks has as many values as both limits allow."""
+        values, size, most = run.values, run.size, self._max_bytes
+        self.batched = self.batched or size > 1
+        if size == 1 or most is None:
+            yield run
+            return
+        ends: list[int] = []
+        begun = used = 0
+        for position, value in enumerate(values):
+            bytes_ = len(encode(value))
+            if bytes_ + 2 > most:
+                self._fault(
+                    (*path, position),
+                    f"needs {bytes_ + 2:,} bytes as a batch of its own, more than max_bytes_per_batch allows "
+                    f"({most:,}): raise it, or shorten the value",
+                )
+                return
+            # A batch's text is its values' texts, two characters between them, and the brackets.
+            if position > begun and (position - begun == size or used + 2 + bytes_ + 2 > most):
+                ends.append(position)
+                begun, used = position, 0
+            used += bytes_ + (2 if position > begun else 0)
+        yield replace(run, ends=[*ends, len(values)])
 
     def _size_of_leaves(self, level: int, outer: dict[str, Any]) -> int:
         """The size of batches where a node of this level has nothing but values; 0 if it is not to be chunked.

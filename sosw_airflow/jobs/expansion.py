@@ -16,7 +16,7 @@ from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidJob, TooManyTasks
 from sosw_airflow.exceptions.faults import counted
-from sosw_airflow.jobs.attributes import attributes_of
+from sosw_airflow.jobs.attributes import MAX_BYTES, attributes_of, batch_size_of
 from sosw_airflow.jobs.chunking import Chunker, Node, TaskSeries
 from sosw_airflow.jobs.counting import Multiplier, TaskCount, count_tasks
 from sosw_airflow.jobs.event import JobRequest, parse_event
@@ -73,6 +73,7 @@ class Expansion:
         self.tasks = 0
         self._attributes = attributes_of(self.schema.chunkable_attrs)
         self._days: DayRange | tuple[str, ...] | None = None
+        self._max_bytes = self.schema.max_bytes_per_batch
         self._count = TaskCount(1)
         found: list[str] = []
         self._types = ListTypes()
@@ -114,7 +115,8 @@ class Expansion:
 
     def _leaves_of(self, base: dict[str, Any]) -> Iterator[TaskSeries]:
         if self._chunks:
-            yield from Chunker(self._attributes, self._types, checked=True).chunk(Node(base, {}))
+            chunker = Chunker(self._attributes, self._types, checked=True, max_bytes=self._max_bytes)
+            yield from chunker.chunk(Node(base, {}))
         else:
             yield TaskSeries(base)
 
@@ -147,7 +149,8 @@ class Expansion:
         shared: AbstractSet[int],
     ) -> Iterator[Fault]:
         faults = list(structure_faults(self.job, self._attributes, 0, (), found, types=self._types))
-        chunker = Chunker(self._attributes, self._types, checked=False, shared=shared)
+        faults += self._limit_bytes()
+        chunker = Chunker(self._attributes, self._types, checked=False, shared=shared, max_bytes=self._max_bytes)
         self._chunks = bool(self._attributes) and chunker.needs(0, self.job, {}, {}, top=True)
         isolate_days = self.job.get("isolate_days")
         self._dated = (
@@ -160,12 +163,22 @@ class Expansion:
             base = self._undated_job() | ({} if self._days is None else {"date_list": []})
             self._count = count_tasks(chunker, self._attributes, base, shared)
             faults += chunker.faults
+            if MAX_BYTES in self.job and self._max_bytes is not None and not chunker.batched:
+                found.append(f"{MAX_BYTES}: changes nothing, since no max_..._per_batch cuts values into batches")
             yield from faults
             if not faults:  # else a faulty place may be why
                 yield from chunker.vanished(self.job)
         else:
             yield from faults
             yield from row_faults(self.job, ())
+
+    def _limit_bytes(self) -> Iterator[Fault]:
+        """Take the limit of a batch's bytes from the job, or from its schema."""
+        if MAX_BYTES not in self.job or any(MAX_BYTES in each.all_flags for each in self._attributes):
+            return
+        self._max_bytes = batch_size_of(self.job[MAX_BYTES])
+        if self._max_bytes is None:
+            yield Fault(MAX_BYTES, f"must be a whole number of bytes, 1 or more, not {excerpt(self.job[MAX_BYTES])}")
 
     def _limit_tasks(self, max_tasks: int | None) -> None:
         """Set the number of tasks and their dates, and refuse too many."""
@@ -208,7 +221,7 @@ class Expansion:
     def _idle_flags(self) -> Iterator[str]:
         """Flags of the job itself that read as a request for chunking but are none."""
         for name, value in self.job.items():
-            if not value or name == "isolate_days" or not _FLAG.fullmatch(name):
+            if not value or name in ("isolate_days", MAX_BYTES) or not _FLAG.fullmatch(name):
                 continue
             level = next((n for n, each in enumerate(self._attributes) if name in each.flags_at_top), None)
             if level is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sosw_airflow.exceptions import SHOWN, Fault
-from sosw_airflow.jobs.attributes import Attribute
+from sosw_airflow.jobs.attributes import Attribute, batch_size_of
 from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.json_documents import NotJson, parse_json
 from sosw_airflow.jobs.json_values import Path, dotted, json_faults
@@ -117,7 +117,7 @@ def _text_faults(text: str, path: Path) -> Iterator[Fault]:
 def _flag_faults(job: dict[str, Any], attributes: Sequence[Attribute], path: Path, found: list[str]) -> Iterator[Fault]:
     for each in attributes:
         for name in each.sizes:
-            if name in job and each.size_of(job[name]) is None:
+            if name in job and batch_size_of(job[name]) is None:
                 yield Fault(dotted((*path, name)), f"must be a whole number, 1 or more, not {excerpt(job[name])}")
         for name in each.flags:
             if name in job and len(found) < SHOWN:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sosw_airflow.exceptions import SHOWN
 from sosw_airflow.exceptions.faults import counted
-from sosw_airflow.jobs.attributes import Attribute, attributes_of
+from sosw_airflow.jobs.attributes import MAX_BYTES, Attribute, attributes_of
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.json_values import Path, dotted
 
@@ -23,7 +23,7 @@ __all__ = ["Advice", "advice_on"]
 _FLAG = re.compile(r"isolate_\w+|max_\w+_per_batch")
 
 #: Names with a meaning of their own, beside the attributes and flags of a schema.
-_NAMES = ("period", "isolate_days", "job_schema_name")
+_NAMES = ("period", "isolate_days", "job_schema_name", MAX_BYTES)
 
 #: How much of a name another one must share to be taken for a misspelling of it. Below, "scores" would be "stores".
 _ALIKE = 0.86

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sosw_airflow.exceptions import SHOWN, Fault, InvalidJobSchema
+from sosw_airflow.jobs.attributes import batch_size_of
 from sosw_airflow.jobs.excerpts import excerpt, printable
 from sosw_airflow.jobs.period_functions import import_path_problem
 
@@ -20,7 +21,7 @@ PeriodFunction = Callable[..., Iterable[Any]]
 _RESERVED = frozenset({"day", "period", "date_list"})
 
 #: The keys of a schema's document that mean something here.
-SETTINGS = frozenset({"chunkable_attrs", "expand_period", "custom_period_patterns"})
+SETTINGS = frozenset({"chunkable_attrs", "expand_period", "custom_period_patterns", "max_bytes_per_batch"})
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class JobSchema:
         import path of one (``"package.module:function"``). They are tried after the built-in patterns (sosw rule 4.3).
     :ivar period_modules: prefixes of the modules that an import path may name. None: all, since a DAG file that makes
         a `JobSchema` is code itself.
+    :ivar max_bytes_per_batch: of the JSON text of a batch's values, for jobs that say nothing else. None: no limit.
     :raises InvalidJobSchema: names every fault.
     """
 
@@ -42,6 +44,7 @@ class JobSchema:
     expand_period: str = "chunked"
     custom_period_patterns: tuple[tuple[str, str | PeriodFunction], ...] = field(default=())
     period_modules: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
+    max_bytes_per_batch: int | None = None
 
     def __post_init__(self) -> None:
         faults = list(_attribute_faults(self.chunkable_attrs))
@@ -53,6 +56,12 @@ class JobSchema:
         if self.expand_period not in ("chunked", "always"):
             faults.append(Fault("expand_period", f"must be 'chunked' or 'always', not {excerpt(self.expand_period)}"))
         faults += _pattern_faults(self.custom_period_patterns, self.period_modules)
+        if self.max_bytes_per_batch is not None:
+            size = batch_size_of(self.max_bytes_per_batch)
+            if size is None:
+                problem = f"must be a whole number of bytes, 1 or more, not {excerpt(self.max_bytes_per_batch)}"
+                faults.append(Fault("max_bytes_per_batch", problem))
+            object.__setattr__(self, "max_bytes_per_batch", size)
         if faults:
             raise InvalidJobSchema(faults)
 
@@ -89,6 +98,7 @@ class JobSchema:
             schema.get("expand_period", "chunked"),
             tuple(patterns.items()),
             tuple(period_modules),
+            schema.get("max_bytes_per_batch"),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -96,6 +106,8 @@ class JobSchema:
         document: dict[str, Any] = {"chunkable_attrs": list(self.chunkable_attrs)}
         if self.expand_period != "chunked":
             document["expand_period"] = self.expand_period
+        if self.max_bytes_per_batch is not None:
+            document["max_bytes_per_batch"] = self.max_bytes_per_batch
         if self.custom_period_patterns:
             document["custom_period_patterns"] = {
                 pattern: function if isinstance(function, str) else _path_of(function)

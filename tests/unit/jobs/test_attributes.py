@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sosw_airflow.jobs.attributes import Attribute, attributes_of
+from sosw_airflow.jobs.attributes import Attribute, attributes_of, batch_size_of
 
 SECTION, STORE = attributes_of(["section", "store"])
 
@@ -85,15 +85,15 @@ def test_an_inner_batch_size_beats_an_outer_one(job: Any, outer: Any, expected: 
 @given(st.integers(1))
 def test_a_batch_size_is_a_whole_number(size: int) -> None:
     """Digits as text are fine, also with blanks around them."""
-    assert [size, size, size] == [Attribute.size_of(value) for value in (size, str(size), f" {size} ")]
+    assert [size, size, size] == [batch_size_of(value) for value in (size, str(size), f" {size} ")]
 
 
 @pytest.mark.parametrize("wrong", [0, -1, "0", "-1", "x", "", "1.5", "٣", "1_000", 1.5, None, True, False, [], {}])
 def test_what_is_no_batch_size(wrong: Any) -> None:
     """None of these is a number of values."""
-    assert Attribute.size_of(wrong) is None
+    assert batch_size_of(wrong) is None
 
 
 def test_a_whole_float_is_a_whole_number() -> None:
     """Some JSON writers know only floats."""
-    assert 5 == Attribute.size_of(5.0)
+    assert 5 == batch_size_of(5.0)
