@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["MAX_BYTES", "Attribute", "attributes_of", "batch_size_of"]
+__all__ = ["MAX_BYTES", "Attribute", "attributes_of", "batch_size_of", "limits_bytes"]
 
-#: The limit of a batch in bytes. A schema with an attribute of this name has it for that attribute's values.
+#: The limit of a batch in bytes, unless the schema has the attribute "byte": then it is that attribute's batch size.
 MAX_BYTES = "max_bytes_per_batch"
 
-#: Of a size that is given as text: Python reads no number of some thousands.
+#: Digits of a size that is given as text. Python refuses to read some thousands.
 _DIGITS = 100
 
 
@@ -68,6 +68,11 @@ def batch_size_of(value: object) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else None
+
+
+def limits_bytes(attributes: Sequence[Attribute]) -> bool:
+    """Whether `MAX_BYTES` is the limit in bytes under this schema, and not the batch size of an attribute "byte"."""
+    return not any(MAX_BYTES in each.all_flags for each in attributes)
 
 
 def attributes_of(names: Iterable[str]) -> tuple[Attribute, ...]:

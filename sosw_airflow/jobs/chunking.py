@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from sosw_airflow.exceptions import Fault
-from sosw_airflow.jobs.attributes import Attribute
+from sosw_airflow.jobs.attributes import MAX_BYTES, Attribute, batch_size_of, limits_bytes
 from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.job_checks import ROW_NAMES, is_listed, row_faults
 from sosw_airflow.jobs.json_texts import encode
@@ -30,7 +30,7 @@ class TaskSeries:
     :ivar attribute: the plural name of the attribute that varies, or None for the single task ``base``.
     :ivar values: its values, of which each task gets the next ``size``.
     :ivar types: the types of the values.
-    :ivar ends: of each task's values, if a limit of bytes has cut them: then ``size`` is only the most of a task.
+    :ivar ends: of each task's values, if ``max_bytes_per_batch`` has cut them. ``size`` is then the most of a task.
     """
 
     base: dict[str, Any]
@@ -55,7 +55,7 @@ class TaskSeries:
         return ((start, min(start + self.size, total)) for start in range(0, total, self.size))
 
     def part(self, start: int, tasks: int) -> TaskSeries:
-        """So many of its tasks, from the one whose values begin at ``start``."""
+        """The next ``tasks`` of its tasks, from the one whose values begin at ``start``."""
         if self.ends is None:
             return replace(self, values=self.values[start : start + tasks * self.size])
         first = bisect_right(self.ends, start)
@@ -92,7 +92,9 @@ class Chunker:
     :param types: of the lists of the job.
     :param checked: the job has been walked before, without a fault.
     :param shared: ids of the objects that stand in several places of the job.
-    :param max_bytes: of the JSON text of a batch's values, None for no limit.
+    :param max_bytes: of the JSON text of a batch's values, for nodes that inherit no ``max_bytes_per_batch``.
+    :ivar batched: it has cut values into batches of several.
+    :ivar limited: a limit of bytes held for one of these batches.
     """
 
     def __init__(
@@ -109,7 +111,8 @@ class Chunker:
         self._types = types
         self._checked = checked
         self._max_bytes = max_bytes
-        self.batched = False  # something was cut into batches of several values
+        self._reads_bytes = limits_bytes(attributes)
+        self.batched = self.limited = False
         self.faults: list[Fault] = []
         # For each attribute: where chunking was asked for in vain (D5).
         self._missing: dict[str, list[Path]] = {}
@@ -246,7 +249,7 @@ class Chunker:
             if all(below is None for below in value.values()):
                 if value:
                     names = list(value)
-                    yield from self._batched(TaskSeries(base, plural, names, size, types_of(names)), here)
+                    yield from self._batched(TaskSeries(base, plural, names, size, types_of(names)), here, named=True)
                 continue
             for name, below in value.items():
                 task = {**base, plural: [name]}
@@ -266,22 +269,28 @@ class Chunker:
                         self.faults.extend(row_faults(below, (*here, name)))
                     yield TaskSeries({**task, **below})
 
-    def _batched(self, run: TaskSeries, path: Path) -> Iterator[TaskSeries]:
-        """The run; each of its tasks has as many values as both limits allow."""
+    def _batched(self, run: TaskSeries, path: Path, *, named: bool = False) -> Iterator[TaskSeries]:
+        """The run; its tasks have as many values as both limits allow. The inner limit of bytes beats the outer one.
+
+        :param named: the values are the names of an object.
+        """
         values, size, most = run.values, run.size, self._max_bytes
+        if self._reads_bytes and MAX_BYTES in run.base:
+            most = batch_size_of(run.base[MAX_BYTES])
         self.batched = self.batched or size > 1
         if size == 1 or most is None:
             yield run
             return
+        self.limited = True
         ends: list[int] = []
         begun = used = 0
         for position, value in enumerate(values):
             bytes_ = len(encode(value))
             if bytes_ + 2 > most:
                 self._fault(
-                    (*path, position),
-                    f"needs {bytes_ + 2:,} bytes as a batch of its own, more than max_bytes_per_batch allows "
-                    f"({most:,}): raise it, or shorten the value",
+                    (*path, value if named else position),
+                    f"needs {bytes_ + 2:,} bytes as a batch of its own, but {MAX_BYTES} is {most:,}: raise the limit, "
+                    f"or shorten the value",
                 )
                 return
             # A batch's text is its values' texts, two characters between them, and the brackets.

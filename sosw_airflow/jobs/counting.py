@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
-from sosw_airflow.jobs.attributes import Attribute
+from sosw_airflow.jobs.attributes import MAX_BYTES, Attribute
 from sosw_airflow.jobs.chunking import Chunker, Node, TaskSeries
 
 __all__ = ["Multiplier", "TaskCount", "count_tasks"]
@@ -70,7 +70,13 @@ class _Counter:
         self._levels = {attribute.plural: level for level, attribute in enumerate(attributes)}
         # What a node inherits and its pieces depend on: flags, and attributes of its own level and below.
         self._inherited = [
-            sorted({*attribute.all_flags, *(name for each in attributes[level:] for name in (each.name, each.plural))})
+            sorted(
+                {
+                    MAX_BYTES,
+                    *attribute.all_flags,
+                    *(name for each in attributes[level:] for name in (each.name, each.plural)),
+                }
+            )
             for level, attribute in enumerate(attributes)
         ]
         self._known: dict[tuple[Any, ...], list[int]] = {}

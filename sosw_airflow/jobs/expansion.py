@@ -16,7 +16,7 @@ from typing import Any
 
 from sosw_airflow.exceptions import Fault, InvalidJob, TooManyTasks
 from sosw_airflow.exceptions.faults import counted
-from sosw_airflow.jobs.attributes import MAX_BYTES, attributes_of, batch_size_of
+from sosw_airflow.jobs.attributes import MAX_BYTES, attributes_of, limits_bytes
 from sosw_airflow.jobs.chunking import Chunker, Node, TaskSeries
 from sosw_airflow.jobs.counting import Multiplier, TaskCount, count_tasks
 from sosw_airflow.jobs.event import JobRequest, parse_event
@@ -51,6 +51,7 @@ class Expansion:
     :param max_tasks: a job of more tasks is refused, None for no limit.
     :ivar dates: the dates of the period as ``YYYY-MM-DD``; None if the job's period is not expanded.
     :ivar tasks: the number of tasks.
+    :ivar limits_bytes: ``max_bytes_per_batch`` holds for some of its batches.
     :ivar warnings: what the author of the job should know.
     :raises InvalidJob: names every fault with its path.
     :raises TooManyTasks: the job has more tasks than ``max_tasks``.
@@ -71,9 +72,9 @@ class Expansion:
         self.lambda_name = request.lambda_name
         self.dates: tuple[str, ...] | None = None
         self.tasks = 0
+        self.limits_bytes = False
         self._attributes = attributes_of(self.schema.chunkable_attrs)
         self._days: DayRange | tuple[str, ...] | None = None
-        self._max_bytes = self.schema.max_bytes_per_batch
         self._count = TaskCount(1)
         found: list[str] = []
         self._types = ListTypes()
@@ -115,10 +116,13 @@ class Expansion:
 
     def _leaves_of(self, base: dict[str, Any]) -> Iterator[TaskSeries]:
         if self._chunks:
-            chunker = Chunker(self._attributes, self._types, checked=True, max_bytes=self._max_bytes)
-            yield from chunker.chunk(Node(base, {}))
+            yield from self._chunker(checked=True).chunk(Node(base, {}))
         else:
             yield TaskSeries(base)
+
+    def _chunker(self, *, checked: bool, shared: AbstractSet[int] = frozenset()) -> Chunker:
+        limit = self.schema.max_bytes_per_batch
+        return Chunker(self._attributes, self._types, checked=checked, shared=shared, max_bytes=limit)
 
     @property
     def passed_whole(self) -> bool:
@@ -149,8 +153,7 @@ class Expansion:
         shared: AbstractSet[int],
     ) -> Iterator[Fault]:
         faults = list(structure_faults(self.job, self._attributes, 0, (), found, types=self._types))
-        faults += self._limit_bytes()
-        chunker = Chunker(self._attributes, self._types, checked=False, shared=shared, max_bytes=self._max_bytes)
+        chunker = self._chunker(checked=False, shared=shared)
         self._chunks = bool(self._attributes) and chunker.needs(0, self.job, {}, {}, top=True)
         isolate_days = self.job.get("isolate_days")
         self._dated = (
@@ -163,22 +166,15 @@ class Expansion:
             base = self._undated_job() | ({} if self._days is None else {"date_list": []})
             self._count = count_tasks(chunker, self._attributes, base, shared)
             faults += chunker.faults
-            if MAX_BYTES in self.job and self._max_bytes is not None and not chunker.batched:
-                found.append(f"{MAX_BYTES}: changes nothing, since no max_..._per_batch cuts values into batches")
+            self.limits_bytes = chunker.limited
             yield from faults
             if not faults:  # else a faulty place may be why
                 yield from chunker.vanished(self.job)
         else:
             yield from faults
             yield from row_faults(self.job, ())
-
-    def _limit_bytes(self) -> Iterator[Fault]:
-        """Take the limit of a batch's bytes from the job, or from its schema."""
-        if MAX_BYTES not in self.job or any(MAX_BYTES in each.all_flags for each in self._attributes):
-            return
-        self._max_bytes = batch_size_of(self.job[MAX_BYTES])
-        if self._max_bytes is None:
-            yield Fault(MAX_BYTES, f"must be a whole number of bytes, 1 or more, not {excerpt(self.job[MAX_BYTES])}")
+        if MAX_BYTES in self.job and limits_bytes(self._attributes) and not chunker.batched:
+            found.append(f"{MAX_BYTES}: changes nothing, since no max_..._per_batch cuts values into batches")
 
     def _limit_tasks(self, max_tasks: int | None) -> None:
         """Set the number of tasks and their dates, and refuse too many."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sosw_airflow.exceptions import SHOWN, Fault
-from sosw_airflow.jobs.attributes import Attribute, batch_size_of
+from sosw_airflow.jobs.attributes import MAX_BYTES, Attribute, batch_size_of, limits_bytes
 from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.json_documents import NotJson, parse_json
 from sosw_airflow.jobs.json_values import Path, dotted, json_faults
@@ -42,7 +42,7 @@ def structure_faults(
     if (id(job), level) in searched:
         return
     searched.add((id(job), level))
-    if attributes and not attributes[0].all_flags.isdisjoint(job):
+    if attributes and (MAX_BYTES in job or not attributes[0].all_flags.isdisjoint(job)):
         yield from _flag_faults(job, attributes, path, found)
     if level == len(attributes):
         return
@@ -115,6 +115,9 @@ def _text_faults(text: str, path: Path) -> Iterator[Fault]:
 
 
 def _flag_faults(job: dict[str, Any], attributes: Sequence[Attribute], path: Path, found: list[str]) -> Iterator[Fault]:
+    if MAX_BYTES in job and limits_bytes(attributes) and batch_size_of(job[MAX_BYTES]) is None:
+        problem = f"must be a whole number of bytes, 1 or more, not {excerpt(job[MAX_BYTES])}"
+        yield Fault(dotted((*path, MAX_BYTES)), problem)
     for each in attributes:
         for name in each.sizes:
             if name in job and batch_size_of(job[name]) is None:

@@ -74,6 +74,10 @@ def _notes(expansion: Expansion) -> Iterator[str]:
         if several:
             yield f"nothing asks for chunking: {', '.join(several)} go into one task as they are"
         return
+    if expansion.limits_bytes:
+        limit = job.get(MAX_BYTES, expansion.schema.max_bytes_per_batch)
+        most = "the bytes that its part of the job allows" if limit is None else f"{int(limit):,} bytes"
+        yield f"{MAX_BYTES}: a batch ends before the JSON text of its values exceeds {most}"
     for name, value in job.items():
         if name not in chunkable and name not in ("period", "payload") and _length(value) > 1:
             known = ", ".join(each.name for each in attributes) or "none"

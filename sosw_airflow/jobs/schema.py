@@ -36,7 +36,7 @@ class JobSchema:
         import path of one (``"package.module:function"``). They are tried after the built-in patterns (sosw rule 4.3).
     :ivar period_modules: prefixes of the modules that an import path may name. None: all, since a DAG file that makes
         a `JobSchema` is code itself.
-    :ivar max_bytes_per_batch: of the JSON text of a batch's values, for jobs that say nothing else. None: no limit.
+    :ivar max_bytes_per_batch: of the JSON text of a batch's values, for jobs that give none. None: no limit.
     :raises InvalidJobSchema: names every fault.
     """
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sosw_airflow.jobs.attributes import Attribute, attributes_of, batch_size_of
+from sosw_airflow.jobs.attributes import attributes_of, batch_size_of
 
 SECTION, STORE = attributes_of(["section", "store"])
 

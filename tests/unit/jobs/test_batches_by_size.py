@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sosw_airflow.exceptions import Fault, InvalidJob, InvalidJobSchema
+from sosw_airflow.exceptions import Fault, InvalidJob, InvalidJobSchema, TooManyTasks
 from sosw_airflow.jobs.blocks import blocks_of
 from sosw_airflow.jobs.expansion import Expansion
+from sosw_airflow.jobs.identity import fingerprint
+from sosw_airflow.jobs.planning import plan_job
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.jobs.schema import JobSchema
 
@@ -86,7 +88,7 @@ def test_a_value_that_is_too_large_is_named() -> None:
     job = {"topics": {"cars": {"words": ["a", "b" * 40]}}, "max_words_per_batch": 3, "max_bytes_per_batch": 40}
     (fault,) = faults_of(job)
     assert fault.path == "topics.cars.words[1]"
-    assert "needs 44 bytes as a batch of its own, more than max_bytes_per_batch allows (40)" in fault.problem
+    assert "needs 44 bytes as a batch of its own, but max_bytes_per_batch is 40: raise the limit" in fault.problem
 
 
 @pytest.mark.parametrize("wrong", [0, -1, "many", 1.5, None, True, "9" * 5000])
@@ -118,6 +120,87 @@ def test_it_alone_changes_nothing_and_says_so() -> None:
     assert expansion.warnings == (
         "max_bytes_per_batch: changes nothing, since no max_..._per_batch cuts values into batches",
     )
+
+
+def test_a_job_that_is_not_cut_says_that_it_changes_nothing() -> None:
+    """The job goes into one task as it is."""
+    assert "max_bytes_per_batch: changes nothing" in str(
+        expansion_of({"topics": {}, "max_bytes_per_batch": 9}).warnings
+    )
+
+
+def test_a_limit_in_a_branch_beats_the_outer_one() -> None:
+    """As the inner number of values does, also where a branch has nothing but values."""
+    job = {
+        "topics": {
+            "cars": {"words": ["a", "b", "c"], "max_bytes_per_batch": 10},
+            "bikes": {"words": ["a", "b", "c"]},
+        },
+        "max_words_per_batch": 3,
+        "max_bytes_per_batch": 5,
+    }
+    assert batches(job) == [["a", "b"], ["c"], ["a"], ["b"], ["c"]]
+    assert expansion_of(job).tasks == 5
+
+
+def test_a_part_that_stands_twice_is_counted_under_both_limits() -> None:
+    """One object in two branches of different limits: the count is that of the expansion."""
+    part = {"words": {"a": None, "b": None}, "note": "x"}
+    job = {
+        "sections": {
+            "one": {"topics": {"t": part}, "max_bytes_per_batch": 5},
+            "two": {"topics": {"t": part}, "max_bytes_per_batch": 50},
+        },
+        "max_words_per_batch": 2,
+    }
+    expansion = expansion_of(job, {"chunkable_attrs": ["section", "topic", "word"]})
+    assert expansion.tasks == len(list(expansion)) == 3
+
+
+def test_a_wrong_limit_in_a_branch_is_named() -> None:
+    """With its path, before a row is written."""
+    job = {"topics": {"cars": {"words": ["a"], "max_bytes_per_batch": 0}}, "max_words_per_batch": 2}
+    (fault,) = faults_of(job)
+    assert fault.path == "topics.cars.max_bytes_per_batch"
+
+
+def test_a_name_that_is_too_large_is_named() -> None:
+    """The values may be the names of an object."""
+    job = {"words": {"a": None, "b" * 9: None}, "max_words_per_batch": 2, "max_bytes_per_batch": 6}
+    (fault,) = faults_of(job, {"chunkable_attrs": ["word"]})
+    assert fault.path == f"words.{'b' * 9}"
+
+
+def test_the_bytes_are_those_of_the_row() -> None:
+    """The payload is ASCII text: an accent has six bytes, an emoji twelve."""
+    job = {"words": ["é", "é", "😀"], "max_words_per_batch": 3, "max_bytes_per_batch": 20}
+    assert batches(job, {"chunkable_attrs": ["word"]}) == [["é", "é"], ["😀"]]
+    assert len(json.dumps(["é", "é"]).encode()) == 20
+
+
+def test_the_number_of_tasks_is_limited_by_the_exact_count() -> None:
+    """`max_tasks` refuses the job before a task is made."""
+    job = {"words": ["aaaa"] * 10, "max_words_per_batch": 10, "max_bytes_per_batch": 8}
+    schema = {"chunkable_attrs": ["word"]}
+    assert Expansion(job, schema=schema, reference_date=MONDAY, max_tasks=10).tasks == 10
+    with pytest.raises(TooManyTasks, match="10 tasks"):
+        Expansion(job, schema=schema, reference_date=MONDAY, max_tasks=9)
+
+
+def test_a_plan_notes_the_limit() -> None:
+    """With its bytes, and the number of tasks that follow."""
+    job = {"words": ["a", "b", "c"], "max_words_per_batch": 3, "max_bytes_per_batch": "1000"}
+    plan = plan_job(expansion_of(job, {"chunkable_attrs": ["word"]}), labourer_id="p", reference_date=MONDAY)
+    assert "max_bytes_per_batch: a batch ends before the JSON text of its values exceeds 1,000 bytes" in plan.notes
+    assert (plan.tasks, plan.attributes[0].most_in_a_task) == (1, 3)
+
+
+def test_a_job_without_it_keeps_its_fingerprint() -> None:
+    """A retry after an upgrade finds the job that the former version has planned."""
+    schema = JobSchema.of({"chunkable_attrs": ["word"]})
+    assert schema.as_dict() == {"chunkable_attrs": ["word"]}
+    found = fingerprint({"words": ["a"], "max_words_per_batch": 3}, schema, MONDAY, None)
+    assert found == "0c8719a205b2847f3b87a5e6490a90ae6657722f8ab9dd8922f2fe322eb5d9fe"
 
 
 def test_an_attribute_named_byte_keeps_its_flag() -> None:
