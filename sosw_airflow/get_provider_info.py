@@ -41,7 +41,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "default": "10",
     },
     "hide_payloads": {
-        "description": "Leave the payloads of tasks out of logs, errors and the command line.",
+        "description": "Leave the payloads of tasks, and what workers returned, out of logs, errors, pages, and the "
+        "commands that show tasks.",
         "version_added": "0.2.0",
         "type": "boolean",
         "example": None,

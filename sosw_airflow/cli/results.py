@@ -69,9 +69,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _masked(record: Record) -> Record:
     """Without secrets: a terminal and its scrollback are no place for them."""
-    from sosw_airflow.jobs.redaction import redacted
+    from sosw_airflow.jobs.redaction import redacted, shown_payload
 
-    hidden: Record = redacted({name: record[name] for name in ("payload", "result", "stats", "error")})
+    hidden: Record = redacted({name: record[name] for name in ("stats", "error")})
+    for name in ("payload", "result"):
+        shown = shown_payload({name: record[name]})
+        hidden[name] = shown[name] if isinstance(shown, dict) else shown
     return {name: hidden.get(name, record[name]) for name in _FIELDS}
 
 

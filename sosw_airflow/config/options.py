@@ -7,7 +7,7 @@ import re
 from sosw_airflow.exceptions import SHOWN, Fault, InvalidConfiguration
 from sosw_airflow.jobs.excerpts import excerpt
 
-__all__ = ["max_invocations_from", "max_tasks_from", "period_modules_from"]
+__all__ = ["hides_payloads_from", "max_invocations_from", "max_tasks_from", "period_modules_from"]
 
 
 def period_modules_from(text: str) -> tuple[str, ...]:
@@ -37,6 +37,11 @@ def max_invocations_from(text: str) -> int:
     :raises InvalidConfiguration: it is no whole number of 1 or more.
     """
     return _whole("max_simultaneous_invocations", text)
+
+
+def hides_payloads_from(text: str) -> bool:
+    """Whether ``hide_payloads`` is on. A text that is neither yes nor no hides: nothing is shown by a typo."""
+    return text.strip().lower() not in ("false", "f", "no", "n", "off", "0", "")
 
 
 def _whole(option: str, text: str) -> int:

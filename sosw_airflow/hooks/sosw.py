@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow._compat import BaseHook, configured, find_connection, get_variable, redact
-from sosw_airflow.config.options import max_invocations_from, max_tasks_from, period_modules_from
+from sosw_airflow.config.options import hides_payloads_from, max_invocations_from, max_tasks_from, period_modules_from
 from sosw_airflow.config.registry import (
     LABOURER_CONN_TYPE,
     LABOURERS_VARIABLE,
@@ -30,7 +30,14 @@ from sosw_airflow.jobs.schema import JobSchema
 if TYPE_CHECKING:
     from sosw_airflow.waiting.task_results import TaskResult
 
-__all__ = ["SoswHook", "default_max_invocations", "default_max_tasks", "extras_of", "period_modules"]
+__all__ = [
+    "SoswHook",
+    "default_max_invocations",
+    "default_max_tasks",
+    "extras_of",
+    "hide_what_airflow_hides",
+    "period_modules",
+]
 
 
 def period_modules() -> tuple[str, ...]:
@@ -48,8 +55,13 @@ def default_max_invocations() -> int:
     return max_invocations_from(configured("max_simultaneous_invocations"))
 
 
-# Everything that schedules, waits or examines goes through this module, so it lets them all hide what Airflow hides.
-redaction.install(redact)
+def hide_what_airflow_hides() -> None:
+    """Let this process hide the secrets that Airflow masks, and payloads if its configuration says so."""
+    redaction.install(redact, hides_payloads=lambda: hides_payloads_from(configured("hide_payloads")))
+
+
+# Everything that schedules, waits or examines goes through this module.
+hide_what_airflow_hides()
 
 log = logging.getLogger(__name__)
 

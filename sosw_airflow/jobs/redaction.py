@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["install", "is_secret_name", "redacted", "without_secrets"]
+__all__ = ["HIDDEN_PAYLOAD", "install", "is_secret_name", "redacted", "shown_payload", "without_secrets"]
 
 #: Parts of the names of attributes whose values are secrets; most are those of Airflow.
 _SECRET_NAMES = (
@@ -34,6 +34,9 @@ _SECRET_NAMES = (
 )
 
 _HIDDEN = "***"
+
+#: What stands in the place of a payload that Airflow's configuration hides.
+HIDDEN_PAYLOAD = "hidden by [sosw] hide_payloads"
 
 
 def is_secret_name(name: object) -> bool:
@@ -58,17 +61,26 @@ def _hidden(value: Any) -> Any:
 
 
 _redact: Callable[[Any], Any] = _by_names
+_hides_payloads: Callable[[], bool] = bool
 
 
-def install(redact: Callable[[Any], Any] | None) -> None:
-    """Use this masker from now on, in the whole process; None: the names of attributes."""
-    global _redact  # noqa: PLW0603 - one process has one masker, as it has one log
-    _redact = redact or _by_names
+def install(redact: Callable[[Any], Any] | None, *, hides_payloads: Callable[[], bool] = bool) -> None:
+    """Use this masker from now on, in the whole process; None: the names of attributes.
+
+    :param hides_payloads: whether `shown_payload` shows none, asked each time.
+    """
+    global _redact, _hides_payloads
+    _redact, _hides_payloads = redact or _by_names, hides_payloads
 
 
 def redacted(value: Any) -> Any:
     """A copy of a JSON value in which secrets are replaced."""
     return _redact(value)
+
+
+def shown_payload(payload: Any) -> Any:
+    """What of a task's payload, or of its worker's answer, may be shown: all but secrets, or that it is hidden."""
+    return HIDDEN_PAYLOAD if _hides_payloads() else redacted(payload)
 
 
 def without_secrets(document: Any, path: str, left_out: list[str]) -> Any:

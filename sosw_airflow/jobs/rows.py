@@ -10,7 +10,7 @@ from typing import Any
 from sosw_airflow.exceptions import TaskTooLarge
 from sosw_airflow.jobs.excerpts import printable
 from sosw_airflow.jobs.json_documents import NotJson, parse_json
-from sosw_airflow.jobs.redaction import redacted
+from sosw_airflow.jobs.redaction import shown_payload
 
 __all__ = ["DYNAMODB_ITEM_LIMIT", "LAMBDA_PAYLOAD_LIMIT", "LineCodec", "Row", "row_item", "row_size_of_line"]
 
@@ -127,7 +127,7 @@ class LineCodec:
             limit=self._limit,
             limit_name=self._limit_name,
             largest=printable(largest),
-            excerpt=_encode(redacted(dict(task)))[:200],
+            excerpt=_encode(shown_payload(dict(task)))[:200],
         )
 
 

@@ -15,7 +15,7 @@ from sosw_airflow.exceptions import SoswError
 from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.json_documents import parse_json
 from sosw_airflow.jobs.json_values import json_faults
-from sosw_airflow.jobs.redaction import redacted
+from sosw_airflow.jobs.redaction import HIDDEN_PAYLOAD, redacted, shown_payload
 from sosw_airflow.stores.aws_errors import explain_faults, member
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.batch_reads import BATCH_KEYS, ask_batch, read_batch
@@ -75,7 +75,7 @@ class ClosedTask:
 
     def __str__(self) -> str:
         """For a message: id, attempts, the beginning of the error and of the payload, without their secrets."""
-        payload = "its payload cannot be read" if self.payload is None else _shown(json.dumps(redacted(self.payload)))
+        payload = "its payload cannot be read" if self.payload is None else _shown(_text_of(self.payload))
         error = f" {_shown(redacted({'error': self.error})['error'])};" if self.error else ""
         return f"{self.task_id} ({counted(self.attempts, 'attempt')}):{error} {payload}"
 
@@ -202,6 +202,11 @@ def error_of(item: dict[str, Any]) -> str:
 def _text(item: dict[str, Any], name: str) -> str:
     """An attribute that is a text, as UTF-8 can hold it."""
     return str(item.get(name, {}).get("S", "")).encode("utf-8", "backslashreplace").decode()
+
+
+def _text_of(payload: dict[str, Any]) -> str:
+    shown = shown_payload(payload)
+    return f"its payload is {shown}" if shown is HIDDEN_PAYLOAD else json.dumps(shown)
 
 
 def _shown(text: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from sosw_airflow._compat import get_variable
@@ -14,7 +16,7 @@ from sosw_airflow.exceptions import SoswError, UnknownJob
 from sosw_airflow.hooks.sosw import SoswHook, default_max_invocations
 from sosw_airflow.ui.cached_reads import CachedReads, Reading
 
-__all__ = ["JobSight", "LabourerSight", "Overview", "SoswReadings"]
+__all__ = ["PAGE_TASKS", "JobSight", "LabourerSight", "Overview", "SoswReadings", "TaskPage"]
 
 #: Read units of one reading of all labourers. Those that were read longest ago come first; a busy one counts as older.
 OVERVIEW_UNITS = 20.0
@@ -29,8 +31,11 @@ _NAMED_JOBS = 20
 #: Pages of 1,000 closings, 25 read units each, that one reading of a job takes; the next one continues.
 _JOB_PAGES = 2
 
-#: Failed tasks of a job that are named.
-_NAMED_FAILURES = 20
+#: Failed tasks of a job whose causes are read: 100 read units for rows of up to 4 KB, and seconds between two readings.
+_CAUSES_OF, _CAUSES_EVERY = 200, 60
+
+#: Tasks of a page of a job's tasks: up to 75 read units for rows of up to 4 KB.
+PAGE_TASKS = 25
 
 
 @dataclass
@@ -67,7 +72,7 @@ class JobSight:
     """One job.
 
     :ivar reader: continues at the next reading.
-    :ivar chain: ids of the job's repairs, the first one first.
+    :ivar causes: of its failures, and ``causes_at`` the time of their reading, on the monotonic clock.
     """
 
     reader: Any
@@ -75,8 +80,20 @@ class JobSight:
     progress: Any = None
     activity: Any = None
     activity_problem: str = ""
-    failures: list[str] = field(default_factory=list)
-    repaired_by: str = ""
+    causes: Any = None
+    causes_at: float = float("-inf")
+
+
+@dataclass(frozen=True)
+class TaskPage:
+    """Some tasks of a job.
+
+    :ivar results: each with the address of its log.
+    :ivar found: tasks of the job in this state, as far as they are counted.
+    """
+
+    results: list[tuple[Any, str]]
+    found: int
 
 
 class SoswReadings:
@@ -105,6 +122,20 @@ class SoswReadings:
     def job(self, conn_id: str, job_id: str) -> Reading:
         """A `JobSight`."""
         return self.cache.read(("job", conn_id, job_id), lambda former: self._job(conn_id, job_id, former))
+
+    def tasks(self, conn_id: str, sight: JobSight, state: str, number: int) -> Reading:
+        """A `TaskPage`.
+
+        :param state: ``completed``, ``failed``, ``open``, or nothing for all.
+        :param number: of the page, from 1.
+        """
+        subject = ("tasks", conn_id, sight.header.job_id, state, number)
+        return self.cache.read(subject, lambda _: self._tasks(conn_id, sight, state, number))
+
+    def task(self, conn_id: str, sight: JobSight, index: int) -> Reading:
+        """A `TaskPage` with one task."""
+        subject = ("task", conn_id, sight.header.job_id, index)
+        return self.cache.read(subject, lambda _: self._these(conn_id, sight, [index], 1))
 
     def deployment(self, conn_id: str) -> Any:
         """The deployment of a Connection, made again after a minute: the Connection may have changed.
@@ -179,8 +210,8 @@ class SoswReadings:
 
     def _job(self, conn_id: str, job_id: str, former: JobSight | None) -> JobSight:
         from sosw_airflow.exceptions import AccessDenied
-        from sosw_airflow.stores.closed_tasks import describe_failures
         from sosw_airflow.waiting.activity import read_activity
+        from sosw_airflow.waiting.failure_causes import read_causes
         from sosw_airflow.waiting.progress import ProgressReader
 
         deployment = self.deployment(conn_id)
@@ -202,6 +233,32 @@ class SoswReadings:
                 )
             except AccessDenied as denied:
                 problem = str(denied)
-        ids = [task for task, _ in zip(sight.reader.failed(), range(_NAMED_FAILURES), strict=False)]
-        failures = describe_failures(deployment.dynamodb, deployment.tables, ids)
-        return JobSight(sight.reader, header, progress, activity, problem, failures)
+        causes, causes_at = sight.causes, sight.causes_at
+        if progress.failed and (causes is None or time.monotonic() - causes_at > _CAUSES_EVERY):
+            causes, causes_at = read_causes(sight.reader, most=_CAUSES_OF), time.monotonic()
+        return JobSight(sight.reader, header, progress, activity, problem, causes, causes_at)
+
+    def _tasks(self, conn_id: str, sight: JobSight, state: str, number: int) -> TaskPage:
+        from sosw_airflow.stores.closed_tasks import End
+
+        reader, progress = sight.reader, sight.progress
+        start = (number - 1) * PAGE_TASKS
+        if not state:
+            indexes: Iterable[int] = range(start, min(start + PAGE_TASKS, progress.total))
+            return self._these(conn_id, sight, list(indexes), progress.total)
+        ends = {"completed": End.COMPLETED, "failed": End.FAILED}
+        indexes = reader.ended(ends[state]) if state in ends else reader.open_indexes()
+        found = {"completed": progress.completed, "failed": progress.failed}.get(
+            state, progress.total - progress.closed
+        )
+        return self._these(conn_id, sight, list(islice(indexes, start, start + PAGE_TASKS)), found)
+
+    def _these(self, conn_id: str, sight: JobSight, indexes: list[int], found: int) -> TaskPage:
+        from sosw_airflow.links.console import log_of_tasks
+        from sosw_airflow.waiting.results import ResultReader
+
+        deployment = self.deployment(conn_id)
+        reader = ResultReader(deployment.dynamodb, deployment.tables, sight.header, deployment.now)
+        log_of = log_of_tasks(SoswHook(sosw_conn_id=conn_id), sight.header.labourer_id)
+        with closing(reader.read(indexes)) as results:
+            return TaskPage([(result, log_of(result)) for result in results], found)

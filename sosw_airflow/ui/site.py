@@ -10,12 +10,13 @@ from enum import Enum
 from typing import Any
 
 from sosw_airflow.jobs.identity import COMMAND_DAG_ID
-from sosw_airflow.jobs.redaction import redacted
+from sosw_airflow.jobs.redaction import redacted, shown_payload
 from sosw_airflow.links.pages import page_path
 from sosw_airflow.ui.cached_reads import Reading
-from sosw_airflow.ui.reading import SoswReadings
+from sosw_airflow.ui.reading import PAGE_TASKS, SoswReadings
 from sosw_airflow.ui.rendering import page, static
 from sosw_airflow.ui.requests import PageRequest, PageResponse
+from sosw_airflow.ui.task_query import TaskQuery
 
 __all__ = ["ROUTES", "Guard", "Site"]
 
@@ -163,6 +164,8 @@ class Site:
             return self._problem(request, 404, f"The DAG {dag_id} has no job {job_id} in this deployment.")
         reading = self._readings.job(conn_id, job_id) if known is not None else header
         sight = reading.value if known is not None else None
+        asked = TaskQuery.of(request.query, job_id)
+        tasks = self._tasks(conn_id, sight, asked) if sight is not None else Reading()
         return page(
             request,
             "job.html",
@@ -173,10 +176,23 @@ class Site:
             header=known,
             reading=reading,
             sight=sight,
+            asked=asked,
+            tasks=tasks,
+            page_tasks=PAGE_TASKS,
+            shown=shown_payload,
             refresh=0 if sight is not None and sight.progress.over else REFRESH_SECONDS,
             mask=_mask,
-            job_parts=_job_parts,
+            mask_value=redacted,
         )
+
+    def _tasks(self, conn_id: str, sight: Any, asked: TaskQuery) -> Reading:
+        if asked.problem:
+            return Reading()
+        if asked.index is None:
+            return self._readings.tasks(conn_id, sight, asked.state, asked.page)
+        if asked.index >= sight.progress.total:
+            return Reading()
+        return self._readings.task(conn_id, sight, asked.index)
 
     def _dag_run(self, request: PageRequest, dag_id: str, run_id: str) -> PageResponse:
         return self._pushed(request, dag_id, run_id, task_id=None, map_index=None)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
+from typing import Any
 
 from sosw_airflow.waiting.progress_log import duration_text, rate_text
 
 __all__ = ["FILTERS"]
 
 _LAST_SECOND = 253_402_300_799
+
+#: Characters of a document.
+_SHOWN = 20_000
 
 
 def grouped(number: float) -> str:
@@ -62,9 +67,20 @@ def share(part: int, total: int) -> str:
     return f"{(1000 * part // total if total else 0) / 10:.1f} %"
 
 
+def document(value: Any) -> str:
+    r"""A value of JSON as indented text; at most 20,000 characters of it.
+
+    >>> document({"b": [1], "a": None})
+    '{\n  "b": [\n    1\n  ],\n  "a": null\n}'
+    """
+    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}\n... and {len(text) - _SHOWN:,} more characters"
+
+
 #: What the templates call these.
 FILTERS = {
     "at_least": at_least,
+    "document": document,
     "duration": duration_text,
     "grouped": grouped,
     "iso": iso,

@@ -21,9 +21,12 @@ LogsOf = Callable[[str], Callable[[TaskResult], str]]
 MOST_READ = 1000
 
 
-def read_causes(progress: ProgressReader, logs_of: LogsOf = lambda _: lambda _: "") -> CausesSummary:
+def read_causes(
+    progress: ProgressReader, logs_of: LogsOf = lambda _: lambda _: "", *, most: int = MOST_READ
+) -> CausesSummary:
     """The causes of the failures of a job.
 
+    :param most: failed tasks that are read.
     :param progress: of the job. One that has not read yet catches up first: 16 read units for 1,000 closed tasks.
     :param logs_of: gives, for a labourer, what gives the address of a task's log.
     :raises SoswError: AWS refuses.
@@ -35,12 +38,12 @@ def read_causes(progress: ProgressReader, logs_of: LogsOf = lambda _: lambda _: 
     failed = sum(1 for _ in progress.ended(End.FAILED))
     reader = ResultReader(progress.dynamodb, progress.tables, progress.header)
     causes = Causes(logs_of(progress.header.labourer_id))
-    with closing(reader.read(_spread(progress.ended(End.FAILED), failed))) as results:
+    with closing(reader.read(_spread(progress.ended(End.FAILED), failed, most))) as results:
         # A task that the index lists as failed may have completed since.
         causes.add_all(result for result in results if result.state is TaskState.FAILED)
-    return causes.summary(failed if failed > MOST_READ else None)
+    return causes.summary(failed if failed > most else None)
 
 
-def _spread(indexes: Iterator[int], length: int) -> Iterator[int]:
-    """At most `MOST_READ` of so many, at equal distances."""
-    return islice(indexes, 0, None, max(1, -(-length // MOST_READ)))
+def _spread(indexes: Iterator[int], length: int, most: int) -> Iterator[int]:
+    """At most ``most`` of so many, at equal distances."""
+    return islice(indexes, 0, None, max(1, -(-length // most)))

@@ -208,6 +208,10 @@ def viewing(use: Use) -> None:
                 readings.job("sosw_default", job_id),
             ):
                 assert (reading.value is None, reading.problem) == (False, "")
+            sight = readings.job("sosw_default", job_id).value
+            with pytest.MonkeyPatch.context() as elsewhere:
+                elsewhere.setattr("sosw_airflow.links.console.log_of_tasks", lambda hook, labourer_id: lambda task: "")
+                assert readings.tasks("sosw_default", sight, "", 1).value.found == 4
         open_tasks(deployment.dynamodb, deployment.tables, "worker", [f"{job_id}{'f' * 12}"])
 
 

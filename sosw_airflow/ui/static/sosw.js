@@ -55,8 +55,12 @@ function take(text) {
   }
   document.body.dataset.refresh = fresh.body.dataset.refresh;
   if (now.innerHTML === next.innerHTML) return;
-  const links = (root) => [...root.querySelectorAll("a[href], summary")];
+  const links = (root) => [...root.querySelectorAll("a[href], summary, input, button")];
   const focused = links(now).indexOf(document.activeElement);
+  for (const each of now.querySelectorAll("input[id]")) {
+    const same = next.querySelector(`#${CSS.escape(each.id)}`);
+    if (same) same.value = each.value;
+  }
   const scrolled = [...now.querySelectorAll(".wide")].map((each) => each.scrollLeft);
   now.replaceChildren(...next.childNodes);
   [...now.querySelectorAll(".wide")].forEach((each, index) => (each.scrollLeft = scrolled[index] ?? 0));

@@ -198,7 +198,9 @@ def test_an_upload_that_somebody_has_ended_is_worth_a_retry(s3: Any, monkeypatch
 
 
 @given(
-    lines=st.lists(st.text(st.characters(exclude_characters="\r\n"), min_size=1, max_size=8), min_size=1, max_size=6),
+    lines=st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=1, max_size=8), min_size=1, max_size=6
+    ),
     read_bytes=st.integers(1, 64),
     ends=st.sampled_from(["\n", "\r\n"]),
     last_end=st.booleans(),

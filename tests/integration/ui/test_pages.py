@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sosw_airflow.hooks.sosw import hide_what_airflow_hides
 from sosw_airflow.jobs.identity import COMMAND_DAG_ID
 from sosw_airflow.links.pages import page_path
 from sosw_airflow.orchestration.lease import Lease
@@ -148,6 +149,99 @@ def test_a_jobs_page_has_its_progress_and_its_failures(browser: Browser, configu
     assert "/sosw/runs/dag/scheduled__2026-03-02" in page.links
 
 
+def test_failures_are_grouped_by_their_cause(browser: Browser, configured: Aws, schedule: Any) -> None:
+    """Each with its number and with an example, which is a link to the task."""
+    job_id = schedule(request_for())
+    for index in range(3):
+        close(configured, job_id, index, ok=False, error_type="ValueError", error_message=f"no word {index}")
+    page = browser.page(f"/c/sosw_default/dags/dag/jobs/{job_id}")
+    assert "ValueError: no word <n> 3" in page.text
+    assert f"/sosw/c/sosw_default/dags/dag/jobs/{job_id}?search={job_id}{0:012x}#tasks" in page.links
+
+
+def test_the_tasks_of_a_job_are_listed_with_what_they_did(browser: Browser, configured: Aws, schedule: Any) -> None:
+    """Payload, result, error, attempts; in the job's order."""
+    job_id = schedule(request_for())
+    close(configured, job_id, 1, ok=True, result='{"price": 7}')
+    close(configured, job_id, 2, ok=False, error_message="no such product")
+    page = browser.page(f"/c/sosw_default/dags/dag/jobs/{job_id}")
+    listed = page.text.partition("Number State")[2]
+    assert [listed.index(f"{job_id}{index:012x}") for index in range(4)] == sorted(
+        listed.index(f"{job_id}{index:012x}") for index in range(4)
+    )
+    assert '"price": 7' in listed
+    assert "no such product" in listed
+    assert '"stores": [ "y" ]' in listed
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [("", [0, 1, 2, 3]), ("completed", [1]), ("failed", [2]), ("open", [0, 3]), ("other", [0, 1, 2, 3])],
+)
+def test_tasks_are_chosen_by_their_state(
+    browser: Browser, configured: Aws, schedule: Any, state: str, expected: list[int]
+) -> None:
+    """A state that is none chooses all."""
+    job_id = schedule(request_for())
+    close(configured, job_id, 1, ok=True)
+    close(configured, job_id, 2, ok=False)
+    page = browser.page(f"/c/sosw_default/dags/dag/jobs/{job_id}", state=state)
+    assert [index for index in range(4) if f'id="task-{index}"' in page.html] == expected
+
+
+def test_many_tasks_are_pages(browser: Browser, schedule: Any) -> None:
+    """Of 25, with links to the pages beside; one beyond the end says so."""
+    job_id = schedule(request_for({"sections": [f"s{number}" for number in range(60)], "isolate_sections": True}))
+    path = f"/c/sosw_default/dags/dag/jobs/{job_id}"
+    third = browser.page(path, page="3")
+    assert 'id="task-50"' in third.html
+    assert "Page 3 of 3" in third.text
+    assert f"/sosw{path}?page=2#tasks" in third.links
+    beyond = browser.page(path, page="9" * 30)
+    assert "Page 1 of 3" in beyond.text
+    assert "No task is on this page." in browser.page(path, page="9").text
+
+
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ("2", "Task 2:"),
+        ("9", "The job has no such task."),
+        ("f" * 32, "This is a task of the job ffffffffffffffffffff."),
+        ("word", "Search for the id of a task"),
+    ],
+)
+def test_a_task_is_found_by_its_number_or_its_id(browser: Browser, schedule: Any, search: str, said: str) -> None:
+    """Nothing else is searched: payloads would have to be read one by one."""
+    job_id = schedule(request_for())
+    path = f"/c/sosw_default/dags/dag/jobs/{job_id}"
+    assert said in browser.page(path, search=search).text
+    assert 'id="task-3" open' in browser.page(path, search=f"{job_id}{3:012x}").html
+
+
+def test_payloads_can_be_hidden(
+    browser: Browser, configured: Aws, schedule: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By Airflow's configuration: payloads, and what workers returned."""
+    hide_what_airflow_hides()
+    monkeypatch.setenv("AIRFLOW__SOSW__HIDE_PAYLOADS", "True")
+    job_id = schedule(request_for({"sections": ["confidential"], "isolate_sections": True}))
+    close(configured, job_id, 0, ok=True, result='"confidential"')
+    page = browser.page(f"/c/sosw_default/dags/dag/jobs/{job_id}")
+    assert "confidential" not in page.html
+    assert "hidden by [sosw] hide_payloads" in page.text
+
+
+def test_secrets_are_masked(browser: Browser, configured: Aws, schedule: Any) -> None:
+    """Those whose names say that they are secrets, wherever a task has them."""
+    job_id = schedule(request_for({"sections": ["a"], "isolate_sections": True, "password": "tiger"}))
+    close(configured, job_id, 0, ok=True, result='{"api_key": "lion"}')
+    html = browser.page(f"/c/sosw_default/dags/dag/jobs/{job_id}").html
+    assert "***" in html
+    assert "tiger" not in html
+    assert "lion" not in html
+
+
 def test_a_job_that_is_over_is_not_refreshed(browser: Browser, configured: Aws, schedule: Any) -> None:
     """Nothing happens any more."""
     job_id = schedule(request_for())
@@ -239,7 +333,7 @@ def test_airflows_own_sign_for_every_dag_is_no_dag(browser: Browser) -> None:
 TAGS = {
     *("html", "head", "meta", "title", "link", "script", "body", "header", "nav", "main", "h1", "h2", "a", "p", "div"),
     *("ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td", "dl", "dt", "dd", "code", "span", "b", "time"),
-    *("br", "svg", "rect", "line"),
+    *("br", "svg", "rect", "line", "pre", "details", "summary", "form", "label", "input", "button"),
 }
 
 PATTERNS = (

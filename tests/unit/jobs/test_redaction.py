@@ -148,3 +148,18 @@ def test_an_excerpt_masks_before_it_cuts(masker: Callable[[Callable[[Any], Any]]
     """A secret that begins within the sixty characters and ends behind them."""
     masker(mask)
     assert not shown(SECRET, excerpt(f"{'x' * 50}{SECRET}"))
+
+
+def test_payloads_are_hidden_if_the_configuration_says_so() -> None:
+    """The text of a failed task keeps its id, its attempts and its error."""
+    redaction.install(None, hides_payloads=lambda: True)
+    task = ClosedTask("t", End.FAILED, 2, {"section": "confidential"}, "ValueError: no")
+    assert str(task) == "t (2 attempts): ValueError: no; its payload is hidden by [sosw] hide_payloads"
+
+
+def test_a_task_that_is_too_large_is_named_without_its_payload() -> None:
+    """Its size and its largest attribute say what to cut."""
+    redaction.install(None, hides_payloads=lambda: True)
+    text = _too_large({"section": "confidential"})
+    assert "confidential" not in text
+    assert redaction.HIDDEN_PAYLOAD in text

@@ -1,0 +1,62 @@
+"""Which tasks of a job a viewer wants to see: a state and a page, or one task. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sosw_airflow.jobs.identity import job_of, task_index
+
+__all__ = ["STATES", "TaskQuery"]
+
+#: States by which tasks can be chosen.
+STATES = ("completed", "failed", "open")
+
+#: Pages of the largest job.
+_LAST_PAGE = 10**8
+
+
+@dataclass(frozen=True)
+class TaskQuery:
+    """What the parameters of a job's page ask for.
+
+    :ivar state: one of `STATES`; empty for all.
+    :ivar page: from 1.
+    :ivar search: as it was typed.
+    :ivar index: of the one task that is searched; None for all.
+    :ivar problem: why the search cannot find anything; empty if it can.
+    """
+
+    state: str = ""
+    page: int = 1
+    search: str = ""
+    index: int | None = None
+    problem: str = ""
+
+    @classmethod
+    def of(cls, query: Mapping[str, str], job_id: str) -> TaskQuery:
+        """From the parameters of a request, whatever they are.
+
+        >>> TaskQuery.of({"state": "failed", "page": "3"}, "a" * 20)
+        TaskQuery(state='failed', page=3, search='', index=None, problem='')
+        >>> TaskQuery.of({"search": " 1,234 "}, "a" * 20).index
+        1234
+        """
+        state = query.get("state", "")
+        page = query.get("page", "")
+        number = min(int(page), _LAST_PAGE) if re.fullmatch(r"[1-9][0-9]{0,17}", page) else 1
+        search = query.get("search", "").strip()[:100]
+        index, problem = _index(search, job_id) if search else (None, "")
+        return cls(state if state in STATES else "", number, search, index, problem)
+
+
+def _index(search: str, job_id: str) -> tuple[int | None, str]:
+    digits = search.replace(",", "")
+    if re.fullmatch(r"[0-9]{1,12}", digits):
+        return int(digits), ""
+    if re.fullmatch(r"[0-9a-f]{32}", search):
+        if job_of(search) != job_id:
+            return None, f"This is a task of the job {job_of(search)}."
+        return task_index(search), ""
+    return None, "Search for the id of a task (32 characters), or for its number in the job."
