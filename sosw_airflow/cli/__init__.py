@@ -55,6 +55,7 @@ COMMANDS = {
     "status": Command("sosw_airflow.cli.status", "Show or watch how many tasks of a job are completed and failed."),
     "results": Command("sosw_airflow.cli.results", "Print the result or the error of each task of a job."),
     "repair": Command("sosw_airflow.cli.repair", "Schedule the failed tasks of a job again, each once."),
+    "set": Command("sosw_airflow.cli.change", "Change how many tasks of a scheduled job are invoked at once."),
     "cancel": Command("sosw_airflow.cli.cancel", "Remove the tasks of a job that no worker has got."),
 }
 

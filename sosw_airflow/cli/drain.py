@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sosw_airflow.cli.deployments import add_connection, open_deployment, read_settings
 from sosw_airflow.cli.exit_codes import DONE, UNFINISHED
-from sosw_airflow.cli.job_arguments import add_front, add_run_id, command_line, new_run_id
+from sosw_airflow.cli.job_arguments import add_queue_arguments, add_run_id, command_line, new_run_id
 from sosw_airflow.cli.output import add_output
 from sosw_airflow.cli.writing import STOPPED, show_result, write
 from sosw_airflow.exceptions.faults import counted
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also take a file that another Scheduler has locked; its tasks may then be done twice",
     )
-    add_front(parser)
+    add_queue_arguments(parser)
     add_connection(parser)
     add_output(parser)
 
@@ -58,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
             file,
             datetime.now(timezone.utc).date(),
             "front" if arguments.front else "back",
+            arguments.max_running or 0,
         )
         return drain(scheduler, request, take_locked=arguments.take_locked)
 

@@ -11,9 +11,9 @@ from sosw_airflow.cli.output import add_output
 from sosw_airflow.cli.usage import Arguments
 
 __all__ = [
-    "add_front",
     "add_job_id",
     "add_job_source",
+    "add_queue_arguments",
     "add_run_id",
     "command_line",
     "natural_int",
@@ -24,7 +24,7 @@ __all__ = [
 #: Arguments that a command needs again to resume what it has begun.
 _RESUMED = (
     *("labourer", "id", "date", "data_interval", "schema", "schema_name", "max_tasks"),
-    *("front", "leave_unfinished", "take_locked", "conn_id"),
+    *("front", "max_running", "leave_unfinished", "take_locked", "conn_id"),
 )
 
 
@@ -38,9 +38,15 @@ def add_job_id(parser: argparse.ArgumentParser, *, more: tuple[str, ...] = ()) -
     add_output(parser, more)
 
 
-def add_front(parser: Arguments) -> None:
-    """Declare the end of the queue."""
+def add_queue_arguments(parser: Arguments) -> None:
+    """Declare how the tasks stand in the queue: at which end, and how many of them are invoked at once."""
     parser.add_argument("--front", action="store_true", help="put the tasks before all that wait for the labourer")
+    parser.add_argument(
+        "--max-running",
+        type=positive_int,
+        metavar="N",
+        help="tasks of this job that Airflow's orchestrator invokes at once at most (default: no limit)",
+    )
 
 
 def add_job_source(parser: Arguments) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sosw_airflow.cli.deployments import open_deployment
 from sosw_airflow.cli.exit_codes import DONE, REFUSED, UNFINISHED
-from sosw_airflow.cli.job_arguments import add_front, add_job_id, command_line
+from sosw_airflow.cli.job_arguments import add_job_id, add_queue_arguments, command_line
 from sosw_airflow.cli.writing import STOPPED, show_result, write
 from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.identity import parse_job_id
@@ -27,7 +27,7 @@ EXIT_CODES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     add_job_id(parser)
-    add_front(parser)
+    add_queue_arguments(parser)
     parser.add_argument(
         "--leave-unfinished",
         action="store_true",
@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
             scheduler,
             job_id,
             queue_position="front" if arguments.front else "back",
+            max_running=arguments.max_running,
             unfinished="leave" if arguments.leave_unfinished else "refuse",
         )
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from sosw_airflow.cli.deployments import add_connection, open_deployment, read_settings
 from sosw_airflow.cli.exit_codes import DONE, UNFINISHED
 from sosw_airflow.cli.job_arguments import (
-    add_front,
     add_job_source,
+    add_queue_arguments,
     add_run_id,
     command_line,
     new_run_id,
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="refuse a job of more tasks (default: max_tasks in Airflow's section [sosw])",
     )
-    add_front(parser)
+    add_queue_arguments(parser)
     add_connection(parser)
     add_output(parser)
 
@@ -82,7 +82,12 @@ def run(arguments: argparse.Namespace) -> int:
         for warning in expansion.warnings:
             print(f"Warning: {warning}", file=sys.stderr)
         scheduled_job = ScheduleRequest(
-            identity, expansion, job.reference_date, job.data_interval, "front" if arguments.front else "back"
+            identity,
+            expansion,
+            job.reference_date,
+            job.data_interval,
+            "front" if arguments.front else "back",
+            arguments.max_running or 0,
         )
         scheduled = write(deployment, work, resume=command_line("schedule", arguments, arguments.job, id=run_id))
     text = ""

@@ -127,6 +127,7 @@ def _chain(deployment: Deployment, job_id: str, shown: int, conn_id: str) -> Ite
             "completed": progress.completed,
             "failed": progress.failed,
             "open": header.tasks - progress.closed,
+            **({"max_running": header.max_running} if header.max_running else {}),
             "created_at": datetime.fromtimestamp(header.created_at, tz=timezone.utc).isoformat(),
             "dag_id": header.dag_id,
             "run_id": header.run_id,
@@ -190,6 +191,8 @@ def _lines(header: Header, job: dict[str, Any]) -> Iterator[Line]:
         yield Line("repairs", job["repairs"])
     yield Line("scheduled", f"{job['created_at']} by {origin(header)}, generation {header.generation}")
     yield Line("tasks", f"{job['tasks']:,}")
+    if "max_running" in job:
+        yield Line("max running", f"{job['max_running']:,}")
     yield Line("completed", f"{job['completed']:,}")
     yield Line("failed", f"{job['failed']:,}", "error" if job["failed"] else "")
     yield Line("open", f"{job['open']:,} (queued, running or waiting for a retry)" if job["open"] else "0")

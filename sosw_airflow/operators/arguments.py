@@ -84,6 +84,11 @@ class SoswArguments(AirflowArguments, total=False):
     queue_position: str
     """``"back"`` (the default) or ``"front"``: before everything that waits for this labourer. (templated)"""
 
+    max_running: int | None
+    """Tasks of this job that are invoked at once at most, while other jobs of the labourer pass them. Airflow's
+    orchestrator alone keeps it; sosw's own does not know it. A repair without one has that of the repaired job. You
+    change it with ``sosw-airflow set``. None (the default) is no limit beside the labourer's."""
+
     wait_for_completion: bool
     """Wait until every task is closed: completed, or failed for good. By default False."""
 

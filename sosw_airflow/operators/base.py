@@ -54,6 +54,7 @@ class SoswBaseOperator(BaseOperator):
         *,
         sosw_conn_id: str = "sosw_default",
         queue_position: str = "back",
+        max_running: int | None = None,
         wait_for_completion: bool = False,
         orchestrate: bool = False,
         deferrable: bool = default_deferrable(),
@@ -67,6 +68,7 @@ class SoswBaseOperator(BaseOperator):
         super().__init__(**kwargs)
         self.sosw_conn_id = sosw_conn_id
         self.queue_position = queue_position
+        self.max_running = max_running
         self.wait_for_completion = wait_for_completion
         self.orchestrate = orchestrate
         self.deferrable = deferrable
@@ -138,6 +140,9 @@ class SoswBaseOperator(BaseOperator):
         faults = list(waiting_faults(poll_interval=self.poll_interval, timeout=self.timeout))
         if self.queue_position not in ("back", "front"):
             faults.append(Fault("queue_position", f"must be 'back' or 'front', not {excerpt(self.queue_position)}"))
+        if self.max_running is not None and (type(self.max_running) is not int or self.max_running < 1):
+            problem = f"must be a whole number, 1 or more, or None for no limit, not {excerpt(self.max_running)}"
+            faults.append(Fault("max_running", problem))
         try:
             Tolerance.of(self.tolerated_failures)
         except InvalidConfiguration as error:

@@ -65,6 +65,7 @@ class ScheduleExecution:
     job_schema: str | Mapping[str, Any] | JobSchema
     reference_date: Any
     queue_position: str
+    max_running: int | None
     on_clear: str
     delivery: str
     scheduler_function: str | None
@@ -97,7 +98,7 @@ class ScheduleExecution:
         identity = identity_in_run(scheduler.records, own, attempt, continues=self.on_clear != "reschedule")
         self.announce(labourer, identity.job_id)
         position: Any = self.queue_position
-        request = ScheduleRequest(identity, expansion, today, interval, position)
+        request = ScheduleRequest(identity, expansion, today, interval, position, self.max_running or 0)
         with self._watch(identity.job_id, scheduler):
             if self.delivery == "queue_file":
                 return self._deliver(request, scheduler)
@@ -120,6 +121,7 @@ class ScheduleExecution:
                 scheduled.header.job_id,
                 asked_by=own,
                 queue_position=position,
+                max_running=self.max_running,
                 unfinished="wait",
                 guard=guard,
             )
@@ -171,6 +173,8 @@ class ScheduleExecution:
             yield name, "False"
         if self.queue_position == "front":
             yield "queue_position", "'back'"
+        if self.max_running is not None:
+            yield "max_running", "None"
         if self.on_clear == "failed":
             yield "on_clear", "'reschedule' or 'resume'"
 
@@ -208,6 +212,7 @@ class DrainExecution:
     queue_file: Any
     take_locked: bool
     queue_position: Any
+    max_running: int | None
     hook: SoswHook
     on_kill: CancelOnKill
     announce: Announce
@@ -231,7 +236,7 @@ class DrainExecution:
             raise MissingQueueFile(str(file))
         identity = replace(identity, labourer_id=labourer_id)
         self.announce(self.hook.labourer(labourer_id), identity.job_id)
-        request = DrainRequest(identity, file, day_of_run(context), self.queue_position)
+        request = DrainRequest(identity, file, day_of_run(context), self.queue_position, self.max_running or 0)
         with self.on_kill.watch(deployment, identity.job_id):
             drained = drain(scheduler, request, take_locked=self.take_locked)
         if drained.outcome is Outcome.FOUND:
@@ -246,6 +251,7 @@ class RepairExecution:
     job_id: Any
     unfinished: str
     queue_position: Any
+    max_running: int | None
     hook: SoswHook
     on_kill: CancelOnKill
     announce: Announce
@@ -278,6 +284,7 @@ class RepairExecution:
             asked_by=own,
             first=attempt.first,
             queue_position=self.queue_position,
+            max_running=self.max_running,
             unfinished=self.unfinished,
             guard=guard,
         )

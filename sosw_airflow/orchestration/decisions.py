@@ -5,15 +5,16 @@ A decision names the transition and its reason; `transitions` carries it out, ea
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from sosw_airflow.exceptions.faults import counted
+from sosw_airflow.jobs.identity import job_of
 from sosw_airflow.orchestration.policy import LabourerPolicy
 from sosw_airflow.orchestration.task_rows import TaskRow
 
-__all__ = ["Decision", "Step", "for_invoked", "for_queued", "for_retries", "running", "share_for_retries"]
+__all__ = ["Decision", "Step", "at_work", "for_invoked", "for_queued", "for_retries", "share_for_retries"]
 
 
 class Step(str, Enum):
@@ -52,21 +53,28 @@ def for_invoked(rows: Sequence[TaskRow], policy: LabourerPolicy, *, now: float, 
             yield _after_failure(row, policy, f"no worker reported for {expiry:,.0f} s")
 
 
-def running(rows: Sequence[TaskRow], own_claims: Collection[str], *, now: float, expiry: float) -> int:
-    """Tasks at work: invoked rows that are not over, and own claims that the index does not show yet."""
+def at_work(rows: Sequence[TaskRow], own_claims: Collection[str], *, now: float, expiry: float) -> list[str]:
+    """Ids of the tasks at work: invoked rows that are not over, and own claims that the index does not show yet."""
     shown = {row.task_id for row in rows}
-    active = sum(not row.completed and not row.failed and row.invoked_at + expiry > now for row in rows)
-    return active + sum(task_id not in shown for task_id in own_claims)
+    active = [row.task_id for row in rows if not (row.completed or row.failed or row.invoked_at + expiry <= now)]
+    return [*active, *(task_id for task_id in own_claims if task_id not in shown)]
 
 
 def for_queued(
-    rows: Sequence[TaskRow], policy: LabourerPolicy, *, free: int, own_claims: Collection[str]
+    rows: Sequence[TaskRow],
+    policy: LabourerPolicy,
+    *,
+    free: int,
+    own_claims: Collection[str],
+    rooms: MutableMapping[str, int] | None = None,
 ) -> Iterator[Decision]:
-    """Rows at the head of the queue, in order.
+    """Rows of the queue, in order. Rows whose job has reached its own limit wait, and others pass them.
 
     :param free: invocations that may be added now.
     :param own_claims: ids of tasks that this orchestrator has claimed; an index that lags shows them as queued.
+    :param rooms: invocations that may be added of each job that has a limit of its own; counted down.
     """
+    rooms = {} if rooms is None else rooms
     for row in rows:
         if row.task_id in own_claims:
             continue
@@ -78,8 +86,10 @@ def for_queued(
             yield Decision(Step.FAIL, row, f"it cannot be invoked: {row.fault}")
         elif row.attempts >= policy.max_attempts:
             yield Decision(Step.FAIL, row, _used_up(row, policy))
-        elif free > 0:
+        elif free > 0 and rooms.get(job_of(row.task_id), free) > 0:
             free -= 1
+            if job_of(row.task_id) in rooms:
+                rooms[job_of(row.task_id)] -= 1
             yield Decision(Step.CLAIM, row)
 
 

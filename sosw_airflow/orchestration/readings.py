@@ -44,11 +44,18 @@ class LabourerRows:
         """All invoked rows: at work, completed, failed, expired. As many as the limit allows and the last turn left."""
         return list(self._index("greenfield > :now", {":now": {"N": str(now)}}))
 
-    def head(self, *, now: int, rows: int) -> list[TaskRow]:
-        """The first rows of the queue."""
-        if rows <= 0:
+    def head(self, *, now: int, rows: int, start: int | None = None) -> list[TaskRow]:
+        """The first rows of the queue, or the first from a place on.
+
+        :param start: a greenfield.
+        """
+        if rows <= 0 or (start is not None and start > now):
             return []
-        return list(self._index("greenfield <= :now", {":now": {"N": str(now)}}, rows=rows))
+        values = {":now": {"N": str(now)}}
+        if start is None:
+            return list(self._index("greenfield <= :now", values, rows=rows))
+        values[":start"] = {"N": str(start)}
+        return list(self._index("greenfield BETWEEN :start AND :now", values, rows=rows))
 
     def any_left(self) -> bool:
         """Whether the labourer has a row at all, queued, invoked or waiting for a retry: two requests at most."""

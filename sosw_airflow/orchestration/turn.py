@@ -21,10 +21,9 @@ from sosw_airflow.orchestration import assistant
 from sosw_airflow.orchestration.decisions import (
     Decision,
     Step,
+    at_work,
     for_invoked,
-    for_queued,
     for_retries,
-    running,
     share_for_retries,
 )
 from sosw_airflow.orchestration.facts import LabourerFacts
@@ -33,11 +32,13 @@ from sosw_airflow.orchestration.invoker import Answer, Outcome, invoke
 from sosw_airflow.orchestration.lease import LEASE_SECONDS, Lease
 from sosw_airflow.orchestration.pace import FaultPause, InvocationPace, TaskDurations
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
+from sosw_airflow.orchestration.queue_search import QueueSearch
 from sosw_airflow.orchestration.readings import LabourerRows
 from sosw_airflow.orchestration.task_rows import TaskRow, event_of
 from sosw_airflow.orchestration.transitions import BATCH, Transitions
 from sosw_airflow.orchestration.turn_note import note_turn
 from sosw_airflow.orchestration.turn_report import TurnReport
+from sosw_airflow.stores.job_limits import JobLimits
 from sosw_airflow.stores.job_record import JobRecords
 from sosw_airflow.stores.tables import TableNames
 
@@ -56,9 +57,6 @@ _EMPTY_HEAD = 1000
 
 #: Seconds between two turns: while tasks run, at least and at most; without any movement; beside a holder, and paused.
 _BUSY, _LONGEST, _QUIET, _BESIDE = 1.0, 5.0, 3.0, 5.0
-
-#: Rows of the queue that one turn reads at most.
-_MOST_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -121,6 +119,8 @@ class LabourerOrchestration:
         )
         self._records = JobRecords(self.clients.dynamodb, self.tables.jobs_table)
         self._rows = LabourerRows(self.clients.dynamodb, self.tables, self.policy.labourer_id)
+        limits = JobLimits(self.clients.dynamodb, self.tables.jobs_table)
+        self._search = QueueSearch(self._rows, self.policy, limits, self._side_by_side, self.monotonic)
         self._transitions = Transitions(self.clients.dynamodb, self.tables, self.owner, self.clients.dynamodb_once)
 
     def turn(self) -> TurnReport:
@@ -168,17 +168,17 @@ class LabourerOrchestration:
         if fault is not None:
             raise fault
         report.limit = self.pace.allowed(limit_for(self.policy.limit, self._facts.health(), self.policy.coefficients))
-        report.running = running(invoked, self._forget(self._claims), now=now, expiry=expiry)
+        working = at_work(invoked, self._forget(self._claims), now=now, expiry=expiry)
+        report.running = len(working)
         free = self._free(report, now)
         self._requeue(free, report, now)
-        head = self._rows.head(now=int(now), rows=min(_MOST_ROWS, free + len(self._claims) if free else 0))
-        decisions = list(for_queued(head, self.policy, free=free, own_claims=self._claims))
+        decisions, waiting = self._search.find(now=int(now), free=free, own_claims=self._claims, at_work=working)
         self._close([each for each in decisions if each.step is not Step.CLAIM], report, now)
         added = self._invoke([each.row for each in decisions if each.step is Step.CLAIM], report)
         self.pace.after_turn(refused=report.refused, completed=report.completed, failed=report.failed + report.retried)
         report.next_in = self._next_in(report, invoked, now, added, spent=self.monotonic() - begun)
         self._note(report)
-        if not (report.moved or invoked or head) and not self._rows.any_left():
+        if not (report.moved or invoked or waiting) and not self._rows.any_left():
             report.idle = True
             self.lease.release()
 

@@ -249,6 +249,7 @@ class DrainRequest:
     file: LeftFile
     reference_date: date
     queue_position: QueuePosition = "back"
+    max_running: int = 0
 
     @property
     def fingerprint(self) -> str:

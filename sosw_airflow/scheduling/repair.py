@@ -53,6 +53,7 @@ class RepairRequest:
     fingerprint: str
     queue_position: QueuePosition = "back"
     backoff: Callable[[], Backoff] = Backoff
+    max_running: int = 0
 
     def outline(self) -> dict[str, str]:
         """What a conflict compares."""
@@ -134,6 +135,7 @@ def repair(
     asked_by: JobIdentity | None = None,
     first: bool = False,
     queue_position: QueuePosition = "back",
+    max_running: int | None = None,
     unfinished: str = "refuse",
     guard: Guard = nullcontext,
 ) -> ScheduleResult:
@@ -142,6 +144,7 @@ def repair(
     :param asked_by: the identity that asks; if it asked for the last repair too, that repair is resumed.
     :param first: it has not asked before in its DAG run. So a repair that a run of another start asked for is that of
         a run which was deleted, and is repaired in its turn.
+    :param max_running: of the repair; None: that of the job.
     :param unfinished: what happens while some tasks are not closed yet: ``refuse``; ``leave`` them and repair what has
         failed so far; ``wait``: resume the job as it is.
     :param guard: called with the id of the job that is written, gives the context in which that is done.
@@ -174,6 +177,7 @@ def repair(
         _digest(last, reader, progress),
         queue_position,
         scheduler.backoff,
+        last.max_running if max_running is None else max_running,
     )
     try:
         with guard(identity.job_id):

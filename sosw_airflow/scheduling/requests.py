@@ -35,6 +35,10 @@ class Request(Protocol):
         """At which end of the labourer's queue the tasks go."""
 
     @property
+    def max_running(self) -> int:
+        """Tasks of the job that are invoked at once at most, 0 for no limit."""
+
+    @property
     def fingerprint(self) -> str:
         """A digest of all that the tasks follow from."""
 
@@ -57,6 +61,7 @@ class ScheduleRequest:
     reference_date: date
     data_interval: DataInterval | None = None
     queue_position: QueuePosition = "back"
+    max_running: int = 0
 
     @cached_property  # it goes through the whole job
     def fingerprint(self) -> str:

@@ -188,6 +188,7 @@ class JobScheduler:
             namespace=identity.namespace,
             rerun=identity.rerun,
             run_started=identity.run_started,
+            max_running=request.max_running,
         )
 
     def _place(self, request: Request, tasks: int) -> Placement:

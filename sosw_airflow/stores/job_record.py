@@ -50,6 +50,7 @@ _RANGES = {
     "pages": _TASKS,
     "page_rows": _TASKS,
     "greenfield_step": (1, 10**9),
+    "max_running": (0, 10**9),
     "created_at": _SECONDS,
     "updated_at": _SECONDS,
     "expires_at": _SECONDS,
@@ -78,6 +79,7 @@ class Header:
     :ivar holder: the process that has changed the state of its delivery last.
     :ivar plan_digest: SHA-256 of the plan.  :ivar tasks_table: and ``meta_table``: where the rows go. Version 0.1 kept
         none of the three.
+    :ivar max_running: its tasks that are invoked at once at most, 0 for no limit.
     """
 
     job_id: str
@@ -113,6 +115,7 @@ class Header:
     plan_digest: str = ""
     tasks_table: str = ""
     meta_table: str = ""
+    max_running: int = 0
 
     def item(self) -> dict[str, dict[str, str]]:
         """The header in DynamoDB's notation."""

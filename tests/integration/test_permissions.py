@@ -41,6 +41,7 @@ from sosw_airflow.scheduling.deliver import deliver
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
 from sosw_airflow.scheduling.repair import repair
 from sosw_airflow.scheduling.scheduler import JobScheduler
+from sosw_airflow.stores.job_limits import JobLimits
 from sosw_airflow.stores.job_record import JobRecords
 from sosw_airflow.stores.tables import TableNames
 from sosw_airflow.stores.task_queue import open_tasks
@@ -92,8 +93,9 @@ def lines_of(document: dict[str, Any]) -> set[Call]:
 
 
 def scheduling(use: Use) -> None:
-    """A plan in parts, one that is broken off, a crash, a retry, a lost plan."""
+    """A plan in parts, one that is broken off, a crash, a retry, a lost plan; a limit that is changed."""
     with use.policy() as installation:
+        JobLimits(installation.deployment.dynamodb, "sosw_jobs").change("0" * 20, 3)
         with pytest.raises(Crash), crash_at(10, *installation.clients, applied=False):
             installation.scheduler().schedule(request_for())
         for key in use.installation.aws.queue_files():

@@ -1,4 +1,4 @@
-"""`sosw-airflow status`, `cancel` and `repair`: the commands about one job."""
+"""`sosw-airflow status`, `set`, `cancel` and `repair`: the commands about one job."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 from sosw_airflow.cli import main
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.operators.sosw import SoswScheduleOperator
+from sosw_airflow.scheduling.repair import last_of_chain
+from sosw_airflow.stores.job_record import JobRecords
 from sosw_airflow.testing.kit import Sosw
 from tests.integration.cli.conftest import words
 from tests.support.network_edge import dynamodb_error
@@ -182,3 +184,42 @@ def test_a_connection_that_does_not_exist(sosw: Sosw, command: str, capsys: pyte
     """The fix is in the message."""
     assert main([command, "0" * 20, "--conn-id", "nowhere"]) == 1
     assert "Connection nowhere" in capsys.readouterr().err
+
+
+def test_a_limit_is_set_shown_and_removed(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the job's record; `status` has it from then on."""
+    assert main(["set", job_id, "--max-running", "3"]) == 0
+    assert f"The job {job_id} has max_running 3 (before: no limit)." in " ".join(capsys.readouterr().out.split())
+    main(["status", job_id])
+    assert "max running 3" in " ".join(capsys.readouterr().out.split())
+    assert main(["set", job_id, "--max-running", "none", "--output", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"job_id": job_id, "max_running": None, "before": 3}
+    main(["status", job_id, "--output", "json"])
+    assert "max_running" not in json.loads(capsys.readouterr().out)[0]
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "many", ""])
+def test_what_is_no_limit(sosw: Sosw, job_id: str, wrong: str) -> None:
+    """Wrong usage, without a request."""
+    with pytest.raises(SystemExit) as ended:
+        main(["set", job_id, f"--max-running={wrong}"])
+    assert ended.value.code == 2
+
+
+def test_a_limit_of_an_unknown_job(sosw: Sosw, capsys: pytest.CaptureFixture[str]) -> None:
+    """No header appears by it."""
+    assert main(["set", "0" * 20, "--max-running", "3"]) == 1
+    assert "There is no job '00000000000000000000' in sosw_jobs" in capsys.readouterr().err
+
+
+def test_a_repair_has_the_limit_of_its_job_unless_it_is_given_one(sosw: Sosw, job_id: str) -> None:
+    """In the header of the repair."""
+    records = JobRecords(sosw.dynamodb, "sosw_jobs")
+    main(["set", job_id, "--max-running", "3"])
+    end(sosw, "a")
+    assert main(["repair", job_id]) == 0
+    first = last_of_chain(records, job_id)
+    assert (first.repairs, first.max_running) == (job_id, 3)
+    end(sosw, "a")
+    assert main(["repair", job_id, "--max-running", "2"]) == 0
+    assert last_of_chain(records, job_id).max_running == 2

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sosw_airflow.exceptions import JobCancelled, JobConflict, JobStopped
+from sosw_airflow.exceptions import InvalidConfiguration, JobCancelled, JobConflict, JobStopped
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.jobs import job_of
 from sosw_airflow.jobs.transitions import FINISH, Transition
@@ -314,3 +314,41 @@ def test_a_job_schema_as_json(installation: Aws, schedule: Schedule, context: Ma
     """As `| tojson` makes it in a template."""
     job = {"words": ["a", "b"], "isolate_words": True}
     assert schedule(job, job_schema='{"chunkable_attrs": ["word"]}').execute(context())["tasks"] == 2
+
+
+def test_the_header_has_the_jobs_limit(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]
+) -> None:
+    """It is no part of the identity: a retry with another one finds the same job and keeps its limit."""
+    job_id = schedule(tutorial_job, max_running=3).execute(context())["job_id"]
+    again = schedule(tutorial_job, max_running=5).execute(context())
+    header = JobRecords(installation.dynamodb, "sosw_jobs").header(job_id)
+    assert header is not None
+    assert (job_id, 3) == (again["job_id"], header.max_running)
+
+
+def test_a_job_without_a_limit_has_the_header_of_former_versions(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]
+) -> None:
+    """An older version of this provider reads what it knows."""
+    schedule(tutorial_job).execute(context())
+    (header,) = (row for row in installation.rows("sosw_jobs") if row["record"]["S"] == "header")
+    assert "max_running" not in header
+
+
+@pytest.mark.parametrize("wrong", [0, -1, "3", 1.5, True])
+def test_what_is_no_limit_of_a_job(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any], wrong: Any
+) -> None:
+    """Refused before the first row."""
+    with pytest.raises(InvalidConfiguration, match="max_running: must be a whole number, 1 or more"):
+        schedule(tutorial_job, max_running=wrong).execute(context())
+    assert [] == installation.rows()
+
+
+def test_sosws_scheduler_keeps_no_limit(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any]
+) -> None:
+    """It gives the tasks ids of its own, so no orchestrator could find their job."""
+    with pytest.raises(InvalidConfiguration, match="max_running: must be None with delivery='queue_file'"):
+        schedule(tutorial_job, max_running=3, delivery="queue_file").execute(context())
