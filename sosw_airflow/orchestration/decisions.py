@@ -14,7 +14,7 @@ from sosw_airflow.jobs.identity import job_of
 from sosw_airflow.orchestration.policy import LabourerPolicy
 from sosw_airflow.orchestration.task_rows import TaskRow
 
-__all__ = ["Decision", "Step", "at_work", "for_invoked", "for_queued", "for_retries", "share_for_retries"]
+__all__ = ["Decision", "Step", "for_invoked", "for_queued", "for_retries", "running_ids", "share_for_retries"]
 
 
 class Step(str, Enum):
@@ -53,7 +53,7 @@ def for_invoked(rows: Sequence[TaskRow], policy: LabourerPolicy, *, now: float, 
             yield _after_failure(row, policy, f"no worker reported for {expiry:,.0f} s")
 
 
-def at_work(rows: Sequence[TaskRow], own_claims: Collection[str], *, now: float, expiry: float) -> list[str]:
+def running_ids(rows: Sequence[TaskRow], own_claims: Collection[str], *, now: float, expiry: float) -> list[str]:
     """Ids of the tasks at work: invoked rows that are not over, and own claims that the index does not show yet."""
     shown = {row.task_id for row in rows}
     active = [row.task_id for row in rows if not (row.completed or row.failed or row.invoked_at + expiry <= now)]

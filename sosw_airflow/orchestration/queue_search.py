@@ -58,14 +58,14 @@ class QueueSearch:
     _swept: int = field(default=0, init=False)
 
     def find(
-        self, *, now: int, free: int, own_claims: Collection[str], at_work: Collection[str]
+        self, *, now: int, free: int, own_claims: Collection[str], running_ids: Collection[str]
     ) -> tuple[list[Decision], bool]:
         """What to do with the rows that were found, and whether any was found.
 
         :param free: invocations that may be added now.
-        :param at_work: ids of the tasks that are invoked.
+        :param running_ids: ids of the tasks that are invoked.
         """
-        search = _Turn(self, now, free, own_claims, Counter(map(job_of, at_work)))
+        search = _Turn(self, now, free, own_claims, Counter(map(job_of, running_ids)))
         head = search.read(None, min(_MOST_ROWS, free + len(own_claims)) if free else 0)
         if search.waits_for_room and search.free and search.more():
             passed = search.behind(head[-1])

@@ -21,9 +21,9 @@ from sosw_airflow.orchestration import assistant
 from sosw_airflow.orchestration.decisions import (
     Decision,
     Step,
-    at_work,
     for_invoked,
     for_retries,
+    running_ids,
     share_for_retries,
 )
 from sosw_airflow.orchestration.facts import LabourerFacts
@@ -168,11 +168,11 @@ class LabourerOrchestration:
         if fault is not None:
             raise fault
         report.limit = self.pace.allowed(limit_for(self.policy.limit, self._facts.health(), self.policy.coefficients))
-        working = at_work(invoked, self._forget(self._claims), now=now, expiry=expiry)
+        working = running_ids(invoked, self._forget(self._claims), now=now, expiry=expiry)
         report.running = len(working)
         free = self._free(report, now)
         self._requeue(free, report, now)
-        decisions, waiting = self._search.find(now=int(now), free=free, own_claims=self._claims, at_work=working)
+        decisions, waiting = self._search.find(now=int(now), free=free, own_claims=self._claims, running_ids=working)
         self._close([each for each in decisions if each.step is not Step.CLAIM], report, now)
         added = self._invoke([each.row for each in decisions if each.step is Step.CLAIM], report)
         self.pace.after_turn(refused=report.refused, completed=report.completed, failed=report.failed + report.retried)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from sosw_airflow.orchestration.decisions import (
     Step,
-    at_work,
     for_invoked,
     for_queued,
     for_retries,
+    running_ids,
     share_for_retries,
 )
 from sosw_airflow.orchestration.policy import LabourerPolicy
@@ -120,7 +120,7 @@ def test_attempts_of_a_wrong_type() -> None:
 def test_own_claims_count_as_running_until_the_index_shows_them() -> None:
     """An index that lags must not let the limit be passed."""
     shown = [row("a" * 32, ago=1), row("b" * 32, ago=1, **DONE)]
-    assert ["a" * 32, "c" * 32] == at_work(shown, {"a" * 32, "c" * 32}, now=NOW, expiry=100)
+    assert ["a" * 32, "c" * 32] == running_ids(shown, {"a" * 32, "c" * 32}, now=NOW, expiry=100)
 
 
 def test_retries_take_a_quarter_of_the_free_places() -> None:

@@ -68,7 +68,7 @@ class Queue:
     def turn(self, search: QueueSearch, limit: int) -> list[str]:
         """One turn: the ids of the tasks that are claimed."""
         free = max(0, limit - len(self.running))
-        decisions, _ = search.find(now=10**9, free=free, own_claims=(), at_work=self.running)
+        decisions, _ = search.find(now=10**9, free=free, own_claims=(), running_ids=self.running)
         claimed = [each.row.task_id for each in decisions if each.step is Step.CLAIM]
         assert len(claimed) == len(set(claimed)) <= free
         for task in claimed:
