@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime, timezone
+from functools import cache
 from typing import Any
 
 from airflow.api.common.trigger_dag import trigger_dag
@@ -50,8 +51,29 @@ def links(dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
         return {name: task.get_extra_links(ti, name) for name in task.extra_links}
 
 
+@cache
+def web_server() -> Any:
+    """A client of Airflow's web server in this process, signed in as an administrator."""
+    from airflow.www.app import create_app
+
+    app = create_app({"WTF_CSRF_ENABLED": False, "RATELIMIT_ENABLED": False}, testing=True)
+    manager = app.appbuilder.sm
+    manager.add_user("admin", "a", "b", "admin@localhost", manager.find_role("Admin"), password="admin")
+    manager.get_session.close()
+    client = app.test_client()
+    client.post("/login/", data={"username": "admin", "password": "admin"})
+    return client
+
+
+def page(path: str) -> str:
+    """A page of this provider, as HTML."""
+    answer = web_server().get(path)
+    assert answer.status_code == 200, answer.text
+    return str(answer.text)
+
+
 if __name__ == "__main__":
-    functions = {each.__name__: each for each in (clear, trigger, mark, links)}
+    functions = {each.__name__: each for each in (clear, trigger, mark, links, page)}
     for line in sys.stdin:
         name, *arguments = json.loads(line)
         print("done", json.dumps(functions[name](*arguments)), flush=True)

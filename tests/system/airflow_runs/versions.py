@@ -139,6 +139,13 @@ class User:
             found = _ask(self._port, "GET", path)["extra_links"]
         return dict(found)
 
+    def page(self, path: str) -> str:
+        """A page of this provider, as HTML."""
+        if AIRFLOW_2:
+            return str(self._by_process("page", path))
+        token = _request(self._port, "GET", "/auth/token", None, {})["access_token"]
+        return _text(self._port, "GET", path, None, {"Authorization": f"Bearer {token}"})
+
     def trigger(self, dag_id: str, run_id: str, day: date) -> None:
         """Make a run by hand, with this run id and logical date."""
         if AIRFLOW_2:
@@ -205,6 +212,10 @@ def _ask(port: int, method: str, path: str, body: Any = None) -> Any:
 
 
 def _request(port: int, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Any:
+    return json.loads(_text(port, method, path, body, headers))
+
+
+def _text(port: int, method: str, path: str, body: Any, headers: Mapping[str, str]) -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(
@@ -216,7 +227,7 @@ def _request(port: int, method: str, path: str, body: Any, headers: Mapping[str,
     for attempt in range(5):
         try:
             with opener.open(request, timeout=60) as answer:
-                return json.loads(answer.read())
+                return str(answer.read().decode())
         except urllib.error.HTTPError as error:  # noqa: PERF203 - that is what a retry is
             if error.code < 500 or attempt == 4:  # sqlite may be locked for a moment
                 raise RuntimeError(f"{method} {path}: {error.code} {error.read().decode()}") from error
