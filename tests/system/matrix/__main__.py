@@ -36,6 +36,7 @@ TESTS = [
     "tests/integration/hooks",
     "tests/integration/testing",
     "tests/integration/triggers",
+    "tests/integration/ui",
     "tests/integration/test_assets.py",
     "tests/integration/test_import_manners.py",
     "tests/integration/test_parse_time.py",

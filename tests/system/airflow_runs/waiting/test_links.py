@@ -1,4 +1,4 @@
-"""The links to the job's page and to the AWS console are there while an Airflow task waits, in the partition in which things are."""
+"""The links to the job's page and the AWS console are there while an Airflow task waits, in the partition of each thing."""
 
 from __future__ import annotations
 
