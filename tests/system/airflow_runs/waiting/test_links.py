@@ -1,4 +1,4 @@
-"""The links to the job's page and the AWS console are there while an Airflow task waits, in the partition of each thing."""
+"""The links to the job's page and the AWS console are there while an Airflow task waits, in the right partition."""
 
 from __future__ import annotations
 
