@@ -1,12 +1,11 @@
-"""What a process that died leaves behind: planned jobs, old tasks, queue files, uploads."""
+"""What a process that died leaves behind in the tables: unfinished jobs, cancellings and drains, tasks that stay."""
 
 from __future__ import annotations
 
-import re
+import json
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.doctor.findings import Finding, ok, warning
@@ -15,45 +14,48 @@ from sosw_airflow.jobs.identity import job_of
 from sosw_airflow.jobs.transitions import JobState
 from sosw_airflow.stores.aws_errors import explain_faults, member
 from sosw_airflow.stores.backoff import Backoff
-from sosw_airflow.stores.job_record import Header, JobRecords
+from sosw_airflow.stores.job_record import RECORD_SECONDS, Header, JobRecords
+from sosw_airflow.stores.object_head import head_object
 from sosw_airflow.stores.paged_reads import items_of
-from sosw_airflow.stores.queue_file import locked_name
+from sosw_airflow.stores.queue_file_keys import locked_key
+from sosw_airflow.stores.s3_url import split_s3_url
 
 if TYPE_CHECKING:
     from sosw_airflow.stores.deployment import Deployment
 
-__all__ = ["check_queue", "find_planned_jobs", "find_queue_files", "find_uploads", "job_headers"]
+__all__ = ["UNFINISHED", "age", "check_queue", "find_unfinished_jobs", "job_headers", "more"]
 
 #: Seconds after which a job that is still only planned has no writer any more: an attempt gives up after 5 minutes
 #: without progress, and then Airflow waits for its retry.
 PLANNED_SECONDS = 3600
 
 #: States that an attempt leaves, unless it has died.
-_UNFINISHED = frozenset(JobState) - {JobState.WRITTEN, JobState.DELIVERED, JobState.CANCELLED}
+UNFINISHED = frozenset(JobState) - {JobState.WRITTEN, JobState.DELIVERED, JobState.CANCELLED}
 
 #: Seconds that a task may wait before it is worth a word.
 WAITING_SECONDS = 24 * 3600
 
-#: Seconds after which an upload or a queue file belongs to no job that runs.
-FILE_SECONDS = 24 * 3600
-
 #: Seconds that a page of job records may take: a person waits at a terminal.
 _PATIENCE = 30.0
 
-_SHOWN = 5
-_OURS = re.compile(r"locked_tasks_queue_([0-9a-f]{20})(?:_[0-9a-f]{8})?\.txt")
+#: Findings of one kind that are spelled out.
+SHOWN = 5
 
 
 def job_headers(deployment: Deployment, *, most_pages: int = 200) -> Iterator[Header]:
     """The headers of all jobs, in no order. Reads the jobs table up to so many pages of 1 MB."""
-    table = deployment.tables.jobs_table
+    yield from map(Header.of, _records(deployment, "header", most_pages=most_pages))
+
+
+def _records(deployment: Deployment, *kinds: str, most_pages: int = 200) -> Iterator[dict[str, Any]]:
+    values = {f":kind{number}": {"S": kind} for number, kind in enumerate(kinds)}
     scan: dict[str, Any] = {
-        "TableName": table,
-        "FilterExpression": "#record = :header",
+        "TableName": deployment.tables.jobs_table,
+        "FilterExpression": f"#record IN ({', '.join(values)})",
         "ExpressionAttributeNames": {"#record": "record"},
-        "ExpressionAttributeValues": {":header": {"S": "header"}},
+        "ExpressionAttributeValues": values,
     }
-    items = items_of(
+    yield from items_of(
         deployment.dynamodb.scan,
         scan,
         action="dynamodb:Scan",
@@ -61,24 +63,62 @@ def job_headers(deployment: Deployment, *, most_pages: int = 200) -> Iterator[He
         most_pages=most_pages,
         backoff=partial(Backoff, patience=_PATIENCE),
     )
-    yield from map(Header.of, items)
 
 
-def find_planned_jobs(deployment: Deployment) -> Iterator[Finding]:
-    """Jobs whose plan is complete but whose tasks were never all written."""
+def find_unfinished_jobs(deployment: Deployment) -> Iterator[Finding]:
+    """Jobs that were planned and never all written, cancellings that have not ended, and claims of drains that died."""
     table, now = deployment.tables.jobs_table, deployment.now()
-    old = [
-        header
-        for header in job_headers(deployment)
-        if header.state in _UNFINISHED and now - header.updated_at > PLANNED_SECONDS
-    ]
-    for header in sorted(old, key=lambda each: each.updated_at)[:_SHOWN]:
+    planned, cancelled, claims = [], [], []
+    for item in _records(deployment, "header", "claim"):
+        if item["record"] == {"S": "claim"}:
+            if _is_old_claim(item, now):
+                claims.append(item)
+            continue
+        header = Header.of(item)
+        if now - header.updated_at <= PLANNED_SECONDS:
+            continue
+        if header.state in UNFINISHED:
+            planned.append(header)
+        elif header.cancelled_from and not header.cancel_ended:  # version 0.1 keeps neither
+            cancelled.append(header)
+    for header in sorted(planned, key=lambda each: each.updated_at)[:SHOWN]:
         where = f"Airflow task {header.task_id} of the DAG {header.dag_id}, run {header.run_id}"
-        fix = f"Retry or clear the {where}, which resumes it; or cancel the job."
-        yield warning(
-            "planned", f"job {header.job_id}", f"is {header.state.value} since {_ago(now - header.updated_at)}.", fix
-        )
-    yield from _more("planned", table, len(old), "jobs are planned for long and not written")
+        fix = f"Retry or clear the {where}, which resumes it; or give the job up: cancel it."
+        text = f"is {header.state.value} since {age(now - header.updated_at)}."
+        yield warning("planned", f"job {header.job_id}", text, fix, f"sosw-airflow cancel {header.job_id}")
+    yield from more("planned", table, len(planned), "jobs are planned for long and not written")
+    for header in cancelled[:SHOWN]:
+        command = f"sosw-airflow cancel {header.job_id}"
+        text = f"was cancelled {age(now - header.updated_at)} ago, but not to the end: tasks of it may still be queued."
+        yield warning("cancelled", f"job {header.job_id}", text, "Cancel it again, which finishes that.", command)
+    yield from more("cancelled", table, len(cancelled), "jobs are cancelled in part")
+    yield from _claims(deployment, claims)
+
+
+def _is_old_claim(item: Mapping[str, Any], now: float) -> bool:
+    """A job has it, and had it an hour ago."""
+    made = float(item.get("expires_at", {}).get("N", now)) - RECORD_SECONDS
+    return bool(item.get("claimed_by", {}).get("S")) and now - made > PLANNED_SECONDS
+
+
+def _claims(deployment: Deployment, claims: list[dict[str, Any]]) -> Iterator[Finding]:
+    """Claims of jobs without a header. A job that has one is unfinished, or over, and then its claim binds nobody."""
+    records = JobRecords(deployment.dynamodb, deployment.tables.jobs_table, now=deployment.now)
+    for item in claims[: 10 * SHOWN]:
+        file, job_id = item.get("file", {}).get("S", ""), item["claimed_by"]["S"]
+        if not file.startswith("s3://") or records.header(job_id) is not None:
+            continue
+        bucket, key = split_s3_url(file)
+        if any(head_object(deployment.s3, bucket, each).exists is not False for each in (key, locked_key(key))):
+            command = shlex.join(["sosw-airflow", "drain", file, "--take-locked"])
+            fix = "Retry the Airflow task that drains it; or drain it from here."
+        else:
+            names = {name: item[name] for name in ("job_id", "record")}
+            parts = ["--table-name", deployment.tables.jobs_table, "--key", json.dumps(names)]
+            command = shlex.join(["aws", "dynamodb", "delete-item", *parts])
+            fix = "The file is gone: remove the claim."
+        text = f"was claimed by the job {job_id}, which ended before it had a plan."
+        yield warning("claim", file, text, fix, command)
 
 
 def check_queue(deployment: Deployment, labourer_id: str) -> Iterator[Finding]:
@@ -89,7 +129,7 @@ def check_queue(deployment: Deployment, labourer_id: str) -> Iterator[Finding]:
     waits = now - float(waiting["created_at"]["N"]) if waiting else 0
     if waiting and waits > WAITING_SECONDS:
         fix = "Check whether an orchestrator of Airflow or sosw's runs, knows this labourer, and invokes enough."
-        text = f"its first task, {waiting['task_id']['S']} of {_job(waiting)}, waits since {_ago(waits)}."
+        text = f"its first task, {waiting['task_id']['S']} of {_job(waiting)}, waits since {age(waits)}."
         yield warning("waiting", subject, text, fix)
     overdue = _first(
         deployment,
@@ -124,70 +164,15 @@ def _job(row: dict[str, Any]) -> str:
     return f"job {job_of(row['task_id']['S'])}"
 
 
-def find_queue_files(deployment: Deployment) -> Iterator[Finding]:
-    """Locked queue files whose writer is gone."""
-    bucket, now = deployment.queue_bucket, deployment.now()
-    prefix = "/".join(part for part in (deployment.s3_prefix.strip("/"), locked_name("")) if part)
-    records = JobRecords(deployment.dynamodb, deployment.tables.jobs_table, now=deployment.now)
-    old = [
-        each
-        for each in _pages(deployment, "list_objects_v2", "Contents", prefix)
-        if now - each["LastModified"].timestamp() > FILE_SECONDS
-    ]
-    for each in old[:_SHOWN]:
-        key = each["Key"]
-        ours = _OURS.fullmatch(key.rpartition("/")[2])
-        header = records.header(ours[1]) if ours else None
-        age, command = _ago(now - each["LastModified"].timestamp()), ""
-        if ours is None:
-            text = f"is locked since {age}, by a Scheduler of sosw that is gone."
-            fix = "Part of its tasks may be in the queue already. Compare them with sosw_tasks before you schedule it."
-        elif header is not None and header.state in _UNFINISHED and header.queue_key == key:
-            text = f"is the plan of the job {ours[1]}, which is not written since {age}."
-            fix = (
-                f"Retry or clear the Airflow task {header.task_id} of the DAG {header.dag_id}; do not delete the file."
-            )
-        else:
-            text = f"is a plan that no job needs any more, since {age}."
-            command = shlex.join(["aws", "s3", "rm", f"s3://{bucket}/{key}"])
-            fix = f"Run: {command}"
-        yield warning("queue_file", f"s3://{bucket}/{key}", text, fix, command)
-    yield from _more("queue_file", bucket, len(old), "locked queue files are left")
-
-
-def find_uploads(deployment: Deployment) -> Iterator[Finding]:
-    """Uploads that were begun and never ended: invisible, but stored, and paid for."""
-    bucket, now = deployment.queue_bucket, deployment.now()
-    prefix = f"{deployment.s3_prefix.strip('/')}/".lstrip("/")
-    old = [
-        each
-        for each in _pages(deployment, "list_multipart_uploads", "Uploads", prefix)
-        if now - each["Initiated"].timestamp() > FILE_SECONDS
-    ]
-    for each in old[:_SHOWN]:
-        names = ["--bucket", bucket, "--key", each["Key"], "--upload-id", each["UploadId"]]
-        command = shlex.join(["aws", "s3api", "abort-multipart-upload", *names])
-        fix = f"Run: {command}; or give the bucket a lifecycle rule (the template of docs/guides/tables.md has one)."
-        age = _ago(now - each["Initiated"].timestamp())
-        text = f"an upload was begun {age} ago and never ended."
-        yield warning("upload", f"s3://{bucket}/{each['Key']}", text, fix, command)
-    yield from _more("upload", bucket, len(old), "unfinished uploads are left")
-
-
-def _pages(deployment: Deployment, operation: str, member: str, prefix: str) -> Iterable[dict[str, Any]]:
-    action = "s3:ListBucket" if operation == "list_objects_v2" else "s3:ListBucketMultipartUploads"
-    with explain_faults(action=action, resource=deployment.queue_bucket, setting="queue_bucket", bucket=True):
-        pages = deployment.s3.get_paginator(operation).paginate(Bucket=deployment.queue_bucket, Prefix=prefix)
-        return [each for page in islice(pages, 10) for each in page.get(member, ())]
-
-
-def _more(check: str, subject: str, number: int, what: str) -> Iterator[Finding]:
+def more(check: str, subject: str, number: int, what: str) -> Iterator[Finding]:
+    """A finding for those that are not spelled out, or for none at all."""
     if not number:
         yield ok(check, subject, f"no {what.replace('are ', '')}.")
-    elif number > _SHOWN:
-        yield warning(check, subject, f"{number} {what}, of which {_SHOWN} are shown.", "Fix those first.")
+    elif number > SHOWN:
+        yield warning(check, subject, f"{number} {what}, of which {SHOWN} are shown.", "Fix those first.")
 
 
-def _ago(seconds: float) -> str:
+def age(seconds: float) -> str:
+    """A length of time for a message."""
     hours = seconds / 3600
     return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"

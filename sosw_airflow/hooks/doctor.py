@@ -93,7 +93,7 @@ def _faults(check: str, faulty: InvalidConfiguration | InvalidJobSchema, variabl
 
 
 def _aws(hook: SoswHook, labourers: Mapping[str, Labourer]) -> Iterator[Finding]:
-    from sosw_airflow.doctor import orphans as leftovers
+    from sosw_airflow.doctor import left_files, orphans
     from sosw_airflow.doctor.functions import check_functions
     from sosw_airflow.doctor.permissions import try_permissions
     from sosw_airflow.doctor.tables import examine
@@ -120,14 +120,15 @@ def _aws(hook: SoswHook, labourers: Mapping[str, Labourer]) -> Iterator[Finding]
     tables = deployment.tables
     if not broken.intersection({tables.jobs_table}):
         yield from reported("labourers", tables.jobs_table, lambda: _orchestration(hook, deployment, labourers))
-        yield from reported("planned", tables.jobs_table, lambda: leftovers.find_planned_jobs(deployment))
+        yield from reported("planned", tables.jobs_table, lambda: orphans.find_unfinished_jobs(deployment))
     if not broken.intersection({tables.tasks_table, f"{tables.tasks_table}/{tables.index_greenfield}"}):
         for labourer_id in labourers:
-            examine = partial(leftovers.check_queue, deployment, labourer_id)
+            examine = partial(orphans.check_queue, deployment, labourer_id)
             yield from reported("queue", tables.tasks_table, examine)
     if not broken.intersection({deployment.queue_bucket}):
-        yield from reported("queue_file", deployment.queue_bucket, lambda: leftovers.find_queue_files(deployment))
-        yield from reported("upload", deployment.queue_bucket, lambda: leftovers.find_uploads(deployment))
+        yield from reported("queue_file", deployment.queue_bucket, lambda: left_files.find_queue_files(deployment))
+        yield from reported("copy", deployment.queue_bucket, lambda: left_files.find_copies(deployment))
+        yield from reported("upload", deployment.queue_bucket, lambda: left_files.find_uploads(deployment))
 
 
 def _orchestration(hook: SoswHook, deployment: Deployment, labourers: Mapping[str, Labourer]) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from enum import Enum
 __all__ = [
     "CANCEL",
     "DELIVER",
+    "END_CANCEL",
     "FINISH",
     "HAND_BACK",
     "HAND_OVER",
@@ -136,6 +137,14 @@ CANCEL = Transition(
     "no other change is made; the record keeps the state before it",
 )
 
+END_CANCEL = Transition(
+    "end cancel",
+    (JobState.CANCELLED,),
+    JobState.CANCELLED,
+    "cancel, after the last row or file",
+    "no task of the job waits that a worker could get; the record keeps when that was",
+)
+
 #: States in which rows may be missing that an attempt still writes.
 UNWRITTEN = frozenset({JobState.PLANNED, JobState.WRITING})
 
@@ -145,4 +154,4 @@ NEEDING_PLAN = UNWRITTEN | {JobState.DELIVERING, JobState.INVOKING}
 #: States in which sosw's Scheduler may have the job's queue file, or may get it.
 IN_DELIVERY = frozenset({JobState.DELIVERING, JobState.INVOKING, JobState.DELIVERED})
 
-TRANSITIONS = (WRITE, FINISH, DELIVER, TAKE_OVER, HAND_BACK, INVOKE, NOT_INVOKED, HAND_OVER, CANCEL)
+TRANSITIONS = (WRITE, FINISH, DELIVER, TAKE_OVER, HAND_BACK, INVOKE, NOT_INVOKED, HAND_OVER, CANCEL, END_CANCEL)

@@ -72,7 +72,7 @@ LINKS = (JobPageLink(), *_CONSOLE_LINKS)
 def push_links(ti: Any, hook: SoswHook, labourer: Labourer, job_id: str) -> None:
     """Push the job's id and its page, and the addresses in the console, which an emulator does not have."""
     from sosw_airflow._compat.server import pages_of_this_airflow, path_before_airflow
-    from sosw_airflow.stores.queue_file import queue_file_prefix
+    from sosw_airflow.stores.queue_file_keys import queue_file_prefix
 
     ti.xcom_push(key=JOB_KEY, value={"job_id": job_id, "conn_id": hook.sosw_conn_id})
     if pages_of_this_airflow():

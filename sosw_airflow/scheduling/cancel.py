@@ -3,6 +3,7 @@
 1. The header goes to ``cancelled``, and keeps the state before that: no later attempt resumes the job.
 2. Every page without a marker gets one that says so: a copy of the writer that still lives cannot commit it any more.
 3. The rows that were never invoked are deleted, each on the condition that it still was not.
+4. The header keeps when the cancelling has ended, so that an interrupted one is found.
 
 A delivered job has no rows of its own; its queue file is withdrawn instead. Each step can be repeated, so a cancelling
 that was interrupted is finished by the next one.
@@ -23,7 +24,7 @@ from sosw_airflow.exceptions import AccessDenied
 from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.identity import task_id
 from sosw_airflow.jobs.pages import PageLimits, cut_pages
-from sosw_airflow.jobs.transitions import CANCEL, IN_DELIVERY, JobState
+from sosw_airflow.jobs.transitions import CANCEL, END_CANCEL, IN_DELIVERY, JobState
 from sosw_airflow.scheduling.deliver import withdraw
 from sosw_airflow.stores.aws_errors import Verdict, error_code, explain, judge, was_refused
 from sosw_airflow.stores.backoff import Backoff
@@ -89,6 +90,7 @@ def cancel_job(deployment: Deployment, job_id: str, *, progress: ProgressFactory
         cancelled = _finish_older(deployment, records, header, progress)
     else:
         cancelled = _remove_rows(deployment, records, header, progress)
+    records.change(END_CANCEL, job_id)
     log.info("The job %s is cancelled: %s.", job_id, cancelled)
     return cancelled
 

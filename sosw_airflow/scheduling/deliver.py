@@ -45,7 +45,8 @@ from sosw_airflow.stores.aws_errors import explain_faults, was_refused
 from sosw_airflow.stores.job_record import Header
 from sosw_airflow.stores.object_copy import ObjectCopy
 from sosw_airflow.stores.object_head import ObjectHead, head_object
-from sosw_airflow.stores.queue_file import QueueFile, locked_name
+from sosw_airflow.stores.queue_file import QueueFile
+from sosw_airflow.stores.queue_file_keys import copy_key, locked_key
 from sosw_airflow.stores.s3_url import s3_url
 
 if TYPE_CHECKING:
@@ -67,10 +68,8 @@ class _Copy(Enum):
 
 
 def delivered_key(header: Header) -> str:
-    """The key of the copy for sosw's Scheduler. Its lock must not have the name of our plan."""
-    folder, slash, _ = header.queue_key.rpartition("/")
-    number = f"_{header.attempt}" if header.attempt > 1 else ""
-    return f"{folder}{slash}tasks_queue_airflow_{header.job_id}{number}.txt"
+    """The key of the copy that the last attempt delivers to sosw's Scheduler."""
+    return copy_key(header.queue_key, header.job_id, header.attempt)
 
 
 def deliver(
@@ -119,7 +118,7 @@ def withdraw(deployment: Deployment, header: Header) -> bool | None:
     QueueFile(deployment.s3, bucket, header.queue_key).delete()
     waits = head_object(deployment.s3, bucket, key)
     QueueFile(deployment.s3, bucket, key).delete()
-    if head_object(deployment.s3, bucket, _lock(key)).exists:
+    if head_object(deployment.s3, bucket, locked_key(key)).exists:
         return False
     if waits.exists or waits.exists is None:
         return waits.exists
@@ -158,12 +157,6 @@ def _change(scheduler: JobScheduler, transition: Transition, header: Header) -> 
     raise DeliveryInProgress(header.job_id)
 
 
-def _lock(key: str) -> str:
-    """The key of a file that a Scheduler of sosw drains."""
-    folder, slash, bare = key.rpartition("/")
-    return f"{folder}{slash}{locked_name(bare)}"
-
-
 def _read_copy(scheduler: JobScheduler, header: Header) -> _Copy:
     """Whether the copy exists, or is drained.
 
@@ -173,7 +166,7 @@ def _read_copy(scheduler: JobScheduler, header: Header) -> _Copy:
     head = head_object(s3, bucket, key)
     if head.exists:
         return _Copy.WAITING
-    if head_object(s3, bucket, _lock(key)).exists:
+    if head_object(s3, bucket, locked_key(key)).exists:
         return _Copy.TAKEN
     # A plan that can be read shows that the copy was not denied but is missing.
     plan = head_object(s3, bucket, header.queue_key) if head.denied else None

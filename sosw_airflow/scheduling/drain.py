@@ -31,20 +31,16 @@ from sosw_airflow.stores.file_claims import FileClaims
 from sosw_airflow.stores.job_record import RECORD_SECONDS, JobRecords
 from sosw_airflow.stores.object_copy import ObjectCopy
 from sosw_airflow.stores.object_head import ObjectHead, head_object
-from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone, locked_name
+from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone
+from sosw_airflow.stores.queue_file_keys import CLAIMED_BY, locked_key
 from sosw_airflow.stores.s3_url import s3_url, split_s3_url
 
 __all__ = ["DrainRequest", "LeftFile", "drain"]
 
 log = logging.getLogger(__name__)
 
-#: Name of the metadata of a claimed file: the job that has claimed it.
-_CLAIM = "sosw-claimed-by"
-
 #: The object from which it was made; a new one under its unlocked name has another ETag.
 _SOURCE = "sosw-claimed-etag"
-
-_LOCK = locked_name("")
 
 #: Faulty lines that are named.
 _MOST_FAULTS = 20
@@ -74,14 +70,12 @@ class LeftFile:
             (bucket, key), setting = split_s3_url(name), Argument("queue_file")
         else:
             key = name if "/" in name else "/".join(filter(None, (deployment.s3_prefix.strip("/"), name)))
-        folder, slash, bare = key.rpartition("/")
-        return cls(deployment.s3, deployment.s3_once, bucket, f"{folder}{slash}{bare.removeprefix(_LOCK)}", setting)
+        return cls(deployment.s3, deployment.s3_once, bucket, unlocked_key(key), setting)
 
     @property
     def locked_key(self) -> str:
         """The key while a process works on it."""
-        folder, slash, bare = self.key.rpartition("/")
-        return f"{folder}{slash}{locked_name(bare)}"
+        return locked_key(self.key)
 
     def __str__(self) -> str:
         return s3_url(self.bucket, self.key)
@@ -105,7 +99,7 @@ class LeftFile:
 
     def claimed_by(self) -> str | None:
         """The id of the job that has claimed the file, or None: it is not locked, or by a Scheduler of sosw."""
-        return self._head(self.locked_key).metadata.get(_CLAIM)
+        return self._head(self.locked_key).metadata.get(CLAIMED_BY)
 
     def claim(
         self,
@@ -124,7 +118,7 @@ class LeftFile:
         :raises InvalidQueueFile: it cannot be drained, and is left as it is.
         """
         locked, left = self._head(self.locked_key), self._head(self.key)
-        if locked.exists and locked.metadata.get(_CLAIM) == job_id:
+        if locked.exists and locked.metadata.get(CLAIMED_BY) == job_id:
             # An earlier attempt has renamed it, or ended before it removed the unlocked one. A new one is kept.
             if left.exists and left.etag in (locked.etag, locked.metadata.get(_SOURCE)):
                 self._remove(self.key)
@@ -168,7 +162,7 @@ class LeftFile:
             target=self.locked_key,
             size=head.size,
             etag=head.etag,
-            metadata={_CLAIM: job_id, _SOURCE: head.etag or ""},
+            metadata={CLAIMED_BY: job_id, _SOURCE: head.etag or ""},
             setting=self.setting,
             check=check,
         ) as copy:
@@ -181,7 +175,7 @@ class LeftFile:
     def remove(self, claims: FileClaims, job_id: str) -> None:
         """Remove what this job has claimed, if it still exists, and end its claim."""
         locked = self._head(self.locked_key)
-        if locked.exists and locked.metadata.get(_CLAIM) == job_id:
+        if locked.exists and locked.metadata.get(CLAIMED_BY) == job_id:
             self._remove(self.locked_key)
         claims.release(str(self), job_id)
 

@@ -37,7 +37,8 @@ from sosw_airflow.scheduling.requests import QueuePosition, Request, ScheduleReq
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.deployment import Deployment
 from sosw_airflow.stores.job_record import RECORD_SECONDS, Header, JobRecords
-from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone, queue_file_key
+from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone
+from sosw_airflow.stores.queue_file_keys import queue_file_key
 from sosw_airflow.stores.task_queue import Capacity, TaskQueue, table_capacity
 from sosw_airflow.waiting.progress_log import ProgressFactory, ProgressLog
 

@@ -54,8 +54,8 @@ _RANGES = {
     "created_at": _SECONDS,
     "updated_at": _SECONDS,
     "expires_at": _SECONDS,
+    "cancel_ended": _SECONDS,
 }
-
 
 _STATES = frozenset(state.value for state in JobState)
 
@@ -75,6 +75,8 @@ class Header:
     :ivar namespace: and ``rerun``, ``run_started``: of the identity (`JobIdentity`).
     :ivar cancelled_from: the state before the job was cancelled; ``cancelled`` if a version that did not keep it has
         cancelled the job, empty for a job that is not cancelled.
+    :ivar cancel_ended: seconds since 1970 at which a cancelling came to its end; 0 if none did, or a version that does
+        not keep it has cancelled the job.
     :ivar attempt: number of the last attempt to deliver the job, 0 for none.
     :ivar holder: the process that has changed the state of its delivery last.
     :ivar plan_digest: SHA-256 of the plan.  :ivar tasks_table: and ``meta_table``: where the rows go. Version 0.1 kept
@@ -110,6 +112,7 @@ class Header:
     rerun: int = 0
     run_started: str = ""
     cancelled_from: str = ""
+    cancel_ended: int = 0
     attempt: int = 0
     holder: str = ""
     plan_digest: str = ""

@@ -15,7 +15,7 @@ from sosw_airflow.stores.object_head import ObjectHead, head_object
 from sosw_airflow.stores.object_upload import ObjectUpload
 from sosw_airflow.stores.s3_url import s3_url
 
-__all__ = ["QueueFile", "QueueFileGone", "QueueFileWriter", "locked_name", "queue_file_key", "queue_file_prefix"]
+__all__ = ["QueueFile", "QueueFileGone", "QueueFileWriter"]
 
 #: Bytes of one part of a multipart upload; S3 allows 10,000 parts of at least 5 MiB.
 PART_BYTES = 16 * 1024 * 1024
@@ -35,26 +35,6 @@ class QueueFileGone(Exception):
 
     Another copy has finished the job, or another process has removed or replaced the file.
     """
-
-
-def locked_name(name: str) -> str:
-    """The name of a queue file while a process works on it."""
-    return f"locked_{name}"
-
-
-def queue_file_key(prefix: str, job_id: str, fingerprint: str) -> str:
-    """The key of a job's queue file under its locked name.
-
-    It follows from the job, so that a retry replaces the plan that a crashed attempt has left. An edited job under the
-    same id has another fingerprint, so its attempts never write over this plan.
-    """
-    digest = hashlib.sha256(fingerprint.encode()).hexdigest()[:8]
-    return "/".join(part for part in (prefix.strip("/"), locked_name(f"tasks_queue_{job_id}_{digest}.txt")) if part)
-
-
-def queue_file_prefix(prefix: str, job_id: str) -> str:
-    """What the keys of all queue files of this job begin with."""
-    return "/".join(part for part in (prefix.strip("/"), locked_name(f"tasks_queue_{job_id}")) if part)
 
 
 class QueueFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sosw_airflow.jobs.transitions import CANCEL, HELD, NEXT_NUMBER, Transition
+from sosw_airflow.jobs.transitions import CANCEL, END_CANCEL, HELD, NEXT_NUMBER, Transition
 
 if TYPE_CHECKING:
     from sosw_airflow.stores.job_record import Header
@@ -45,6 +45,8 @@ class StateChange:
         if transition is CANCEL:
             # A job that is cancelled again keeps the state from which it was cancelled first.
             sets.insert(0, "cancelled_from = if_not_exists(cancelled_from, #state)")
+        if transition is END_CANCEL:
+            sets.append("cancel_ended = :now")
         if transition.fenced:
             conditions.append("attempt = :attempt" if self.attempt else "attribute_not_exists(attempt)")
             values |= {":attempt": {"N": str(self.attempt)}} if self.attempt else {}
@@ -70,6 +72,8 @@ class StateChange:
             after = replace(after, attempt=self.next_attempt, holder=self.holder)
         if transition is CANCEL:
             after = replace(after, cancelled_from=before.cancelled_from or before.state.value)
+        if transition is END_CANCEL:
+            after = replace(after, cancel_ended=self.now)
         return after
 
     def is_made(self, header: Header) -> bool:

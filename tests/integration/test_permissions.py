@@ -23,7 +23,7 @@ from botocore import xform_name
 
 import sosw_airflow
 from sosw_airflow.cli.upstream_stores import UpstreamStore
-from sosw_airflow.doctor import orphans as leftovers
+from sosw_airflow.doctor import left_files, orphans
 from sosw_airflow.doctor.functions import check_functions
 from sosw_airflow.doctor.labourers import check_assistant, check_labourer, orchestrated
 from sosw_airflow.doctor.permissions import try_permissions
@@ -183,10 +183,11 @@ def examining(use: Use) -> None:
         for findings in (
             examine(deployment),
             try_permissions(deployment),
-            leftovers.find_planned_jobs(deployment),
-            leftovers.check_queue(deployment, "worker"),
-            leftovers.find_queue_files(deployment),
-            leftovers.find_uploads(deployment),
+            orphans.find_unfinished_jobs(deployment),
+            orphans.check_queue(deployment, "worker"),
+            left_files.find_queue_files(deployment),
+            left_files.find_copies(deployment),
+            left_files.find_uploads(deployment),
             check_functions(use.aws_lambda, {"worker": "worker"}),
         ):
             list(findings)

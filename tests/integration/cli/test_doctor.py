@@ -15,7 +15,7 @@ import boto3
 import pytest
 
 from sosw_airflow.cli import main
-from sosw_airflow.doctor import orphans as leftovers
+from sosw_airflow.doctor import left_files
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleRequest
@@ -277,7 +277,7 @@ def test_tasks_that_stay_with_a_worker(sound: Aws, capsys: pytest.CaptureFixture
 @pytest.fixture
 def tomorrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file or an upload need not be old to be left."""
-    monkeypatch.setattr(leftovers, "FILE_SECONDS", -timedelta(days=1).total_seconds())
+    monkeypatch.setattr(left_files, "FILE_SECONDS", -timedelta(days=1).total_seconds())
 
 
 def test_queue_files_that_are_left(sound: Aws, tomorrow: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.deliver import deliver
 from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleResult
 from sosw_airflow.stores.job_record import Header, JobRecords, JobState
-from sosw_airflow.stores.queue_file import queue_file_key
+from sosw_airflow.stores.queue_file_keys import queue_file_key
 from tests.integration.conftest import Installation, request_for
 from tests.support.iam import Policy, enforced
 from tests.support.network_edge import Crash, answering, crash_at, s3_error

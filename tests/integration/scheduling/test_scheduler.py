@@ -23,7 +23,7 @@ from sosw_airflow.scheduling.page_writer import WriterStopped
 from sosw_airflow.scheduling.requests import ScheduleRequest
 from sosw_airflow.scheduling.scheduler import Outcome
 from sosw_airflow.stores.job_record import RECORD_SECONDS, JobRecords, JobState
-from sosw_airflow.stores.queue_file import queue_file_key
+from sosw_airflow.stores.queue_file_keys import queue_file_key
 from sosw_airflow.stores.tables import TableNames
 from tests.integration.conftest import JOB, LABOURER, NOW, TODAY, Installation, MakeInstallation, request_for
 from tests.support.network_edge import Crash, answering, crash_at, once, s3_error, watching

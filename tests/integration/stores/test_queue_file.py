@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from sosw_airflow.exceptions import AccessDenied, AwsFault, MissingBucket
 from sosw_airflow.stores import queue_file as module
-from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone, locked_name, queue_file_key, queue_file_prefix
+from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone
+from sosw_airflow.stores.queue_file_keys import locked_name, queue_file_key, queue_file_prefix
 from tests.conftest import BUCKET, REGION
 from tests.support.network_edge import answering, at, s3_error, s3_object, watching
 
