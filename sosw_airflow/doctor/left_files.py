@@ -97,7 +97,8 @@ def find_copies(deployment: Deployment) -> Iterator[Finding]:
         finding = _copy(deployment, each)
         found += [finding] if finding else []
     yield from found[:SHOWN]
-    yield from more("copy", deployment.queue_bucket, len(found), "delivered queue files are left")
+    if found:
+        yield from more("copy", deployment.queue_bucket, len(found), "delivered queue files are left")
 
 
 def _copy(deployment: Deployment, each: Listed) -> Finding | None:

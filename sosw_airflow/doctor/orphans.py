@@ -91,7 +91,8 @@ def find_unfinished_jobs(deployment: Deployment) -> Iterator[Finding]:
         command = f"sosw-airflow cancel {header.job_id}"
         text = f"was cancelled {age(now - header.updated_at)} ago, but not to the end: tasks of it may still be queued."
         yield warning("cancelled", f"job {header.job_id}", text, "Cancel it again, which finishes that.", command)
-    yield from more("cancelled", table, len(cancelled), "jobs are cancelled in part")
+    if cancelled:
+        yield from more("cancelled", table, len(cancelled), "jobs are cancelled in part")
     yield from _claims(deployment, claims)
 
 

@@ -32,7 +32,7 @@ from sosw_airflow.stores.job_record import RECORD_SECONDS, JobRecords
 from sosw_airflow.stores.object_copy import ObjectCopy
 from sosw_airflow.stores.object_head import ObjectHead, head_object
 from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone
-from sosw_airflow.stores.queue_file_keys import CLAIMED_BY, locked_key
+from sosw_airflow.stores.queue_file_keys import CLAIMED_BY, locked_key, unlocked_key
 from sosw_airflow.stores.s3_url import s3_url, split_s3_url
 
 __all__ = ["DrainRequest", "LeftFile", "drain"]

@@ -54,7 +54,6 @@ _RANGES = {
     "created_at": _SECONDS,
     "updated_at": _SECONDS,
     "expires_at": _SECONDS,
-    "cancel_ended": _SECONDS,
 }
 
 _STATES = frozenset(state.value for state in JobState)

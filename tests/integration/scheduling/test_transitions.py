@@ -9,7 +9,6 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from sosw_airflow import exceptions as errors
 from sosw_airflow.jobs.transitions import (
-    CANCEL,
     HELD,
     INVOKE,
     NEXT_NUMBER,
@@ -185,10 +184,26 @@ def test_cancel(installation: Installation, made: list[Made], state: JobState) -
 
     cancel_job(installation.deployment, JOB_ID)
 
-    assert made == [("cancel", state.value, "cancelled")]
+    assert made == [("cancel", state.value, "cancelled"), ("end cancel", "cancelled", "cancelled")]
     assert header(installation).cancelled_from == state.value
-    others = [each for each in TRANSITIONS if each is not CANCEL]
+    others = [each for each in TRANSITIONS if each.target is not JobState.CANCELLED]
     assert [scheduler.records.change(each, JOB_ID).after for each in others] == [None] * len(others)
+
+
+def test_end_cancel(installation: Installation, made: list[Made]) -> None:
+    """The last request of a cancelling makes it, so that an interrupted one can be told by its record."""
+    installation.scheduler().schedule(request_for())
+    die_before(installation, "DeleteItem", lambda: cancel_job(installation.deployment, JOB_ID))
+    interrupted = header(installation).cancel_ended
+
+    cancel_job(installation.deployment, JOB_ID)
+
+    assert (interrupted, header(installation).cancel_ended) == (0, int(installation.deployment.now()))
+    assert made[-3:] == [
+        ("cancel", "written", "cancelled"),
+        ("cancel", "cancelled", "cancelled"),
+        ("end cancel", "cancelled", "cancelled"),
+    ]
 
 
 def test_each_transition_has_a_test() -> None:

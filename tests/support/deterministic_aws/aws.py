@@ -132,6 +132,7 @@ class DeterministicAws:
         """Another one in the same state; changes of one are not seen in the other."""
         twin = DeterministicAws(self.clock, list(self.journal), list(self.invocations), self.sender)
         twin._in_order, twin._in_any_order = self._in_order, self._in_any_order
+        twin.rewrite = self.rewrite
         twin.functions, twin.events = dict(self.functions), list(self.events)
         twin.dynamodb.tables = {
             name: replace(table, items=dict(table.items), lagging=dict(table.lagging))

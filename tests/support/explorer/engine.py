@@ -15,7 +15,18 @@ from tests.support.explorer.actors import LONG_SLEEP, Actor, Died, State, curren
 from tests.support.explorer.schedule import DIES, SLEEPS, Deviation, Schedule
 from tests.support.explorer.virtual_time import Timekeeper, keeping_time, virtual_time
 
-__all__ = ["Abandoned", "Chooser", "Event", "Point", "Run", "Stage", "Violation", "alone_with", "run_schedule"]
+__all__ = [
+    "Abandoned",
+    "Chooser",
+    "Ending",
+    "Event",
+    "Point",
+    "Run",
+    "Stage",
+    "Violation",
+    "alone_with",
+    "run_schedule",
+]
 
 #: Seconds that an actor sleeps whose fate it is.
 _HOUR = 3600.0
@@ -76,6 +87,18 @@ class Abandoned(Exception):
     """The rest of a run is known already."""
 
 
+class Ending(Protocol):
+    """What happens when all actors have ended, and what is judged then."""
+
+    aws: DeterministicAws
+
+    def afterwards(self) -> None:
+        """What happens: remedies, a clean-up, sosw processing the queue."""
+
+    def violations(self) -> Iterator[Violation]:
+        """The promises that are broken in the end."""
+
+
 class Stage(Protocol):
     """A scenario that is being run: what the engine needs of it."""
 
@@ -89,11 +112,8 @@ class Stage(Protocol):
     def actors(self) -> list[Actor]:
         """The actors, in their plain order."""
 
-    def afterwards(self) -> None:
-        """What happens when all have ended: remedies, a clean-up, sosw processing the queue."""
-
-    def violations(self) -> Iterator[Violation]:
-        """The promises that are broken in the end."""
+    def endings(self) -> Iterator[tuple[str, Ending]]:
+        """What may happen when all have ended, each with its name for a trace. All but the last use copies."""
 
 
 @dataclass
@@ -145,9 +165,10 @@ class _Engine:
             finally:
                 self._end_all()
             if not self._run.abandoned:
-                with self._alone():
-                    self._stage.afterwards()
-                self._run.violations = list(self._stage.violations())
+                for name, ending in self._stage.endings():
+                    with self._alone(ending.aws, name):
+                        ending.afterwards()
+                    self._run.violations += ending.violations()
         self._run.schedule = Schedule(self._stage.name, tuple(self._taken))
         return self._run
 
@@ -257,11 +278,7 @@ class _Engine:
     def _answer(self, request: Request) -> Reply:
         call = self._aws.call(request)
         actor = current_actor()
-        if actor is None:
-            self._aws.sender = "-"
-            reply = self._aws.answer(call)
-            self._run.events.append(Event("-", 0, str(call), str(reply)))
-            return reply
+        assert actor is not None
         if call.attempt_of in self._not_served:  # the repeats that botocore makes of a refused request
             return self._aws.answer(call, self._not_served[call.attempt_of])
         decision = actor.stop_before(call)
@@ -287,9 +304,17 @@ class _Engine:
         self._run.events.append(Event(actor.label, number, what, outcome))
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self, aws: DeterministicAws, name: str) -> Iterator[None]:
         """Inside, this thread sends requests that are all done, and its sleeping moves the clock."""
-        with keeping_time(_alone_in_time(self._aws)):
+
+        def respond(request: Request) -> Reply:
+            call = aws.call(request)
+            aws.sender = "-"
+            reply = aws.answer(call)
+            self._run.events.append(Event(name, 0, str(call), str(reply)))
+            return reply
+
+        with answered_by(respond, self._edge), keeping_time(_alone_in_time(aws)):
             yield
 
 

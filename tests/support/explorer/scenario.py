@@ -9,12 +9,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import date
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from unittest.mock import patch
 
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.jobs.rows import LineCodec
+from sosw_airflow.scheduling.cancel import cancel_job
+from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
 from sosw_airflow.scheduling.requests import ScheduleRequest
 from sosw_airflow.scheduling.scheduler import JobScheduler
 from sosw_airflow.stores.deployment import Deployment
@@ -22,9 +24,13 @@ from sosw_airflow.stores.tables import TableNames, table_definitions
 from tests.support.deterministic_aws.aws import DeterministicAws
 from tests.support.deterministic_aws.clients import clients
 from tests.support.explorer.actors import Actor, Died, current_actor
-from tests.support.explorer.engine import Violation, alone_with
+from tests.support.explorer.clean_up import TWO_DAYS, carry_out, examine, things_left
+from tests.support.explorer.engine import Ending, Violation, alone_with
 from tests.support.explorer.invariants import Attempt, Promise, broken_promises
 from tests.support.explorer.search import Found
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["BUCKET", "LABOURER", "PREFIX", "SCENARIOS", "Cast", "Role", "Scenario", "request_for"]
 
@@ -34,6 +40,9 @@ BUCKET, PREFIX, LABOURER = "queue", "sosw/scheduler", "worker"
 SCENARIOS: dict[str, type[Scenario]] = {}
 
 _WORDS = ("a", "b", "c", "d")
+
+#: After so many examinations doctor gives no command any more.
+_EXAMINATIONS = 5
 
 
 def request_for(words: Iterable[str] = _WORDS, **identity: Any) -> ScheduleRequest:
@@ -82,6 +91,7 @@ class Scenario:
     :cvar deviations: with which the defects are found.
     :cvar accepted: names of errors that may be the outcome of the last attempt.
     :cvar people_remove: an actor removes objects, so AWS may say that they are missing.
+    :cvar continues: what happens afterwards may also happen to a copy of it, after a clean-up.
     :cvar settings: values that replace those of modules, by their dotted names.
     :ivar promises: what was promised.  :ivar attempts: all that were made, in the order of their ends.
     """
@@ -90,8 +100,9 @@ class Scenario:
     rows: ClassVar[Mapping[str, str]] = {}
     fates: ClassVar[frozenset[str]] = frozenset()
     deviations: ClassVar[int] = 2
-    accepted: ClassVar[frozenset[str]] = frozenset()
+    accepted: frozenset[str] = frozenset()
     people_remove: ClassVar[bool] = False
+    continues: ClassVar[bool] = True
     settings: ClassVar[Mapping[str, object]] = {"sosw_airflow.scheduling.scheduler.MAX_PAGE_ROWS": 2}
 
     _prepared: ClassVar[dict[str, Scenario]] = {}
@@ -135,11 +146,19 @@ class Scenario:
             with first.surroundings(), alone_with(first.aws):
                 first.prepare()
             cls._prepared[cls.name] = first
-        prepared = cls._prepared[cls.name]
-        copied = cls(prepared.aws.copy())
-        copied.promises, copied.attempts = list(prepared.promises), list(prepared.attempts)
-        copied.facts = dict(prepared.facts)
+        return cls._prepared[cls.name].copy()
+
+    def copy(self) -> Self:
+        """Another one in the same state; what happens to one does not happen to the other."""
+        copied = type(self)(self.aws.copy())
+        copied.promises, copied.attempts = list(self.promises), list(self.attempts)
+        copied.facts, copied._processes = dict(self.facts), Counter(self._processes)
         return copied
+
+    def endings(self) -> Iterator[tuple[str, Ending]]:
+        """A clean-up after the last actor, and what happens then; or first what happens, then a clean-up."""
+        yield "clean-up", _CleanUpFirst(self.copy())
+        yield "afterwards", _CleanUpLast(self)
 
     @contextmanager
     def surroundings(self) -> Iterator[None]:
@@ -211,6 +230,28 @@ class Scenario:
         except Exception:  # noqa: BLE001 - it is recorded
             return None
 
+    def clean_up(self) -> None:
+        """Two days later, run each command that doctor gives, and so on until it gives none."""
+        at = self.deployment()
+        self.aws.clock += TWO_DAYS
+        for _ in range(_EXAMINATIONS):
+            commands = {finding.command for finding in examine(at) if finding.command}
+            if not commands:
+                return
+            for command in sorted(commands):
+                carry_out(at, command, cancel=self._cancel_left, drain=self._drain_left)
+
+    def _cancel_left(self, job_id: str) -> None:
+        """Cancel a job, as an attempt at each promise about it."""
+        names = [promise.name for promise in self.promises if job_id in promise.job_ids]
+        self.attempt(" ".join(["cancel", *names]), lambda: cancel_job(self.deployment(), job_id))
+
+    def _drain_left(self, name: str) -> None:
+        """Drain a file by a job of its own, of which nothing was promised."""
+        file = LeftFile.of(self.deployment(), name)
+        who = JobIdentity("cli", "clean-up", "drain", -1, 0, LABOURER, queue_file=str(file))
+        drain(self.scheduler(), DrainRequest(who, file, date(2026, 3, 2)), take_locked=True)
+
     def _observed(self, label: str, name: str, call: Callable[[], Any]) -> Callable[[], Any]:
         def body() -> Any:
             begun = len(self.aws.journal)
@@ -225,6 +266,44 @@ class Scenario:
             return value
 
         return body
+
+
+class _CleanUpFirst:
+    """Nobody retries anything; a clean-up comes, and then what happens anyway."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario, self.aws = scenario, scenario.aws
+        self._left: list[str] = []
+
+    def afterwards(self) -> None:
+        self.scenario.clean_up()
+        self._left = list(things_left(self.aws))
+        if self.scenario.continues:
+            # What the clean-up has cancelled is over: the remedy of that error is another job.
+            self.scenario.accepted |= {"JobCancelled"}
+            self.scenario.afterwards()
+
+    def violations(self) -> Iterator[Violation]:
+        yield from (Violation("left-behind", f"after a clean-up {text}") for text in self._left)
+        if self.scenario.continues:
+            yield from self.scenario.violations()
+
+
+class _CleanUpLast:
+    """What happens, as the scenario says; then a clean-up."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario, self.aws = scenario, scenario.aws
+        self._broken: list[Violation] = []
+
+    def afterwards(self) -> None:
+        self.scenario.afterwards()
+        self._broken = list(self.scenario.violations())
+        self.scenario.clean_up()
+
+    def violations(self) -> Iterator[Violation]:
+        yield from self._broken
+        yield from (Violation("left-behind", f"in the end {text}") for text in things_left(self.aws))
 
 
 def _empty_aws() -> DeterministicAws:

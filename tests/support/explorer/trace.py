@@ -22,7 +22,7 @@ def _lines(run: Run, actors: list[Actor]) -> Iterator[str]:
     former = ""
     for event in run.events:
         if event.actor != former:
-            yield f"{'afterwards' if event.actor == '-' else event.actor}:"
+            yield f"{event.actor}:"
             former = event.actor
         number = f"{event.actor}{event.number}" if event.number else ""
         outcome = "" if event.outcome in ("ok", "") else f"  -> {event.outcome}"

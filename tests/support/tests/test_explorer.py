@@ -15,7 +15,7 @@ from sosw_airflow.stores.tables import TableNames, table_definitions
 from tests.support.deterministic_aws.aws import DeterministicAws
 from tests.support.deterministic_aws.clients import clients
 from tests.support.explorer.actors import Actor
-from tests.support.explorer.engine import Violation
+from tests.support.explorer.engine import Ending, Violation
 from tests.support.explorer.schedule import Deviation, Schedule
 from tests.support.explorer.search import Search, explore, minimise, replay, wander
 from tests.support.explorer.trace import describe
@@ -78,6 +78,10 @@ class Counting:
         """One for each act."""
         self.cast = [Actor(label, "adds", act) for label, act in zip("ABC", self._acts, strict=False)]
         return self.cast
+
+    def endings(self) -> Iterator[tuple[str, Ending]]:
+        """Its own."""
+        yield "afterwards", self
 
     def afterwards(self) -> None:
         """Read the counter."""

@@ -32,6 +32,7 @@ class Orchestrating(Scenario):
     settings = {}
     fates = frozenset({"dies", "lost"})
     deviations = 2
+    continues = False  # its functions are those of the scenario itself
     limit = LIMIT
     cancels = False  # it removes queued tasks
     policy: ClassVar[Mapping[str, Any]] = {"expiry": EXPIRY}  # of the labourer, beside its limit
