@@ -119,8 +119,7 @@ class LeftFile:
         """
         locked, left = self._head(self.locked_key), self._head(self.key)
         if locked.exists and locked.metadata.get(CLAIMED_BY) == job_id:
-            # An earlier attempt has renamed it, or ended before it removed the unlocked one. A new one is kept.
-            if left.exists and left.etag in (locked.etag, locked.metadata.get(_SOURCE)):
+            if _is_source(left, locked):
                 self._remove(self.key)
             return
         if locked.exists and not take_locked:
@@ -130,6 +129,7 @@ class LeftFile:
             raise MissingQueueFile(str(self))
         # If S3 lets the unlocked one be read, the locked one was not denied but is missing.
         source, head = (self.locked_key, locked) if locked.exists else (self.key, left)
+        original = left.etag if not locked.exists or _is_source(left, locked) else None
         for _ in self._tasks(source):  # all of it, before anything is changed
             check()
         owner = claims.owner(str(self))
@@ -143,17 +143,17 @@ class LeftFile:
                 self,
             )
         try:
-            self._lock(source, head, job_id, check)
+            self._lock(source, head, {CLAIMED_BY: job_id, _SOURCE: original or head.etag or ""}, check)
         except (AwsFault, QueueFileLocked):
             if self._head(source).etag == head.etag:
                 raise
             # Another process has taken it, or a person has replaced it, after it was read.
             claims.release(str(self), job_id)
             raise QueueFileLocked(str(self)) from None
-        if source == self.key and self._head(self.key).etag == head.etag:
+        if original and self._head(self.key).etag == original:
             self._remove(self.key)
 
-    def _lock(self, source: str, head: ObjectHead, job_id: str, check: Callable[[], None]) -> None:
+    def _lock(self, source: str, head: ObjectHead, metadata: dict[str, str], check: Callable[[], None]) -> None:
         with ObjectCopy(
             self.s3,
             self.s3_once,
@@ -162,7 +162,7 @@ class LeftFile:
             target=self.locked_key,
             size=head.size,
             etag=head.etag,
-            metadata={CLAIMED_BY: job_id, _SOURCE: head.etag or ""},
+            metadata=metadata,
             setting=self.setting,
             check=check,
         ) as copy:
@@ -278,6 +278,11 @@ def drain(scheduler: JobScheduler, request: DrainRequest, *, take_locked: bool =
     scheduled = scheduler.schedule(request)
     request.file.remove(claims, job_id)
     return scheduled
+
+
+def _is_source(left: ObjectHead, locked: ObjectHead) -> bool:
+    """The unlocked file is the one that was locked, by a process that ended before it removed it. A new one is kept."""
+    return bool(left.exists) and left.etag in (locked.etag, locked.metadata.get(_SOURCE))
 
 
 def _is_over(records: JobRecords, job_id: str) -> bool:

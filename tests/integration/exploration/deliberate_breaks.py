@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sosw_airflow.doctor.left_files import _remove
 from sosw_airflow.jobs.transitions import UNWRITTEN
 
 __all__ = ["BREAKS", "Break"]
@@ -124,6 +125,15 @@ def _elsewhere(arguments: Arguments) -> Arguments:
     return {**_unconditional(arguments), "Key": {**arguments["Key"], "record": {"S": "elsewhere"}}}
 
 
+def _begins_cancelling(operation: str, arguments: Arguments) -> bool:
+    return operation == "UpdateItem" and "cancelled_from" in arguments.get("UpdateExpression", "")
+
+
+def _ended_at_once(arguments: Arguments) -> Arguments:
+    """The change to cancelled also notes that the cancelling has ended."""
+    return {**arguments, "UpdateExpression": f"{arguments['UpdateExpression']}, cancel_ended = :now"}
+
+
 BREAKS = [
     Break("header without its condition", "schedule-edited-job", _where(_puts_header, _unconditional)),
     Break(
@@ -204,5 +214,28 @@ BREAKS = [
         "claim of a row that was given back, whatever became of its job",
         "orchestrate-refused-and-cancel",
         settings={"sosw_airflow.orchestration.task_rows.TaskRow.was_claimed": False},
+    ),
+    Break(
+        "clean-up that misses late copies",
+        "deliver-and-invoke-twice",
+        settings={"sosw_airflow.doctor.left_files.copies_prefix": lambda prefix: f"{prefix}/copies"},
+    ),
+    Break(
+        "clean-up that removes the copy of a delivered job",
+        "deliver-twice",
+        settings={"sosw_airflow.doctor.left_files.IN_DELIVERY": frozenset()},
+    ),
+    Break(
+        "cancelling that has ended before it began", "cancel-beside-zombie", _where(_begins_cancelling, _ended_at_once)
+    ),
+    Break(
+        "clean-up that takes every claimed file for drained",
+        "drain-dies",
+        settings={"sosw_airflow.doctor.left_files._unlock": _remove},
+    ),
+    Break(
+        "clean-up that does not see the claims of drains",
+        "drain-dies",
+        settings={"sosw_airflow.doctor.orphans._is_old_claim": lambda item, now: False},
     ),
 ]

@@ -55,6 +55,8 @@ def test_what_is_open_is_open_still(name: str, kind: str) -> None:
 REGRESSIONS = {
     "a process sleeps two hours after a throttled page": "schedule-with-faults A11!refused A12!sleeps A12!sleeps",
     "the loser of the record meets a delivery": "deliver-twice A5>B B9>A",
+    "a locked file is taken over beside the one that was locked": "drain-dies A7!lost",
+    "a cancelling dies after its first row": "cancel-beside-zombie C3!dies",
     "a refused claim is given back after the cancelling": "orchestrate-refused-and-cancel A8>B A8!refused",
 }
 

@@ -79,6 +79,26 @@ def test_a_file_is_drained(
     assert installation.aws.queue_files() == {}
 
 
+def test_a_locked_file_beside_the_one_that_was_locked(installation: Installation) -> None:
+    """A Scheduler died between copy and removal. Both go, or the next drain would write the tasks again."""
+    leave(installation, KEY)
+    leave(installation, LOCKED)
+
+    drained(installation, take_locked=True)
+
+    assert (len(installation.queue()), installation.aws.queue_files()) == (4, {})
+
+
+def test_a_locked_file_beside_a_new_one(installation: Installation) -> None:
+    """The new one is kept: its tasks are not in the queue."""
+    leave(installation, LOCKED)
+    leave(installation, KEY, f"{TEXT}{TEXT}")
+
+    drained(installation, take_locked=True)
+
+    assert (len(installation.queue()), list(installation.aws.queue_files())) == (4, [KEY])
+
+
 @EACH_POLICY
 @pytest.mark.parametrize("operation", ["HeadObject", "CopyObject", "DeleteObject", "GetObject"])
 @pytest.mark.parametrize("fault", ["403", "503", "lost"])

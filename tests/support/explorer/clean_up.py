@@ -21,7 +21,7 @@ from tests.support.deterministic_aws.aws import DeterministicAws
 
 __all__ = ["TWO_DAYS", "carry_out", "examine", "things_left"]
 
-#: Seconds after which nobody works on anything any more.
+#: Seconds after which every attempt is over.
 TWO_DAYS = 172_800.0
 
 #: Headers of jobs by their ids, as they are stored.
@@ -68,7 +68,7 @@ def carry_out(at: Deployment, command: str, *, cancel: Callable[[str], Any], dra
 
 
 def things_left(aws: DeterministicAws) -> Iterator[str]:
-    """Rows, objects, uploads, locks and claims that nobody needs and nobody will remove."""
+    """Rows, objects, uploads, locks and claims that no process needs, and none will remove."""
     items = aws.rows("sosw_jobs")
     headers = {item["job_id"]["S"]: item for item in items if item["record"] == {"S": "header"}}
     yield from _jobs(headers)

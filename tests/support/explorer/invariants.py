@@ -68,6 +68,11 @@ class _Row:
     payload: str
     at: int
 
+    @property
+    def is_ours(self) -> bool:
+        """The provider has written it, not sosw's Scheduler."""
+        return not self.task_id.startswith("sosw")
+
 
 @dataclass
 class _History:
@@ -101,9 +106,13 @@ class _History:
         for row in self.rows:
             payload = _canonical(row.payload)
             ours = job_of(row.task_id) in promise.job_ids
-            if payload in promise.payloads and (ours or row.task_id.startswith("sosw")):
+            if payload in promise.payloads and (ours or not row.is_ours):
                 found.append((row, payload))
         return found
+
+    def of_jobs(self, promise: Promise) -> list[_Row]:
+        """All rows of the jobs that try to keep a promise, also those of an edited job."""
+        return [row for row in self.rows if job_of(row.task_id) in promise.job_ids]
 
 
 def broken_promises(
@@ -162,7 +171,8 @@ def _nothing_starts_after_cancel(history: _History, promise: Promise, attempts: 
         if promise.must_cancel:
             yield "not-cancelled", f"{promise.name} was killed with cancel_on_kill, and is not cancelled"
         return
-    ids = {row.task_id for row, _ in history.of(promise)}
+    # What sosw's own Scheduler had taken cannot be withdrawn: its rows are no longer ours.
+    ids = {row.task_id for row, _ in history.of(promise) if row.is_ours or row.at >= done.ended}
     came = [row.task_id for row, _ in history.of(promise) if row.at >= done.ended]
     before = {task for task, at in history.started if at < done.ended}  # it has kept these, and their retries follow
     started = [task for task, at in history.started if at >= done.ended and task in ids - before]
@@ -181,7 +191,8 @@ def _counts_of_cancel_are_true(history: _History, promise: Promise, attempts: Se
         said = attempt.value
         if not isinstance(said, CancelResult) or said.kept is None or said.never_written is None:
             continue
-        came = {row.task_id for row, _ in history.of(promise) if row.at < attempt.ended}
+        rows = [row for row, _ in history.of(promise)] + history.of_jobs(promise)
+        came = {row.task_id for row in rows if row.at < attempt.ended}
         removed = {
             change.before["task_id"]["S"]
             for change in history.journal[attempt.begun : attempt.ended]

@@ -269,7 +269,7 @@ class Scenario:
 
 
 class _CleanUpFirst:
-    """Nobody retries anything; a clean-up comes, and then what happens anyway."""
+    """A clean-up comes before any retry, and then what happens anyway."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario, self.aws = scenario, scenario.aws

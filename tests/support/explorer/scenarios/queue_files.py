@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 
@@ -57,6 +58,30 @@ class DrainTwice(Draining):
     def cast(self) -> Cast:
         yield Role("drain file", lambda: self.drain("1"))
         yield Role("drain file", lambda: self.drain("2"))
+
+
+class DrainDies(Draining):
+    """A drain that dies at any request, or loses an answer."""
+
+    name = "drain-dies"
+    fates = frozenset({"dies", "lost"})
+    deviations = 1
+    accepted = frozenset({"MissingQueueFile"})  # the clean-up has drained it
+
+    def cast(self) -> Cast:
+        yield Role("drain file", lambda: self.drain("1"))
+
+    def afterwards(self) -> None:
+        self.attempt("drain file", lambda: self.drain("1"))
+
+    def violations(self) -> Iterator[Violation]:
+        yield from super().violations()
+        came = Counter(row["payload"]["S"] for row in self.aws.rows("sosw_tasks"))
+        there = self.content in {stored.body for stored in self.aws.s3.buckets[BUCKET].values()}
+        if len(came) != 3 and not there:
+            yield Violation("user-file", f"the file is gone, and {len(came)} of its 3 tasks are in the queue")
+        if any(number > 1 for number in came.values()):
+            yield Violation("twice", "tasks of the file are in the queue twice")
 
 
 class DrainCorrectedFile(Draining):
