@@ -217,7 +217,7 @@ BREAKS = [
     ),
     Break(
         "clean-up that misses late copies",
-        "deliver-and-invoke-twice",
+        "deliver-late-copy",
         settings={"sosw_airflow.doctor.left_files.copies_prefix": lambda prefix: f"{prefix}/copies"},
     ),
     Break(

@@ -154,7 +154,7 @@ def test_a_line_is_replayed() -> None:
 
     assert str(run.schedule) == line
     assert describe(run) == describe(again)
-    assert [f"{event.actor}{event.number}" for event in run.events] == ["B1", "A1", "A2", "B2", "-0"]
+    assert [f"{event.actor}{event.number}" for event in run.events] == ["B1", "A1", "A2", "B2", "afterwards0"]
 
 
 @pytest.mark.parametrize("text", ["A7", "7>B", "A7>", "A7!lost!", "AA7>B"])

@@ -6,11 +6,15 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 
+from botocore.exceptions import ClientError
+
+from sosw_airflow.jobs.transitions import DELIVER
 from sosw_airflow.scheduling.deliver import deliver
 from sosw_airflow.scheduling.scheduler import ScheduleResult
+from sosw_airflow.stores.queue_file_keys import copy_key, queue_file_key
 from tests.support.deterministic_aws.clients import clients
 from tests.support.explorer.engine import Violation
-from tests.support.explorer.scenario import Cast, Role, Scenario, request_for
+from tests.support.explorer.scenario import BUCKET, PREFIX, Cast, Role, Scenario, request_for
 from tests.support.explorer.sosw import delivered_files, invoke_queued, remove_file, run_scheduler
 
 FUNCTION = "sosw_scheduler"
@@ -189,3 +193,29 @@ class DeliverAndInvokeTwice(DeliverAndInvoke):
         at = self.deployment()
         names = [invocation.payload["file_name"] for invocation in self.aws.invocations]
         return sum(run_scheduler(at, name, who=f"{who}{turn}") for turn, name in enumerate(names))
+
+
+class DeliverLateCopy(DeliverAndInvokeTwice):
+    """The copy of a dead attempt was on its way, and appears while another attempt takes over, or never."""
+
+    name = "deliver-late-copy"
+    deviations = 1
+
+    def prepare(self) -> None:
+        super().prepare()
+        scheduler = self.scheduler()
+        header, _ = scheduler.plan(request_for())
+        scheduler.records.change(DELIVER, header.job_id)
+
+    def cast(self) -> Cast:
+        yield Role("deliver job", self.deliver)
+        yield Role("S3 carries a late request out", self._copy, disturbed=False)
+
+    def _copy(self) -> bool:
+        plan = queue_file_key(PREFIX, request_for().identity.job_id, request_for().fingerprint)
+        copy = {"Key": copy_key(plan, request_for().identity.job_id, 1), "CopySource": {"Bucket": BUCKET, "Key": plan}}
+        try:
+            self.deployment().s3_once.copy_object(Bucket=BUCKET, **copy)
+        except ClientError:
+            return False  # the plan is gone
+        return True
