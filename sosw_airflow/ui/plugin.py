@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
@@ -46,6 +47,15 @@ _TABS = {
 _WAY = pages_of_this_airflow()
 
 
+class _Blueprints:
+    """The blueprints of the web server, made when it asks for them: other processes load plugins without Flask."""
+
+    def __iter__(self) -> Iterator[Any]:
+        from sosw_airflow.ui.web_server import blueprint
+
+        yield blueprint(PAGES)
+
+
 class SoswPlugin(AirflowPlugin):
     """The pages of sosw. Airflow 3.0 has no way to show them."""
 
@@ -55,10 +65,4 @@ class SoswPlugin(AirflowPlugin):
         external_views = [_views(tab) for tab in _TABS]
     if _WAY == "web_server":
         appbuilder_menu_items = [{"name": "sosw", "category": "Browse", "href": f"{path_before_airflow()}{PAGES}/"}]
-
-        @classmethod
-        def on_load(cls, *_: Any, **__: Any) -> None:
-            """Add the pages to the web server; other processes have none."""
-            from sosw_airflow.ui.web_server import blueprint
-
-            cls.flask_blueprints = [blueprint(PAGES)]
+        flask_blueprints = _Blueprints()  # type: ignore[assignment]

@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from sosw_airflow import __version__
 from sosw_airflow.links.pages import page_path
 from sosw_airflow.ui import drawings, texts
 from sosw_airflow.ui.requests import PageRequest, PageResponse
@@ -49,7 +50,7 @@ def page(request: PageRequest, template: str, *, status: int = 200, **values: An
         given = {name: value for name, value in query.items() if value not in (None, "")}
         return f"{request.root}{page_path(*parts)}" + (f"?{urlencode(given)}" if given else "")
 
-    text = _templates().get_template(template).render(request=request, link=link, **values)
+    text = _templates().get_template(template).render(request=request, link=link, version=__version__, **values)
     # A payload may hold half of a surrogate pair, which UTF-8 cannot.
     return PageResponse(text.encode("utf-8", "replace"), status)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from sosw_airflow.jobs.excerpts import printable
 from sosw_airflow.jobs.identity import COMMAND_DAG_ID
 from sosw_airflow.jobs.redaction import redacted, shown_payload
 from sosw_airflow.links.pages import page_path
@@ -19,6 +21,8 @@ from sosw_airflow.ui.requests import PageRequest, PageResponse
 from sosw_airflow.ui.task_query import TaskQuery
 
 __all__ = ["ROUTES", "Guard", "Site"]
+
+log = logging.getLogger(__name__)
 
 #: An id of a job: 20 hex characters (SOSW.md 8).
 _JOB_ID = re.compile(r"[0-9a-f]{20}")
@@ -99,7 +103,11 @@ class Site:
         if not self._may(request, route.guard, found):
             return self._problem(request, 403, _REFUSALS[route.guard].format(**found))
         view: Callable[..., PageResponse] = getattr(self, f"_{route.view}")
-        return view(request, **found)
+        try:
+            return view(request, **found)
+        except Exception:
+            log.exception("The page %s could not be made.", printable("/".join(request.parts)[:300]))
+            return self._problem(request, 500, "This page could not be made. Airflow's log has the details.")
 
     def _may(self, request: PageRequest, guard: Guard, found: dict[str, str]) -> bool:
         viewer = request.viewer
@@ -234,7 +242,7 @@ def _mask(text: str) -> str:
     return str(redacted({"text": text})["text"])
 
 
-_TITLES = {403: "You may not see this", 404: "Not found", 405: "Not possible"}
+_TITLES = {403: "You may not see this", 404: "Not found", 405: "Not possible", 500: "An error of sosw_airflow"}
 
 _REFUSALS = {
     Guard.SIGNED_IN: "Sign in to Airflow first.",

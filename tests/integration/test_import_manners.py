@@ -50,3 +50,10 @@ def test_leaves_out_what_it_does_not_need_yet(module: str, absent: set[str]) -> 
     (The empty package `airflow.providers.amazon` is there whatever one imports: Airflow reads its provider info.)
     """
     assert loaded_by(module) & absent == set()
+
+
+def test_the_plugin_loads_nothing_else() -> None:
+    """Every process of Airflow loads plugins: scheduler, workers, triggerer, commands."""
+    plugins = "airflow.plugins_manager, airflow.configuration"
+    loaded = loaded_by(f"{plugins}, sosw_airflow.ui.plugin") - loaded_by(plugins)
+    assert top_level(loaded) - sys.stdlib_module_names == {"sosw_airflow"}

@@ -108,7 +108,7 @@ def test_no_page_changes_anything(api_server: Any, role: str, method: str) -> No
 def test_links_survive_a_path_before_airflow(api_server: Any) -> None:
     """The base URL is http://testserver/team/airflow."""
     answer = api_server("viewer").get("/sosw/c/sosw_default")
-    assert 'href="/team/airflow/sosw/static/sosw.css"' in answer.text
+    assert 'href="/team/airflow/sosw/static/sosw.css?v=' in answer.text
     assert 'href="/team/airflow/sosw/c/sosw_default/labourers/worker"' in answer.text
 
 

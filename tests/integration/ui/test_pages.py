@@ -412,3 +412,17 @@ def test_a_table_that_is_missing(browser: Browser, configured: Aws, schedule: An
 def test_addresses_survive_every_name() -> None:
     """Also one with a slash, or with what looks like a quoted one."""
     assert page_path("c", "a/b%2Fc d") == "/c/a%252Fb%25252Fc%2520d"
+
+
+def test_an_error_of_ours_is_a_page(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its text is in Airflow's log alone."""
+
+    def broken(conn_id: str) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(browser.site._readings, "overview", broken)
+    page = browser.page("/c/sosw_default")
+    assert (page.status, "Airflow's log has the details" in page.text, "secret" in page.text) == (500, True, False)
+    assert "secret" in caplog.text

@@ -119,7 +119,7 @@ def test_no_page_changes_anything(web_server: Any, role: str, method: str) -> No
 def test_links_survive_a_path_before_airflow(web_server: Any) -> None:
     """The base URL is http://localhost/team/airflow."""
     answer = web_server("Viewer").get("/team/airflow/sosw/c/sosw_default")
-    assert 'href="/team/airflow/sosw/static/sosw.css"' in answer.text
+    assert 'href="/team/airflow/sosw/static/sosw.css?v=' in answer.text
     assert 'href="/team/airflow/sosw/c/sosw_default/labourers/worker"' in answer.text
 
 
