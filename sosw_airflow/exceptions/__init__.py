@@ -177,6 +177,19 @@ class UnknownJob(SoswError):
         )
 
 
+def _end_of_job(job_id: str, cancelled: str, not_cancelled: str) -> str:
+    """What became of a job that was to be cancelled before it was over, and the fix."""
+    if cancelled:
+        return (
+            f"The job is cancelled: {cancelled}. Fix: remove the cause, then clear the Airflow task to schedule every "
+            f"task again."
+        )
+    return (
+        f"The job is not cancelled: {not_cancelled}. Fix: cancel it with `sosw-airflow cancel {job_id}`; then remove "
+        f"the cause and clear the Airflow task."
+    )
+
+
 class JobFailed(SoswError):
     """The workers are done with the job, and more of its tasks failed than is tolerated."""
 
@@ -191,16 +204,23 @@ class JobFailed(SoswError):
         examples: Sequence[str],
         causes: Sequence[str] = (),
         results: str = "",
+        cancelled: str = "",
+        not_cancelled: str = "",
     ) -> None:
         self.job_id, self.total, self.completed, self.failed = job_id, total, completed, failed
         self.causes, self.results = tuple(causes), results
         reasons = f"\nCauses:{lines_of(causes, most=len(causes))}" if causes else ""
         place = f"\nResults: {results}" if results else ""
-        super().__init__(
+        what = (
             f"{failed:,} of {counted(total, 'task')} of the job {job_id} failed ({completed:,} completed; tolerated: "
-            f"{tolerated}).{reasons}\nFailed tasks:{lines_of(examples, failed)}{place}\nFix: schedule "
-            f"them again with `sosw-airflow repair {job_id}` (or SoswRepairOperator, or clear this Airflow task if it "
-            f"has on_clear='failed')."
+            f"{tolerated}).{reasons}\nFailed tasks:{lines_of(examples, failed)}{place}"
+        )
+        if cancelled or not_cancelled:
+            super().__init__(f"{what}\n{_end_of_job(job_id, cancelled, not_cancelled)}")
+            return
+        super().__init__(
+            f"{what}\nFix: schedule them again with `sosw-airflow repair {job_id}` (or SoswRepairOperator, or clear "
+            f"this Airflow task if it has on_clear='failed')."
         )
 
 
@@ -215,9 +235,17 @@ class JobsFailed(SoswError):
 class JobTimedOut(SoswError, retryable=True):  # a retry waits on, and schedules nothing again
     """The workers were not done with the job in time. Its tasks stay where they are."""
 
-    def __init__(self, *, job_id: str, total: int | None, closed: int) -> None:
+    def __init__(
+        self, *, job_id: str, total: int | None, closed: int, cancelled: str = "", not_cancelled: str = ""
+    ) -> None:
         self.job_id = job_id
         others = "all others stay in the queue or with the workers"
+        if cancelled or not_cancelled:
+            self.retryable = not cancelled
+            done = f"{closed:,} of {tasks_are(total or 0)} closed"
+            end = _end_of_job(job_id, cancelled, not_cancelled)
+            super().__init__(f"The job {job_id} was not done in time: {done}. {end}")
+            return
         state = "it has no record yet" if total is None else f"{closed:,} of {tasks_are(total)} closed, {others}"
         super().__init__(
             f"The job {job_id} was not done in time: {state}. Fix: retry the Airflow task, which only waits; raise "

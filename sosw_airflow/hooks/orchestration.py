@@ -138,10 +138,11 @@ def check_labourer(hook: SoswHook, labourer_id: str) -> None:
             raise
 
 
-def seat_beside(hook: SoswHook, labourer_id: str, *, on_idle: Callable[[], None]) -> Seat:
+def seat_beside(hook: SoswHook, labourer_id: str, *, on_news: Callable[[], None], failures: bool = False) -> Seat:
     """A seat beside this process's orchestrator of a labourer, which starts if it does not run yet.
 
-    :param on_idle: called, in another thread, after each turn that finds no task of the labourer.
+    :param on_news: called, in another thread, after each turn that finds no task of the labourer.
+    :param failures: and after each turn that closes a task as failed.
     :raises SoswError: as `policies_of`, or the Connection is faulty.
     """
     from sosw_airflow.orchestration.background import take_seat
@@ -149,5 +150,6 @@ def seat_beside(hook: SoswHook, labourer_id: str, *, on_idle: Callable[[], None]
     return take_seat(
         (hook.sosw_conn_id, labourer_id),
         lambda: orchestrator_of(hook, [labourer_id], poll_interval=_AWAITED),
-        on_idle=on_idle,
+        on_news=on_news,
+        failures=failures,
     )

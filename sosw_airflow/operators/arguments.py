@@ -108,6 +108,14 @@ class SoswArguments(AirflowArguments, total=False):
     tolerated_failures: int | str
     """Failed tasks with which the job still counts as done: a number, or a share such as ``"5%"``. By default 0."""
 
+    fail_fast: bool
+    """Cancel the job as soon as more tasks failed than ``tolerated_failures``: tasks that no worker has received leave
+    the queue, running ones end by themselves. By default False: the wait ends when every task is closed."""
+
+    timeout_action: str
+    """What happens at the ``timeout``: ``"fail"`` (the default) fails the attempt, and a retry continues to wait.
+    ``"cancel"`` also cancels the job, and nothing is retried."""
+
     results: str | None
     """``s3://bucket/prefix/`` to which the results are written once every task is closed: ``completed.jsonl``,
     ``failed.jsonl`` and ``manifest.json``, below the id of the job. None (the default) writes none. (templated)"""

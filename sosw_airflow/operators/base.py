@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sosw_airflow.operators.cancellation import CancelOnKill
     from sosw_airflow.triggers.attempt import Attempt
     from sosw_airflow.waiting.poller import JobPoller, JobResult
+    from sosw_airflow.waiting.tolerance import Tolerance
 
 __all__ = ["SoswBaseOperator", "fail_without_retry"]
 
@@ -61,6 +62,8 @@ class SoswBaseOperator(BaseOperator):
         poll_interval: float | timedelta = 60,
         timeout: float | timedelta | None = None,
         tolerated_failures: int | str = 0,
+        fail_fast: bool = False,
+        timeout_action: str = "fail",
         results: str | None = None,
         cancel_on_kill: bool = False,
         **kwargs: Unpack[AirflowArguments],
@@ -75,9 +78,12 @@ class SoswBaseOperator(BaseOperator):
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.tolerated_failures = tolerated_failures
+        self.fail_fast = fail_fast
+        self.timeout_action = timeout_action
         self.results = results
         self.cancel_on_kill = cancel_on_kill
         self._cancel_on_kill: CancelOnKill | None = None
+        self._attempt: Attempt | None = None
         self._lineage: dict[str, Any] | None = None
 
     def execute_complete(
@@ -95,7 +101,7 @@ class SoswBaseOperator(BaseOperator):
         from sosw_airflow.hooks.sosw import SoswHook
         from sosw_airflow.operators.waiting import hops_after, job_of_deferral, poller_of, summary_of
         from sosw_airflow.triggers.stored import mapping_of, moment_of
-        from sosw_airflow.waiting.poller import JobResult
+        from sosw_airflow.waiting.poller import JobResult, Status
 
         with fail_without_retry():
             hook = SoswHook(self.sosw_conn_id)
@@ -103,21 +109,26 @@ class SoswBaseOperator(BaseOperator):
             job_id = job_of_deferral(event, summary)
             # `dag.test()` loses the arguments that were deferred beside the trigger: the record has them.
             summary = dict(mapping_of(summary)) or summary_of(deployment, job_id)
-            result = JobResult.of(event)
-            if result is None or result.progress.job_id != job_id:
-                # The trigger could not poll. If the same fault stops this poll, it is raised here.
-                poller = poller_of(deployment, job_id, moment_of(deadline))
-                result = poller.poll()
-                if result is None:
-                    self._defer(context, poller, summary, hops=hops_after(event))
+            result, poller = JobResult.of(event), None
+            if result is not None and result.progress.job_id != job_id:
+                result = None
+            if result is None or self._cancels_at(result):
+                # The trigger could not poll: if the same fault stops this poll, it is raised here. Or the job is to be
+                # cancelled, but it may be over by now.
+                poller = poller_of(deployment, job_id, moment_of(deadline), tolerance=self._fast_tolerance)
+                polled = poller.poll()
+                if polled is not None:
+                    result = polled
+                elif result is None or result.status is Status.EXCEEDED:
+                    self._defer(context, poller, summary, hops=hops_after(event) if result is None else 0)
                     raise AssertionError  # _defer has raised
             self._lineage = summary
-            return {**summary, **self._conclude(hook, result)}
+            return {**summary, **self._conclude(context, hook, result, poller)}
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Take the job over from the deferral, then resume (or fail, if the trigger has failed)."""
-        if self.cancel_on_kill:
-            self._begin_attempt(context)
+        if self._may_cancel:
+            self._attempt = self._begin_attempt(context)
         return super().resume_execution(next_method, next_kwargs, context)  # type: ignore[arg-type]
 
     def on_kill(self) -> None:
@@ -134,10 +145,18 @@ class SoswBaseOperator(BaseOperator):
     def _argument_faults(self) -> list[Fault]:
         from sosw_airflow.exceptions import Fault, InvalidConfiguration
         from sosw_airflow.jobs.excerpts import excerpt
-        from sosw_airflow.operators.waiting import waiting_faults
+        from sosw_airflow.operators.waiting import ending_faults, waiting_faults
         from sosw_airflow.waiting.tolerance import Tolerance
 
-        faults = list(waiting_faults(poll_interval=self.poll_interval, timeout=self.timeout))
+        faults = [
+            *waiting_faults(poll_interval=self.poll_interval, timeout=self.timeout),
+            *ending_faults(
+                fail_fast=self.fail_fast,
+                timeout_action=self.timeout_action,
+                timeout=self.timeout,
+                waits=bool(self._waits),
+            ),
+        ]
         if self.queue_position not in ("back", "front"):
             faults.append(Fault("queue_position", f"must be 'back' or 'front', not {excerpt(self.queue_position)}"))
         if self.max_running is not None and (type(self.max_running) is not int or self.max_running < 1):
@@ -178,28 +197,55 @@ class SoswBaseOperator(BaseOperator):
         if not self._waits:
             return summary
         deployment, job_id = hook.deployment(), summary["job_id"]
-        poller = poller_of(deployment, job_id, deadline_after(self.timeout))
+        poller = poller_of(deployment, job_id, deadline_after(self.timeout), tolerance=self._fast_tolerance)
         on_kill = self._cancel_on_kill = self._cancel_on_kill or self._stop_on_kill(context)
         with on_kill.watch(deployment, job_id):
             result = poller.poll()
             if result is None and not self.deferrable:
                 labourer = summary["labourer"] if self.orchestrate else None
-                result = wait_until_over(poller, seconds(self.poll_interval), on_kill, beside(hook, labourer))
+                orchestration = beside(hook, labourer, failures=self.fail_fast)
+                result = wait_until_over(poller, seconds(self.poll_interval), on_kill, orchestration)
         if result is None:
             self._defer(context, poller, summary)
             raise AssertionError  # _defer has raised
-        return {**summary, **self._conclude(hook, result, poller)}
+        return {**summary, **self._conclude(context, hook, result, poller)}
 
-    def _conclude(self, hook: SoswHook, result: JobResult, poller: JobPoller | None = None) -> dict[str, Any]:
-        """Write the results if they are wanted, and return what the end adds to the summary."""
+    @property
+    def _fast_tolerance(self) -> Tolerance | None:
+        """What ends the wait as soon as it is exceeded."""
+        from sosw_airflow.waiting.tolerance import Tolerance
+
+        return Tolerance.of(self.tolerated_failures) if self.fail_fast else None
+
+    @property
+    def _may_cancel(self) -> bool:
+        """Whether the arguments let an attempt cancel its job, which asks Airflow first."""
+        return self.cancel_on_kill or self.fail_fast or self.timeout_action == "cancel"
+
+    def _cancels_at(self, result: JobResult) -> bool:
+        """Whether the arguments say that a wait which ends so cancels the job."""
+        from sosw_airflow.waiting.poller import Status
+
+        too_late = result.status is Status.TIMED_OUT and self.timeout_action == "cancel"
+        return too_late or result.status is Status.EXCEEDED
+
+    def _conclude(
+        self, context: Context, hook: SoswHook, result: JobResult, poller: JobPoller | None
+    ) -> dict[str, Any]:
+        """Cancel the job, or write the results, if that is wanted; return what the end adds to the summary."""
         from dataclasses import replace
+        from functools import partial
 
-        from sosw_airflow.operators.cancellation import CancelOnKill
+        from sosw_airflow.operators.cancellation import CancelOnKill, cancel_if_held
         from sosw_airflow.operators.waiting import conclude
 
+        job_id, cancel = result.progress.job_id, None
+        if self._cancels_at(result):
+            self._attempt = self._attempt or self._begin_attempt(context)
+            cancel = partial(cancel_if_held, hook.deployment(), job_id, self._attempt)
         # The job is over: a kill only stops the writing of its results.
         on_kill = self._cancel_on_kill = replace(self._cancel_on_kill or CancelOnKill(False), cancels=False)
-        with on_kill.watch(hook.deployment(), result.progress.job_id):
+        with on_kill.watch(hook.deployment(), job_id):
             return conclude(
                 hook,
                 result,
@@ -207,6 +253,7 @@ class SoswBaseOperator(BaseOperator):
                 results=self.results,
                 stop=on_kill.stop,
                 reader=poller.reader if poller is not None else None,
+                cancel=cancel,
             )
 
     @property
@@ -218,7 +265,8 @@ class SoswBaseOperator(BaseOperator):
         """The stop, and the cancellation, of a kill of this attempt."""
         from sosw_airflow.operators.cancellation import CancelOnKill
 
-        return CancelOnKill(self.cancel_on_kill, self._begin_attempt(context) if self.cancel_on_kill else None)
+        self._attempt = self._begin_attempt(context) if self._may_cancel else None
+        return CancelOnKill(self.cancel_on_kill, self._attempt)
 
     @property
     def _clear_kills(self) -> bool:
@@ -248,6 +296,7 @@ class SoswBaseOperator(BaseOperator):
             clear_kills=self._clear_kills,
             hops=hops,
             orchestrate=summary.get("labourer") if self.orchestrate else None,
+            tolerated_failures=self._fast_tolerance.as_given if self._fast_tolerance else None,
         )
         self.defer(
             trigger=trigger,

@@ -1,4 +1,4 @@
-"""Stops the work on a job when Airflow kills its Airflow task, and cancels the job if Airflow confirms the kill."""
+"""Cancels jobs for Airflow tasks: killed, over their tolerance, too late. Airflow confirms each first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sosw_airflow.exceptions import JobStopped
+from sosw_airflow.exceptions import JobStopped, SoswError
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.page_writer import WriterStopped
 from sosw_airflow.triggers.attempt import Verdict
@@ -18,9 +18,36 @@ if TYPE_CHECKING:
     from sosw_airflow.stores.deployment import Deployment
     from sosw_airflow.triggers.attempt import Attempt
 
-__all__ = ["CancelOnKill"]
+__all__ = ["CancelOnKill", "CancelOutcome", "cancel_if_held"]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CancelOutcome:
+    """What became of an attempt to cancel a job.
+
+    :ivar text: what was removed; or why nothing was.
+    """
+
+    cancelled: bool
+    text: str
+
+
+def cancel_if_held(deployment: Deployment, job_id: str, attempt: Attempt | None) -> CancelOutcome:
+    """Cancel a job if this attempt holds it. Another one may continue it since: then its tasks stay.
+
+    :param attempt: asks Airflow. None outside of Airflow.
+    """
+    if attempt is not None and not attempt.holds():
+        reason = "Airflow does not confirm that this attempt still runs, so its tasks stay in the queue"
+    else:
+        try:
+            return CancelOutcome(True, str(cancel_job(deployment, job_id)))
+        except SoswError as error:  # the error of the wait must not be lost
+            reason = str(error)
+    log.warning("The job %s is not cancelled: %s.", job_id, reason)
+    return CancelOutcome(False, reason)
 
 
 @dataclass

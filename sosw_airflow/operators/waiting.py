@@ -39,7 +39,7 @@ from sosw_airflow.waiting.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from sosw_airflow.hooks.sosw import SoswHook
-    from sosw_airflow.operators.cancellation import CancelOnKill
+    from sosw_airflow.operators.cancellation import CancelOnKill, CancelOutcome
     from sosw_airflow.stores.deployment import Deployment
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "beside",
     "conclude",
     "deadline_after",
+    "ending_faults",
     "hops_after",
     "job_of_deferral",
     "poller_of",
@@ -93,38 +94,60 @@ def waiting_faults(*, poll_interval: Any, timeout: Any) -> Iterator[Fault]:
             yield Fault(name, f"must be a positive number of seconds or a timedelta{none}, not {excerpt(value)}")
 
 
-def poller_of(deployment: Deployment, job_id: str, deadline: float | None, *, must_exist: bool = True) -> JobPoller:
+def ending_faults(*, fail_fast: Any, timeout_action: Any, timeout: Any, waits: bool) -> Iterator[Fault]:
+    """The faults of the arguments that end a wait early."""
+    if not isinstance(fail_fast, bool):
+        yield Fault("fail_fast", f"must be True or False, not {excerpt(fail_fast)}")
+    elif fail_fast and not waits:
+        yield Fault("fail_fast", "needs wait_for_completion=True")
+    if timeout_action not in ("fail", "cancel"):
+        yield Fault("timeout_action", f"must be 'fail' or 'cancel', not {excerpt(timeout_action)}")
+    elif timeout_action == "cancel" and (timeout is None or not waits):
+        yield Fault("timeout_action", "needs wait_for_completion=True and a timeout, to be 'cancel'")
+
+
+def poller_of(
+    deployment: Deployment,
+    job_id: str,
+    deadline: float | None,
+    *,
+    must_exist: bool = True,
+    tolerance: Tolerance | None = None,
+) -> JobPoller:
     """The poller of this job.
 
     :param must_exist: it was scheduled, so that a record that does not exist was removed.
+    :param tolerance: ends the wait as soon as it is exceeded.
     """
-    return JobPoller(ProgressReader(deployment.dynamodb, deployment.tables, job_id, must_exist), deadline)
+    return JobPoller(ProgressReader(deployment.dynamodb, deployment.tables, job_id, must_exist), deadline, tolerance)
 
 
 @contextmanager
-def beside(hook: SoswHook, labourer_id: str | None) -> Iterator[Callable[[], bool]]:
+def beside(hook: SoswHook, labourer_id: str | None, *, failures: bool = False) -> Iterator[Callable[[], bool]]:
     """Orchestrate a labourer inside, if one is named.
 
     Yields a question: has the queue been seen empty since it was last asked? Then a poll is worth its requests. It
     raises what has ended the orchestration, if something did.
+
+    :param failures: or has a task failed?
     """
     if labourer_id is None:
         yield lambda: False
         return
     from sosw_airflow.hooks.orchestration import seat_beside
 
-    idle = threading.Event()
-    seat = seat_beside(hook, labourer_id, on_idle=idle.set)
+    news = threading.Event()
+    seat = seat_beside(hook, labourer_id, on_news=news.set, failures=failures)
 
-    def was_idle() -> bool:
+    def had_news() -> bool:
         seat.background.check()
-        was = idle.is_set()
-        idle.clear()
-        return was
+        had = news.is_set()
+        news.clear()
+        return had
 
     patience: float | None = _LAST_TURNS
     try:
-        yield was_idle
+        yield had_news
         patience = None  # the answers of synchronous invocations under way belong to other jobs: they are stored
     finally:
         seat.leave()
@@ -142,10 +165,10 @@ def wait_until_over(
     :param orchestration: of `beside`.
     :raises WriterStopped: Airflow has asked to stop.
     """
-    with orchestration as was_idle:
+    with orchestration as had_news:
         while (result := poller.poll()) is None:
             next_poll = time.monotonic() + poll_interval
-            while (left := next_poll - time.monotonic()) > 0 and not was_idle():
+            while (left := next_poll - time.monotonic()) > 0 and not had_news():
                 if on_kill.stop.wait(min(left, _SLICE)):
                     raise WriterStopped
     return result
@@ -200,19 +223,23 @@ def conclude(
     results: object = None,
     stop: threading.Event | None = None,
     reader: ProgressReader | None = None,
+    cancel: Callable[[], CancelOutcome] | None = None,
 ) -> dict[str, Any]:
     """What the end of a wait adds to the summary for the XCom: ``completed``, ``failed``, ``state``, ``results``.
 
     :param results: the address to which results are written, before a failure is raised; None for none.
     :param stop: ends the writing of the results.
     :param reader: of the polls, which knows what has failed; None reads that again.
+    :param cancel: cancels a job that is not over; None: its tasks stay.
     :raises JobFailed: more tasks failed than are tolerated.
     :raises JobCancelled, JobTimedOut, TasksLost: not every task is closed.
     """
     progress, deployment = result.progress, hook.deployment()
     if result.status is Status.TIMED_OUT:
         total = progress.total if progress.state else None
-        raise JobTimedOut(job_id=progress.job_id, total=total, closed=progress.closed)
+        raise JobTimedOut(
+            job_id=progress.job_id, total=total, closed=progress.closed, **_ending(cancel() if cancel else None)
+        )
     if progress.state is JobState.CANCELLED:
         raise JobCancelled(progress.job_id)
     if result.status is Status.LOST:
@@ -222,7 +249,8 @@ def conclude(
             job_id=progress.job_id, total=progress.total, closed=progress.closed, lost=progress.lost, tables=tables
         )
     tolerance = Tolerance.of(tolerated_failures)
-    files = None if results is None else _write_results(hook, progress.job_id, results, stop)
+    ending = _ending(cancel() if cancel and result.status is Status.EXCEEDED else None)
+    files = None if results is None or ending else _write_results(hook, progress.job_id, results, stop)
     causes = files.causes.lines() if files else _causes(hook, result, reader)
     if not tolerance.allows(progress.failed, progress.total):
         raise JobFailed(
@@ -234,6 +262,7 @@ def conclude(
             examples=describe_failures(deployment.dynamodb, deployment.tables, result.failed_tasks),
             causes=causes,
             results=files.manifest if files else "",
+            **ending,
         )
     log.info(
         "The workers are done with the job %s: %s tasks completed, %s failed (tolerated: %s).",
@@ -246,6 +275,13 @@ def conclude(
         log.warning("Failed: %s", cause)
     ended = {"completed": progress.completed, "failed": progress.failed, "state": "closed"}
     return {**ended, "results": files.as_dict()} if files else ended
+
+
+def _ending(outcome: CancelOutcome | None) -> dict[str, str]:
+    """What an error says about the cancelling of its job."""
+    if outcome is None:
+        return {}
+    return {"cancelled" if outcome.cancelled else "not_cancelled": outcome.text}
 
 
 def _write_results(hook: SoswHook, job_id: str, results: object, stop: threading.Event | None) -> ResultFiles:

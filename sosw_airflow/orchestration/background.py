@@ -71,7 +71,8 @@ class Seat:
 
     background: Background
     _key: Hashable
-    _on_idle: Callable[[], None]
+    _on_news: Callable[[], None]
+    _failures: bool = False
 
     def leave(self) -> None:
         """Give the place back; returns at once. A second call does nothing."""
@@ -92,36 +93,39 @@ class _SharedBackground:
 
     def on_turn(self, report: TurnReport) -> None:
         log_turn(report)
-        if report.idle:
-            for seat in list(self.seats):
-                seat._on_idle()  # noqa: SLF001 - this module's own
+        for seat in list(self.seats):
+            if report.idle or (report.failed and seat._failures):  # noqa: SLF001 - this module's own
+                seat._on_news()  # noqa: SLF001
 
 
 _lock = threading.Lock()
 _shared: dict[Hashable, _SharedBackground] = {}
 
 
-def take_seat(key: Hashable, make: Callable[[], Orchestrator], *, on_idle: Callable[[], None]) -> Seat:
+def take_seat(
+    key: Hashable, make: Callable[[], Orchestrator], *, on_news: Callable[[], None], failures: bool = False
+) -> Seat:
     """A place beside the orchestrator of this key, which is started if it does not run yet.
 
     :param key: equal for all who want the same orchestrator.
     :param make: makes it; may do I/O, and be called in vain when two ask at once.
-    :param on_idle: called in the orchestrator's thread after each turn that finds the labourer without any task.
+    :param on_news: called in the orchestrator's thread after each turn that finds the labourer without any task.
+    :param failures: and after each turn that closes a task as failed.
     """
-    seat = _beside(key, on_idle)
+    seat = _beside(key, on_news, failures)
     if seat is None:
         made = Background(make())  # outside of the lock, since it asks Airflow and AWS's credentials
-        seat = _beside(key, on_idle, made)
+        seat = _beside(key, on_news, failures, made)
         if seat.background is made:
             made.start()
     return seat
 
 
 @overload
-def _beside(key: Hashable, on_idle: Callable[[], None]) -> Seat | None: ...
+def _beside(key: Hashable, on_news: Callable[[], None], failures: bool) -> Seat | None: ...
 @overload
-def _beside(key: Hashable, on_idle: Callable[[], None], made: Background) -> Seat: ...
-def _beside(key: Hashable, on_idle: Callable[[], None], made: Background | None = None) -> Seat | None:
+def _beside(key: Hashable, on_news: Callable[[], None], failures: bool, made: Background) -> Seat: ...
+def _beside(key: Hashable, on_news: Callable[[], None], failures: bool, made: Background | None = None) -> Seat | None:
     """A seat beside the orchestrator that runs, or beside the one that was made if none runs."""
     with _lock:
         shared = _shared.get(key)
@@ -130,6 +134,6 @@ def _beside(key: Hashable, on_idle: Callable[[], None], made: Background | None 
                 return None
             shared = _shared[key] = _SharedBackground(made)
             made.orchestrator.on_turn = shared.on_turn
-        seat = Seat(shared.background, key, on_idle)
+        seat = Seat(shared.background, key, on_news, failures)
         shared.seats.append(seat)
         return seat

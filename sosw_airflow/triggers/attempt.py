@@ -114,6 +114,25 @@ class Attempt:
 
     def verdict(self) -> Verdict:
         """Ask Airflow. An Airflow that cannot be asked decides nothing."""
+        answer = self._ask()
+        if answer is None:
+            return Verdict.UNDECIDED
+        exists, state, found = answer
+        verdict = judge(exists=exists, state=state, found=found, mine=self.mark, clear_kills=self.clear_kills)
+        log.info("Airflow has this Airflow task as %s: %s.", state if exists else "deleted", verdict.value)
+        return verdict
+
+    def holds(self) -> bool:
+        """Ask Airflow whether this attempt runs and was not replaced. Without an answer it does not hold the job."""
+        answer = self._ask()
+        if answer is None:
+            return False
+        exists, state, found = answer
+        log.info("Airflow has this Airflow task as %s.", state if exists else "deleted")
+        return exists and state == "running" and found == self.mark
+
+    def _ask(self) -> tuple[bool, str | None, Mark | None] | None:
+        """Whether the instance exists, its state, and the mark that Airflow has; None if Airflow does not answer."""
         from sosw_airflow._compat import pushed_xcom, stored_state
 
         try:
@@ -121,7 +140,5 @@ class Attempt:
             found = Mark.of(pushed_xcom(self.instance, KEY)) if exists and self.mark is not None else None
         except Exception as error:  # noqa: BLE001 - each version and each executor has errors of its own
             log.warning("Airflow cannot be asked for the state of this Airflow task: %r", error)
-            return Verdict.UNDECIDED
-        verdict = judge(exists=exists, state=state, found=found, mine=self.mark, clear_kills=self.clear_kills)
-        log.info("Airflow has this Airflow task as %s: %s.", state if exists else "deleted", verdict.value)
-        return verdict
+            return None
+        return exists, state, found

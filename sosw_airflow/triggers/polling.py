@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sosw_airflow.stores.tables import TableNames
     from sosw_airflow.triggers.attempt import Attempt
     from sosw_airflow.waiting.poller import JobPoller, JobResult
+    from sosw_airflow.waiting.tolerance import Tolerance
 
 __all__ = ["AsyncJobPoller", "Orchestration", "cancel_if_killed"]
 
@@ -60,9 +61,19 @@ class AsyncJobPoller:
     """Polls one job without blocking the event loop. Used by one trigger.
 
     :param deadline: seconds since 1970 after which the waiting ends, None for no limit.
+    :param tolerance: ends the waiting as soon as it is exceeded.
     """
 
-    def __init__(self, sosw_conn_id: str, job_id: str, deadline: float | None, *, must_exist: bool = False) -> None:
+    def __init__(
+        self,
+        sosw_conn_id: str,
+        job_id: str,
+        deadline: float | None,
+        *,
+        must_exist: bool = False,
+        tolerance: Tolerance | None = None,
+    ) -> None:
+        self._tolerance = tolerance
         self._conn_id = sosw_conn_id
         self._must_exist = must_exist
         self._job_id = job_id
@@ -95,7 +106,7 @@ class AsyncJobPoller:
         if self._poller is None:
             parse_job_id(self._job_id)
             reader = ProgressReader(access.dynamodb, access.tables, self._job_id, self._must_exist)
-            self._poller = JobPoller(reader, self._deadline)
+            self._poller = JobPoller(reader, self._deadline, self._tolerance)
         self._poller.reader.dynamodb, self._poller.reader.tables = access.dynamodb, access.tables
         return self._poller.poll()
 
@@ -104,12 +115,14 @@ class Orchestration:
     """Orchestrates a labourer beside the polls of one trigger. All triggers of a process share its threads.
 
     :param labourer_id: None: nothing is orchestrated, and a sleep is only a sleep.
+    :param failures: a turn that closes a task as failed ends a sleep.
     """
 
-    def __init__(self, sosw_conn_id: str, labourer_id: str | None) -> None:
+    def __init__(self, sosw_conn_id: str, labourer_id: str | None, *, failures: bool = False) -> None:
+        self._failures = failures
         self._conn_id = sosw_conn_id
         self._labourer_id = labourer_id
-        self._idle = asyncio.Event()
+        self._woken = asyncio.Event()
         self._seat: Seat | None = None
         self._ended = False
 
@@ -125,24 +138,24 @@ class Orchestration:
     def _take_seat(self, loop: asyncio.AbstractEventLoop) -> None:
         from sosw_airflow.hooks.orchestration import seat_beside
 
-        def on_idle() -> None:
+        def on_news() -> None:
             with contextlib.suppress(RuntimeError):  # the triggerer has closed its loop
-                loop.call_soon_threadsafe(self._idle.set)
+                loop.call_soon_threadsafe(self._woken.set)
 
-        self._seat = seat_beside(_hook(self._conn_id), str(self._labourer_id), on_idle=on_idle)
+        self._seat = seat_beside(_hook(self._conn_id), str(self._labourer_id), on_news=on_news, failures=self._failures)
         if self._ended:  # the trigger was cancelled meanwhile, this thread was not
             self._seat.leave()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep, until the labourer's queue is seen empty at most.
+        """Sleep, until a turn has news at most: the labourer's queue is empty, or a task has failed.
 
         :raises BaseException: whatever has ended the orchestration.
         """
         if self._seat is not None:
             self._seat.background.check()
-        self._idle.clear()
+        self._woken.clear()
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), seconds)
+            await asyncio.wait_for(self._woken.wait(), seconds)
 
     def end(self) -> None:
         """Leave the labourer to others. Turns under way end by themselves."""

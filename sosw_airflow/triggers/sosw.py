@@ -11,7 +11,7 @@ from zlib import crc32
 from sosw_airflow._compat import BaseTrigger, TriggerEvent, redact
 from sosw_airflow.triggers.attempt import Attempt, Mark
 from sosw_airflow.triggers.polling import AsyncJobPoller, Orchestration, cancel_if_killed
-from sosw_airflow.triggers.stored import count_of, moment_of, seconds_of, text_of
+from sosw_airflow.triggers.stored import count_of, moment_of, seconds_of, text_of, tolerance_of
 
 __all__ = ["CANNOT_POLL", "SoswJobTrigger"]
 
@@ -34,9 +34,9 @@ _POLLS_WITHOUT_RECORD = 10
 class SoswJobTrigger(BaseTrigger):
     """Polls a job until it is over, or until the deadline.
 
-    The event has ``status``: ``over`` or ``timed_out``, with ``job_id``, ``state``, ``total``, ``completed``,
-    ``failed`` and ``failed_tasks`` (ten ids at most). If the trigger cannot poll, ``status`` is `CANNOT_POLL`, with
-    ``job_id``, ``reason`` and ``hops``: the Airflow task polls then, and raises.
+    The event has ``status`` (``over``, ``timed_out`` or ``exceeded``), ``job_id``, ``state``, ``total``,
+    ``completed``, ``failed`` and ``failed_tasks`` (ten ids at most). If the trigger cannot poll, ``status`` is
+    `CANNOT_POLL`, with ``job_id``, ``reason`` and ``hops``: the Airflow task polls then, and raises.
 
     Triggers are stored serialized while Airflow tasks are deferred. So the path of this class and the names of its
     arguments stay. Each argument has a default, also for a stored value that is none; an abandoned one is accepted.
@@ -50,6 +50,7 @@ class SoswJobTrigger(BaseTrigger):
     :param mark: of this deferral, see `sosw_airflow.triggers.attempt.Mark`.
     :param clear_kills: a clear abandons the job. False if the next attempt continues the same job.
     :param hops: how many triggers in a row could not poll before this one.
+    :param tolerated_failures: the wait ends as soon as more tasks failed; None: when the job is over.
     :param orchestrate: the labourer whose tasks are invoked meanwhile, None for none.
     """
 
@@ -66,6 +67,7 @@ class SoswJobTrigger(BaseTrigger):
         clear_kills: bool = True,
         hops: int = 0,
         orchestrate: str | None = None,
+        tolerated_failures: int | str | None = None,
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -80,6 +82,7 @@ class SoswJobTrigger(BaseTrigger):
         self.mark = mark
         self.clear_kills = clear_kills is True
         self.hops = count_of(hops, 0)
+        self.tolerance = tolerance_of(tolerated_failures)
         self.orchestrate = None if orchestrate is None else text_of(orchestrate, "")
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -95,12 +98,19 @@ class SoswJobTrigger(BaseTrigger):
             "clear_kills": self.clear_kills,
             "hops": self.hops,
             **({} if self.orchestrate is None else {"orchestrate": self.orchestrate}),
+            **({} if self.tolerance is None else {"tolerated_failures": self.tolerance.as_given}),
         }
 
     async def run(self) -> AsyncIterator[Any]:
         """Poll and sleep, in turn; meanwhile orchestrate the labourer, if one is named."""
-        poller = AsyncJobPoller(self.sosw_conn_id, self.job_id, self.deadline, must_exist=bool(self.must_exist))
-        orchestration = Orchestration(self.sosw_conn_id, self.orchestrate)
+        poller = AsyncJobPoller(
+            self.sosw_conn_id,
+            self.job_id,
+            self.deadline,
+            must_exist=bool(self.must_exist),
+            tolerance=self.tolerance,
+        )
+        orchestration = Orchestration(self.sosw_conn_id, self.orchestrate, failures=self.tolerance is not None)
         try:
             if not self.hops:
                 await orchestration.begin()

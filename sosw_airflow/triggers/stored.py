@@ -10,9 +10,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from sosw_airflow.exceptions import InvalidConfiguration
 from sosw_airflow.jobs.excerpts import excerpt
+from sosw_airflow.waiting.tolerance import Tolerance
 
-__all__ = ["count_of", "mapping_of", "moment_of", "seconds_of", "text_of"]
+__all__ = ["count_of", "mapping_of", "moment_of", "seconds_of", "text_of", "tolerance_of"]
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,17 @@ def text_of(value: object, default: str) -> str:
     if not isinstance(value, str):
         return str(_instead_of(value, default))
     return value[:_LONGEST].encode("utf-8", "backslashreplace").decode()
+
+
+def tolerance_of(value: object) -> Tolerance | None:
+    """How many tasks may fail; None for no limit."""
+    if value is None:
+        return None
+    try:
+        return Tolerance.of(value)
+    except InvalidConfiguration:
+        _instead_of(value, None)
+        return None
 
 
 def mapping_of(value: object) -> Mapping[str, Any]:

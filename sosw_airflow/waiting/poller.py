@@ -15,6 +15,7 @@ from sosw_airflow.jobs.identity import parse_job_id
 from sosw_airflow.stores.job_record import JobState
 from sosw_airflow.waiting.progress import JobProgress, ProgressReader
 from sosw_airflow.waiting.progress_log import ProgressFactory, ProgressLog
+from sosw_airflow.waiting.tolerance import Tolerance
 
 __all__ = ["JobPoller", "JobResult", "Status"]
 
@@ -36,6 +37,7 @@ class Status(str, Enum):
 
     OVER = "over"  # every task is closed, or the job was cancelled
     TIMED_OUT = "timed_out"
+    EXCEEDED = "exceeded"  # more tasks failed than are tolerated, and the job is not over
     LOST = "lost"  # tasks are in none of sosw's tables, so it will never be over
 
 
@@ -96,11 +98,13 @@ class JobPoller:
     """Polls a job; the caller waits between two polls. Used by one thread at a time.
 
     :ivar deadline: seconds since 1970 after which the waiting ends, None for no limit.
+    :ivar tolerance: ends the waiting as soon as it is exceeded; None: it ends when the job is over.
     :ivar progress: begins to count the tasks that are closed.
     """
 
     reader: ProgressReader
     deadline: float | None = None
+    tolerance: Tolerance | None = None
     progress: ProgressFactory = ProgressLog
     _errors: int = field(default=0, init=False)
     _position: object = field(default=None, init=False)
@@ -134,6 +138,8 @@ class JobPoller:
             self._latest = progress
         if progress.over:
             return self._result(Status.OVER, progress)
+        if self.tolerance is not None and not self.tolerance.allows(progress.failed, progress.total):
+            return self._result(Status.EXCEEDED, progress)
         if progress.lost:
             return self._result(Status.LOST, progress)
         if self.deadline is not None and time.time() >= self.deadline:

@@ -46,6 +46,11 @@ class Tolerance:
             [Fault(name, f"must be a number of tasks (0 or more) or a share such as '5%', not {excerpt(given)}")]
         )
 
+    @property
+    def as_given(self) -> int | str:
+        """What `of` makes it of, in JSON's types."""
+        return f"{self.percent}%" if self.tasks is None else self.tasks
+
     def most(self, total: int) -> int:
         """The most tasks that may fail of so many.
 

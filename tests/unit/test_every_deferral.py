@@ -90,6 +90,7 @@ TRIGGERS: dict[type, dict[str, Any]] = {
         "clear_kills": True,
         "hops": 0,
         "orchestrate": None,
+        "tolerated_failures": "2.5%",
     },
     SoswJobsTrigger: {"sosw_conn_id": "x", "job_ids": [JOB, OTHER], "poll_interval": 0.01, "deadline": None, "hops": 1},
     SoswOrchestrateTrigger: {
@@ -153,7 +154,9 @@ LOOK = {"status": "look", "job_id": JOB, "reason": "KeyError: no vault", "hops":
 def test_the_event_of_a_trigger(seed: int) -> None:
     """And what Airflow kept beside it: the operator or sensor concludes, polls itself, or names the fault."""
     hostile = Hostile(seed)
-    event: Any = hostile.damaged(hostile.choice(OVER, {**OVER, "status": "lost"}, {**OVER, "failed": 8}, LOOK))
+    event: Any = hostile.damaged(
+        hostile.choice(OVER, {**OVER, "status": "lost"}, {**OVER, "status": "exceeded"}, {**OVER, "failed": 8}, LOOK)
+    )
     if hostile.choice(False, False, True):
         event = hostile.choice({"status": "over", "jobs": hostile.choice([event, OVER], event)}, hostile.json_value())
     deadline = hostile.choice(None, None, 1.5, 1e12, hostile.json_value())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sosw_airflow.cli import main
+from sosw_airflow.exceptions import JobTimedOut
 from sosw_airflow.hooks.aws_clients import AwsClients
 from sosw_airflow.jobs.identity import command_identity
 from sosw_airflow.operators.orchestrate import SoswOrchestrateOperator
@@ -136,6 +137,10 @@ OPERATORS: dict[str, tuple[Callable[[str], Any], tuple[str, ...]]] = {
         lambda _: _schedule(orchestrate=True, results=RESULTS),
         (*WAITING, *ORCHESTRATING, "Results"),
     ),
+    "schedule and cancel at the timeout": (
+        lambda _: _schedule(timeout=0.1, timeout_action="cancel", deferrable=False),
+        (*WAITING, "Cancelling"),
+    ),
     "sensor that writes results": (
         lambda job_id: SoswJobSensor(task_id="t", job_id=job_id, tolerated_failures=1, results=RESULTS),
         (*WAITING, "Results"),
@@ -156,7 +161,8 @@ def test_an_operator(name: str, job: str, aws: Aws, function: Lambda, context: M
     make, headings = OPERATORS[name]
     if name.startswith("sensor"):
         close(aws, job, [2, 3])
-    with under(*headings) as refused:
+    late = pytest.raises(JobTimedOut, match="The job is cancelled") if "timeout" in name else nullcontext()
+    with under(*headings) as refused, late:
         make(job).execute(context())
     assert refused == set()
 

@@ -15,6 +15,7 @@ TESTS = Path(__file__).parents[1]
 ARGUMENTS = "operators/test_remedies_of_arguments.py"
 COMMANDS = "cli/test_remedies_of_commands.py"
 CLASSES = "operators/test_remedies.py"
+EARLY = "operators/test_fail_fast.py"
 JOBS = "operators/test_remedies_of_jobs.py"
 PAGE = "operators/test_remedies_of_the_page.py"
 ROWS = "operators/test_remedies_of_rows.py"
@@ -71,6 +72,10 @@ REMEDIES: dict[tuple[str, str], tuple[str, ...]] = {
     ("exceptions/__init__.py", "schedule them again"): (
         f"{JOBS}::test_the_failed_tasks_are_scheduled_again",
         f"{JOBS}::test_each_failed_job_is_repaired",
+    ),
+    ("exceptions/__init__.py", "remove the cause"): (f"{EARLY}::test_a_job_cancelled_early_is_scheduled_again",),
+    ("exceptions/__init__.py", "cancel it with"): (
+        f"{EARLY}::test_a_job_that_could_not_be_cancelled_is_cancelled_by_hand",
     ),
     ("exceptions/__init__.py", "retry the Airflow task, which only"): (
         f"{JOBS}::test_a_job_that_was_not_done_in_time",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +57,13 @@ def test_anything_else_is_refused(given_as: object) -> None:
     """The message names the argument and both forms."""
     with pytest.raises(InvalidConfiguration, match=r"tolerated_failures: must be a number of tasks .* such as '5%'"):
         Tolerance.of(given_as)
+
+
+@pytest.mark.parametrize("given_as", ["2.5%", " 5 % ", "7", 12_000, 10**30, "33.33333333333333333333%", "0.0%"])
+def test_it_survives_its_way_through_airflow(given_as: int | str) -> None:
+    """A trigger stores it as JSON."""
+    tolerance = Tolerance.of(given_as)
+    assert Tolerance.of(json.loads(json.dumps(tolerance.as_given))) == tolerance
 
 
 @pytest.mark.parametrize(("given_as", "shown"), [("2.5%", "2.5 %"), (" 5 % ", "5 %"), (12_000, "12,000")])
