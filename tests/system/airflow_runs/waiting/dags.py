@@ -12,6 +12,9 @@ from tests.system.airflow_runs.waiting.running_sosw import WORKED_ON
 #: The labourer whose tasks are closed by the tests.
 BY_HAND = "closed_by_hand"
 
+#: Where results are written.
+RESULTS = "s3://sosw-queue/results/"
+
 #: Longer than Airflow itself takes from one trigger to the next, which is 3 to 13 s.
 HOPPING_INTERVAL = timedelta(seconds=20)
 
@@ -65,8 +68,8 @@ def _sensor(task_id: str, **arguments: Any) -> str:
 
 
 # What sosw itself works on.
-_add("over_deferred", MIXED, WORKED_ON, **_DEFERRED, tolerated_failures=2)
-_add("over_waiting", MIXED, WORKED_ON, **_WAITING, tolerated_failures="10%")
+_add("over_deferred", MIXED, WORKED_ON, **_DEFERRED, tolerated_failures=2, results=RESULTS)
+_add("over_waiting", MIXED, WORKED_ON, **_WAITING, tolerated_failures="10%", results=RESULTS)
 _add("over_deferred_strict", MIXED, WORKED_ON, **_DEFERRED)
 _add("over_waiting_strict", MIXED, WORKED_ON, **_WAITING, tolerated_failures=1)
 _add(
@@ -82,6 +85,9 @@ _add(
 _add("triggerer_killed", EIGHT, BY_HAND, **_DEFERRED, tolerated_failures=1)
 _add("late", EIGHT, BY_HAND, **_DEFERRED, timeout=2)
 _add("late_waiting", EIGHT, BY_HAND, **_WAITING, timeout=2)
+_add("late_cancelled", EIGHT, BY_HAND, **_DEFERRED, timeout=2, timeout_action="cancel", retries=2)
+_add("fast_deferred", EIGHT, BY_HAND, **_DEFERRED, fail_fast=True, retries=2)
+_add("fast_waiting", EIGHT, BY_HAND, **_WAITING, fail_fast=True, retries=2)
 _add("marked_deferred", EIGHT, BY_HAND, **_DEFERRED, cancel_on_kill=True)
 _add("marked_waiting", EIGHT, BY_HAND, **_WAITING, cancel_on_kill=True)
 _add("stalled", EIGHT, BY_HAND, **_DEFERRED, cancel_on_kill=True)
