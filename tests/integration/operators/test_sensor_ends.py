@@ -73,7 +73,7 @@ def polls(monkeypatch: pytest.MonkeyPatch) -> Polls:
 
         has_polled = True
 
-        def __init__(self, sosw_conn_id: str, job_id: str, deadline: float | None, *, must_exist: bool) -> None:
+        def __init__(self, sosw_conn_id: str, job_id: str, deadline: float | None, **_: Any) -> None:
             self._poller = pollers[job_id]
 
         async def poll(self) -> Any:
