@@ -1,4 +1,4 @@
-"""What is left in the bucket of queue files: plans, claimed files, copies that nobody takes, unfinished uploads.
+"""What is left in the bucket of queue files: plans, claimed files, copies without a taker, unfinished uploads.
 
 A command that removes a file is given only if no attempt, alive or retried, needs it, and if its tasks are in the queue
 or must not come there any more. That stays so: a later attempt at the same job uses another key, or writes it again.

@@ -103,7 +103,7 @@ def _is_old_claim(item: Mapping[str, Any], now: float) -> bool:
 
 
 def _claims(deployment: Deployment, claims: list[dict[str, Any]]) -> Iterator[Finding]:
-    """Claims of jobs without a header. A job that has one is unfinished, or over, and then its claim binds nobody."""
+    """Claims of jobs without a header. A job that has one is unfinished, or over: its claim stops no drain."""
     records = JobRecords(deployment.dynamodb, deployment.tables.jobs_table, now=deployment.now)
     for item in claims[: 10 * SHOWN]:
         file, job_id = item.get("file", {}).get("S", ""), item["claimed_by"]["S"]
