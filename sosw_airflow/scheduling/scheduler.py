@@ -211,10 +211,12 @@ class JobScheduler:
                 plan.write(block.text)
             # A record of version 0.1 has no digest.
             if plan.size != header.queue_bytes or header.plan_digest not in ("", plan.digest):
+                # A repair that is not written is resumed by whoever repairs the job, also after a clear.
+                give_up = f"cancel this repair with `sosw-airflow cancel {header.job_id}`, then " * bool(header.repairs)
                 raise JobRecordDamaged(
                     f"The queue file s3://{header.queue_bucket}/{header.queue_key} is gone, and the job expands to "
                     f"other tasks now ({plan.size:,} bytes) than when it was planned ({header.queue_bytes:,} bytes). "
-                    f"Fix: restore the file, or clear the Airflow task to schedule the job as a new one."
+                    f"Fix: restore the file, or {give_up}clear the Airflow task to schedule the job as a new one."
                 )
             plan.complete()
 

@@ -125,7 +125,10 @@ REMEDIES: dict[tuple[str, str], tuple[str, ...]] = {
     ("scheduling/reruns.py", "to schedule it again"): (f"{ROWS}::test_a_job_of_an_earlier_run_of_the_same_id",),
     ("scheduling/scheduler.py", "stop that"): (f"{JOBS}::test_what_removes_a_part_of_the_job_is_stopped",),
     ("scheduling/scheduler.py", "stop what removes"): (f"{JOBS}::test_what_removes_a_part_of_the_job_is_stopped",),
-    ("scheduling/scheduler.py", "restore the file"): (f"{JOBS}::test_a_queue_file_that_was_changed",),
+    ("scheduling/scheduler.py", "restore the file"): (
+        f"{JOBS}::test_a_queue_file_that_was_changed",
+        "exploration/test_scenarios.py::test_what_was_broken_once",
+    ),
     ("stores/aws_errors.py", "deploy the function"): (f"{ROWS}::test_a_function_that_is_missing",),
     ("stores/batch_reads.py", "raise its read"): (f"{ROWS}::test_a_table_that_gives_no_row",),
     ("stores/file_claims.py", "delete the item"): (f"{ROWS}::test_a_claim_that_was_changed",),

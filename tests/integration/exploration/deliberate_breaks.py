@@ -234,6 +234,16 @@ BREAKS = [
         settings={"sosw_airflow.doctor.left_files._unlock": _remove},
     ),
     Break(
+        "cancelled repair that also refuses an Airflow task that was cleared",
+        "kill-repair",
+        settings={"sosw_airflow.scheduling.repair.is_asked_by": lambda *asked, **more: True},
+    ),
+    Break(
+        "clear that stays in its generation",
+        "cancel-while-writing",
+        settings={"tests.support.explorer.scenario.clears": lambda: 0},
+    ),
+    Break(
         "clean-up that does not see the claims of drains",
         "drain-dies",
         settings={"sosw_airflow.doctor.orphans._is_old_claim": lambda item, now: False},

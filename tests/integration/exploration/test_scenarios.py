@@ -57,6 +57,7 @@ REGRESSIONS = {
     "the loser of the record meets a delivery": "deliver-twice A5>B B9>A",
     "a locked file is taken over beside the one that was locked": "drain-dies A7!lost",
     "a cancelling dies after its first row": "cancel-beside-zombie C3!dies",
+    "a repair whose plan is gone is cleared": "repair-and-plan-removed A12!dies",
     "a refused claim is given back after the cancelling": "orchestrate-refused-and-cancel A8>B A8!refused",
 }
 

@@ -18,7 +18,7 @@ from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
 from sosw_airflow.scheduling.requests import ScheduleRequest
-from sosw_airflow.scheduling.scheduler import JobScheduler
+from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleResult
 from sosw_airflow.stores.deployment import Deployment
 from sosw_airflow.stores.tables import TableNames, table_definitions
 from tests.support.deterministic_aws.aws import DeterministicAws
@@ -27,6 +27,7 @@ from tests.support.explorer.actors import Actor, Died, current_actor
 from tests.support.explorer.clean_up import TWO_DAYS, carry_out, examine, things_left
 from tests.support.explorer.engine import Ending, Violation, alone_with
 from tests.support.explorer.invariants import Attempt, Promise, broken_promises
+from tests.support.explorer.remedies import clears, endings_by_remedies
 from tests.support.explorer.search import Found
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ _EXAMINATIONS = 5
 
 def request_for(words: Iterable[str] = _WORDS, **identity: Any) -> ScheduleRequest:
     """A job with one task for each word; `identity` replaces parts of who it is."""
+    if clears():
+        identity["generation"] = identity.get("generation", 0) + clears()
     return _request_for(tuple(words), tuple(identity.items()))
 
 
@@ -156,8 +159,10 @@ class Scenario:
         return copied
 
     def endings(self) -> Iterator[tuple[str, Ending]]:
-        """A clean-up after the last actor, and what happens then; or first what happens, then a clean-up."""
+        """A clean-up, or the remedies of the actors' errors; or what happens anyway, and then a clean-up."""
         yield "clean-up", _CleanUpFirst(self.copy())
+        if self.continues:
+            yield from endings_by_remedies(self)
         yield "afterwards", _CleanUpLast(self)
 
     @contextmanager
@@ -210,6 +215,10 @@ class Scenario:
         scheduler.records.holder = f"{label}{self._processes[label]}"
         return scheduler
 
+    def schedule_rows(self) -> ScheduleResult:
+        """Write the job of `request_for` as rows."""
+        return self.scheduler().schedule(request_for())
+
     def promise(self, name: str, *requests: ScheduleRequest, **more: Any) -> Promise:
         """Promise that each task of these requests comes into the queue once."""
         payloads = [
@@ -226,9 +235,16 @@ class Scenario:
     def attempt(self, name: str, call: Callable[[], Any]) -> Any:
         """Make an attempt in this thread; an error is its outcome, and None is returned."""
         try:
-            return self._observed("-", name, call)()
+            return self.observed(name, call)
         except Exception:  # noqa: BLE001 - it is recorded
             return None
+
+    def observed(self, name: str, call: Callable[[], Any]) -> Any:
+        """Make an attempt in this thread.
+
+        :raises Exception: its own, which is kept as its outcome.
+        """
+        return self._observed("-", name, call)()
 
     def clean_up(self) -> None:
         """Two days later, run each command that doctor gives, and so on until it gives none."""

@@ -12,6 +12,7 @@ from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
 from sosw_airflow.scheduling.scheduler import ScheduleResult
 from tests.support.explorer.engine import Violation
 from tests.support.explorer.invariants import Promise
+from tests.support.explorer.remedies import clears
 from tests.support.explorer.scenario import BUCKET, Cast, Role, Scenario
 from tests.support.explorer.sosw import upload
 
@@ -38,12 +39,12 @@ class Draining(Scenario):
     def request(self, run: str) -> DrainRequest:
         """What one run of the DAG asks for."""
         file = LeftFile.of(self.deployment(), FILE)
-        identity = JobIdentity("dag", f"run {run}", "drain", -1, 0, "worker", queue_file=str(file))
+        identity = JobIdentity("dag", f"run {run}", "drain", -1, clears(), "worker", queue_file=str(file))
         return DrainRequest(identity, file, date(2026, 3, 2))
 
-    def drain(self, run: str) -> ScheduleResult:
+    def drain(self, run: str, **more: bool) -> ScheduleResult:
         """One attempt of a run."""
-        return drain(self.scheduler(), self.request(run))
+        return drain(self.scheduler(), self.request(run), **more)
 
 
 class DrainTwice(Draining):

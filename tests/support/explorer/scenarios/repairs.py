@@ -12,6 +12,7 @@ from sosw_airflow.scheduling.repair import repair
 from sosw_airflow.scheduling.scheduler import ScheduleResult
 from tests.support.explorer.engine import Violation
 from tests.support.explorer.invariants import Promise
+from tests.support.explorer.remedies import clears
 from tests.support.explorer.scenario import Cast, Role, Scenario, request_for
 from tests.support.explorer.sosw import close_failed, complete_late, invoke_queued, remove_file
 
@@ -19,7 +20,11 @@ JOB = request_for().identity
 TASKS = {task_id(JOB.job_id, number): f'{{"words": ["{word}"]}}' for number, word in enumerate("abcd")}
 REPAIR = replace(JOB, repairs=JOB.job_id)
 SECOND_REPAIR = replace(JOB, repairs=f"{JOB.job_id}#1")
-ASKED_BY = JobIdentity("dag", "run of the repair", "repair", -1, 0, "")
+
+
+def asked_by() -> JobIdentity:
+    """The Airflow task that repairs."""
+    return JobIdentity("dag", "run of the repair", "repair", -1, clears(), "")
 
 
 def tasks(*numbers: int) -> dict[str, str]:
@@ -43,7 +48,7 @@ class Repairing(Scenario):
 
     def repair(self, **more: Any) -> ScheduleResult:
         """One attempt to repair the job."""
-        return repair(self.scheduler(), JOB.job_id, asked_by=ASKED_BY, **more)
+        return repair(self.scheduler(), JOB.job_id, asked_by=asked_by(), **more)
 
     def violations(self) -> Iterator[Violation]:
         """A repair brings the tasks that have failed, not all of them."""
@@ -108,7 +113,7 @@ class KillRepair(Repairing):
         scheduler = self.scheduler()
         scheduler.stop = watch.stop
         at = scheduler.deployment
-        return repair(scheduler, JOB.job_id, asked_by=ASKED_BY, guard=lambda job_id: watch.watch(at, job_id))
+        return repair(scheduler, JOB.job_id, asked_by=asked_by(), guard=lambda job_id: watch.watch(at, job_id))
 
     def afterwards(self) -> None:
         self.attempt("repair", self.repair)
