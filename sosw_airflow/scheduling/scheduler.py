@@ -211,7 +211,7 @@ class JobScheduler:
                 plan.write(block.text)
             # A record of version 0.1 has no digest.
             if plan.size != header.queue_bytes or header.plan_digest not in ("", plan.digest):
-                # A repair that is not written is resumed by whoever repairs the job, also after a clear.
+                # Every attempt to repair the job resumes this repair, also one of a cleared Airflow task.
                 give_up = f"cancel this repair with `sosw-airflow cancel {header.job_id}`, then " * bool(header.repairs)
                 raise JobRecordDamaged(
                     f"The queue file s3://{header.queue_bucket}/{header.queue_key} is gone, and the job expands to "
