@@ -34,7 +34,7 @@ ELSEWHERE = {
 
 
 def test_each_class_of_errors_has_a_remedy() -> None:
-    """Or a reason why no scenario meets it. A class that has none fails here, a message that has none fails a scenario."""
+    """Or a reason why no scenario meets it. A message without a remedy fails the scenario in which it occurs."""
     classes = {
         each
         for each in vars(errors).values()
