@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow import exceptions as errors
@@ -308,8 +308,11 @@ class _Remedied:
     def afterwards(self) -> None:
         try:
             self.remedy(self.failure)
-        except Exception as error:  # noqa: BLE001 - its remedies follow
+        except Exception as error:  # noqa: BLE001 - it is kept
             self.failure.outcome = error
+            attempts = self.failure.scenario.attempts
+            if attempts and attempts[-1].error is error:  # it is not the last one: its remedies follow
+                attempts[-1] = replace(attempts[-1], actor="~")
 
     def violations(self) -> Iterator[Violation]:
         yield from self.failure.broken
