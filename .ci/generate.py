@@ -46,6 +46,7 @@ def generated() -> dict[Path, str]:
         "reference/tables": {"tables": _tables()},
         "reference/errors": {"errors": _errors()},
         "guides/orchestration": {"row changes": _row_changes(), "clauses": _clauses()},
+        "reference/metrics": {"metrics": _metrics()},
         "guides/exactly-once": {"transitions": _transitions()},
     }
     files = {}
@@ -104,6 +105,13 @@ def _configuration() -> str:
         default = f"`{option['default']}`" if option["default"] else "empty"
         rows.append([f"`{name}`", option["type"], default, option["description"]])
     return _table(["option", "type", "default", "meaning"], rows)
+
+
+def _metrics() -> str:
+    from sosw_airflow.jobs.metrics import METRICS
+
+    rows = [[f"`{each.name}`", each.kind.value, each.unit, each.meaning] for each in METRICS]
+    return _table(["metric", "kind", "unit", "meaning"], rows)
 
 
 def _row_changes() -> str:

@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from sosw_airflow._compat import Context
     from sosw_airflow.jobs.periods import DataInterval
 
-__all__ = ["attempt_of", "data_interval_days", "day_of_run", "generation", "job_identity", "reference_date"]
+__all__ = [
+    "attempt_of",
+    "dag_id_of",
+    "data_interval_days",
+    "day_of_run",
+    "generation",
+    "job_identity",
+    "reference_date",
+]
 
 #: Types of runs whose data interval follows from the schedule. A user, a DAG or an asset has made all others.
 _AUTOMATED = frozenset({"scheduled", "backfill"})
@@ -99,6 +107,12 @@ def data_interval_days(context: Context) -> DataInterval | None:
 def generation(ti: Any) -> int:
     """Which deliberate scheduling of this Airflow task instance it is."""
     return max(int(ti.max_tries or 0), int(ti.try_number) - 1)
+
+
+def dag_id_of(task_instance: Any) -> str | None:
+    """The id of the DAG of a task instance, None if there is none, as in a triggerer of Airflow 2."""
+    dag_id = getattr(task_instance, "dag_id", None)
+    return dag_id if isinstance(dag_id, str) else None
 
 
 def attempt_of(context: Context) -> Attempt:

@@ -1,4 +1,4 @@
-"""The only room that knows the versions of Airflow; `server` is the part for pages.
+"""The only room that knows the versions of Airflow; `server` is the part for pages, `metrics` for `Stats`.
 
 | symbol                 | Airflow 2.10, 2.11                   | Airflow 3.0 and later                 |
 | ---------------------- | ------------------------------------ | ------------------------------------- |

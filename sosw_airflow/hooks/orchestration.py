@@ -86,14 +86,21 @@ def policies_of(hook: SoswHook, labourer_ids: Sequence[str] | None) -> list[Labo
 
 
 def orchestrator_of(
-    hook: SoswHook, labourer_ids: Sequence[str] | None = None, *, concurrency: int = 16, **settings: Any
+    hook: SoswHook,
+    labourer_ids: Sequence[str] | None = None,
+    *,
+    concurrency: int = 16,
+    dag_id: str | None = None,
+    **settings: Any,
 ) -> Orchestrator:
     """The orchestrator of these labourers, or of all.
 
     :param concurrency: claims and invocations at the same time.
+    :param dag_id: of the Airflow task that orchestrates, for the metrics.
     :param settings: further arguments of `Orchestrator`.
     :raises SoswError: as `policies_of`, or the Connection is faulty.
     """
+    from sosw_airflow.hooks.metrics import reporter
     from sosw_airflow.orchestration.orchestrator import Orchestrator
     from sosw_airflow.orchestration.policy import Invocation
     from sosw_airflow.orchestration.turn import Clients
@@ -117,7 +124,8 @@ def orchestrator_of(
         ),
         cloudwatch=hook.client("cloudwatch") if any(each.health_metrics for each in policies) else None,
     )
-    return Orchestrator(policies, clients, hook.settings.table_names(), concurrency=concurrency, **settings)
+    tables, metrics = hook.settings.table_names(), reporter(dag_id)
+    return Orchestrator(policies, clients, tables, concurrency=concurrency, metrics=metrics, **settings)
 
 
 def check_labourer(hook: SoswHook, labourer_id: str) -> None:
@@ -138,18 +146,26 @@ def check_labourer(hook: SoswHook, labourer_id: str) -> None:
             raise
 
 
-def seat_beside(hook: SoswHook, labourer_id: str, *, on_news: Callable[[], None], failures: bool = False) -> Seat:
+def seat_beside(
+    hook: SoswHook,
+    labourer_id: str,
+    *,
+    on_news: Callable[[], None],
+    failures: bool = False,
+    dag_id: str | None = None,
+) -> Seat:
     """A seat beside this process's orchestrator of a labourer, which starts if it does not run yet.
 
     :param on_news: called, in another thread, after each turn that finds no task of the labourer.
     :param failures: and after each turn that closes a task as failed.
+    :param dag_id: of the Airflow task that waits, for the metrics of the orchestrator if it starts here.
     :raises SoswError: as `policies_of`, or the Connection is faulty.
     """
     from sosw_airflow.orchestration.background import take_seat
 
     return take_seat(
         (hook.sosw_conn_id, labourer_id),
-        lambda: orchestrator_of(hook, [labourer_id], poll_interval=_AWAITED),
+        lambda: orchestrator_of(hook, [labourer_id], poll_interval=_AWAITED, dag_id=dag_id),
         on_news=on_news,
         failures=failures,
     )

@@ -137,10 +137,14 @@ class SoswBaseOperator(BaseOperator):
             self._cancel_on_kill.kill()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
-        """Report the labourer's queue to OpenLineage as the output."""
+        """Report the labourer's queue to OpenLineage as the output, and the job with its counts."""
         from sosw_airflow.operators.lineage import facets_of
 
         return facets_of(self._lineage)
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
+        """Report the same of a job that was scheduled and then failed."""
+        return self.get_openlineage_facets_on_complete(task_instance)
 
     def _argument_faults(self) -> list[Fault]:
         from sosw_airflow.exceptions import Fault, InvalidConfiguration
@@ -192,6 +196,7 @@ class SoswBaseOperator(BaseOperator):
             seconds,
             wait_until_over,
         )
+        from sosw_airflow.run_context import dag_id_of
 
         self._lineage = summary
         if not self._waits:
@@ -203,7 +208,7 @@ class SoswBaseOperator(BaseOperator):
             result = poller.poll()
             if result is None and not self.deferrable:
                 labourer = summary["labourer"] if self.orchestrate else None
-                orchestration = beside(hook, labourer, failures=self.fail_fast)
+                orchestration = beside(hook, labourer, failures=self.fail_fast, dag_id=dag_id_of(context["ti"]))
                 result = wait_until_over(poller, seconds(self.poll_interval), on_kill, orchestration)
         if result is None:
             self._defer(context, poller, summary)
@@ -240,13 +245,15 @@ class SoswBaseOperator(BaseOperator):
         from sosw_airflow.operators.waiting import conclude
 
         job_id, cancel = result.progress.job_id, None
+        counts = {"completed": result.progress.completed, "failed": result.progress.failed}
+        self._lineage = {**(self._lineage or {}), **counts}
         if self._cancels_at(result):
             self._attempt = self._attempt or self._begin_attempt(context)
             cancel = partial(cancel_if_held, hook.deployment(), job_id, self._attempt)
         # The job is over: a kill only stops the writing of its results.
         on_kill = self._cancel_on_kill = replace(self._cancel_on_kill or CancelOnKill(False), cancels=False)
         with on_kill.watch(hook.deployment(), job_id):
-            return conclude(
+            ended = conclude(
                 hook,
                 result,
                 tolerated_failures=self.tolerated_failures,
@@ -255,6 +262,8 @@ class SoswBaseOperator(BaseOperator):
                 reader=poller.reader if poller is not None else None,
                 cancel=cancel,
             )
+        self._lineage |= ended
+        return ended
 
     @property
     def _waits(self) -> list[str]:

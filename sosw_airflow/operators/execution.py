@@ -16,6 +16,7 @@ from sosw_airflow.exceptions import (
     InvalidJobSchema,
     MissingQueueFile,
 )
+from sosw_airflow.hooks.metrics import reporter
 from sosw_airflow.hooks.sosw import SoswHook, default_max_tasks, period_modules
 from sosw_airflow.jobs.event import JobRequest, function_name, parse_event
 from sosw_airflow.jobs.excerpts import excerpt
@@ -25,7 +26,7 @@ from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.lazy_values import plain_job
 from sosw_airflow.jobs.rendered_texts import rendered_wrongly
 from sosw_airflow.jobs.schema import JobSchema
-from sosw_airflow.run_context import attempt_of, data_interval_days, day_of_run, job_identity, reference_date
+from sosw_airflow.run_context import attempt_of, dag_id_of, data_interval_days, day_of_run, job_identity, reference_date
 from sosw_airflow.scheduling.deliver import deliver
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
 from sosw_airflow.scheduling.repair import is_asked_by, last_of_chain, repair, resume
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from sosw_airflow._compat import Context
     from sosw_airflow.config.registry import Labourer
     from sosw_airflow.jobs.identity import JobIdentity
+    from sosw_airflow.jobs.metrics import Report
     from sosw_airflow.operators.cancellation import CancelOnKill
 
 __all__ = ["DrainExecution", "RepairExecution", "ScheduleExecution"]
@@ -92,7 +94,7 @@ class ScheduleExecution:
         )
         for warning in expansion.warnings:
             log.warning("%s", warning)
-        scheduler = JobScheduler(self.hook.deployment(), stop=self.on_kill.stop)
+        scheduler = JobScheduler(self.hook.deployment(), stop=self.on_kill.stop, metrics=_metrics(context))
         own = job_identity(context, labourer_id, namespace=self.hook.settings.namespace)
         attempt = attempt_of(context)
         identity = identity_in_run(scheduler.records, own, attempt, continues=self.on_clear != "reschedule")
@@ -228,7 +230,7 @@ class DrainExecution:
             raise InvalidConfiguration(faults)
         deployment = self.hook.deployment()
         file = LeftFile.of(deployment, self.queue_file.strip())
-        scheduler = JobScheduler(deployment, stop=self.on_kill.stop)
+        scheduler = JobScheduler(deployment, stop=self.on_kill.stop, metrics=_metrics(context))
         identity = replace(job_identity(context, "", namespace=self.hook.settings.namespace), queue_file=str(file))
         former = scheduler.records.header(identity.job_id)
         labourer_id = former.labourer_id if former else file.labourer_id()
@@ -268,7 +270,7 @@ class RepairExecution:
             faults += error.faults
         if faults:
             raise InvalidConfiguration(faults)
-        scheduler = JobScheduler(self.hook.deployment(), stop=self.on_kill.stop)
+        scheduler = JobScheduler(self.hook.deployment(), stop=self.on_kill.stop, metrics=_metrics(context))
         last = last_of_chain(scheduler.records, job_id)
         labourer = self.hook.labourer(last.labourer_id)
         self.announce(labourer, last.job_id)
@@ -291,6 +293,10 @@ class RepairExecution:
         if repaired.outcome is Outcome.FOUND and is_asked_by(repaired.header, own):
             report_other_run(repaired.header, attempt)
         return repaired
+
+
+def _metrics(context: Context) -> Report:
+    return reporter(dag_id_of(context["ti"]))
 
 
 def text_faults(**arguments: Any) -> Iterator[Fault]:

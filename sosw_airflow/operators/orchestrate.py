@@ -114,6 +114,7 @@ class SoswOrchestrateOperator(BaseOperator):
             concurrency=self.concurrency,
             poll_interval=self.poll_interval,
             on_turn=log_turn,
+            dag_id=self.dag_id,
         )
 
     def _process(self, orchestrator: Orchestrator, deadline: float | None) -> dict[str, dict[str, int]]:

@@ -123,7 +123,9 @@ def poller_of(
 
 
 @contextmanager
-def beside(hook: SoswHook, labourer_id: str | None, *, failures: bool = False) -> Iterator[Callable[[], bool]]:
+def beside(
+    hook: SoswHook, labourer_id: str | None, *, failures: bool = False, dag_id: str | None = None
+) -> Iterator[Callable[[], bool]]:
     """Orchestrate a labourer inside, if one is named.
 
     Yields a question: has the queue been seen empty since it was last asked? Then a poll is worth its requests. It
@@ -137,7 +139,7 @@ def beside(hook: SoswHook, labourer_id: str | None, *, failures: bool = False) -
     from sosw_airflow.hooks.orchestration import seat_beside
 
     news = threading.Event()
-    seat = seat_beside(hook, labourer_id, on_news=news.set, failures=failures)
+    seat = seat_beside(hook, labourer_id, on_news=news.set, failures=failures, dag_id=dag_id)
 
     def had_news() -> bool:
         seat.background.check()

@@ -17,7 +17,7 @@ from sosw_airflow.stores.aws_errors import explain_faults, member
 from sosw_airflow.stores.closed_tasks import End
 from sosw_airflow.stores.tables import TableNames
 
-__all__ = ["Bounded", "Glance", "glance_at"]
+__all__ = ["Bounded", "Glance", "glance_at", "queue_size"]
 
 #: Seconds after which the note of an orchestrator that has ended without a word says nothing about the present.
 _FRESH = 90
@@ -120,6 +120,17 @@ def glance_at(dynamodb: Any, tables: TableNames, labourer_id: str, *, now: int, 
         closed_more=closed_more,
         units=reader.units,
     )
+
+
+def queue_size(dynamodb: Any, tables: TableNames, labourer_id: str, *, now: int, rows: int = 25) -> tuple[int, int]:
+    """How many tasks wait, estimated if they are more than ``rows``, and for how long the first: two requests at most.
+
+    :raises SoswError: AWS refuses.
+    """
+    reader = _Reader(dynamodb, tables, labourer_id, rows)
+    queued, more = reader.task_rows("greenfield <= :now", {":now": now})
+    about = reader.estimate(queued, now) if more else None
+    return about or len(queued), _waits(queued, now) or 0
 
 
 def _waits(queued: list[dict[str, Any]], now: int) -> int | None:

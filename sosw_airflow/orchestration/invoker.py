@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
+from sosw_airflow.jobs.metrics import LATENCY, REFUSED, Report, unreported
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
 from sosw_airflow.stores.aws_errors import error_code, explain
 
@@ -49,11 +51,21 @@ _REFUSED = frozenset(
 )
 
 
-def invoke(aws_lambda: Any, policy: LabourerPolicy, event: dict[str, Any]) -> Answer:
+def invoke(aws_lambda: Any, policy: LabourerPolicy, event: dict[str, Any], metrics: Report = unreported) -> Answer:
     """Send one event. Nothing is raised: each way to fail has an outcome.
 
     :param aws_lambda: a boto3 Lambda client without repeats of its own: a repeated Invoke runs the task twice.
+    :param metrics: takes how long it took, and whether it was refused.
     """
+    begun = time.perf_counter()
+    answer = _answer(aws_lambda, policy, event)
+    metrics(LATENCY, time.perf_counter() - begun, policy.labourer_id)
+    if answer.outcome is Outcome.REFUSED:
+        metrics(REFUSED, 1, policy.labourer_id)
+    return answer
+
+
+def _answer(aws_lambda: Any, policy: LabourerPolicy, event: dict[str, Any]) -> Answer:
     kind = "Event" if policy.invocation is Invocation.EVENT else "RequestResponse"
     payload = json.dumps(event).encode()
     try:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
+from sosw_airflow.jobs.metrics import COMPLETED, FAILED, INVOKED, RETRIED, Report, unreported
 from sosw_airflow.orchestration.lease import LEASE_SECONDS
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
 from sosw_airflow.orchestration.turn import Clients, LabourerOrchestration
@@ -24,6 +25,9 @@ log = logging.getLogger(__name__)
 
 #: What a turn reports and `Orchestrator.totals` adds up.
 _COUNTED = ("invoked", "completed", "failed", "retried")
+
+#: What a turn reports, as metrics.
+_METRICS = {"invoked": INVOKED, "completed": COMPLETED, "failed": FAILED, "retried": RETRIED}
 
 #: Labourers whose turns run at the same time.
 _SIDE_BY_SIDE = 8
@@ -44,6 +48,7 @@ class Orchestrator:
     :ivar poll_interval: seconds between two polls of a labourer that has no row.
     :ivar lease_seconds: without a sign of this orchestrator, after which another one takes a labourer over.
     :ivar on_turn: called with each report, in this object's threads.
+    :ivar metrics: takes the metrics of the turns.
     """
 
     policies: Sequence[LabourerPolicy]
@@ -55,6 +60,7 @@ class Orchestrator:
     owner: str = field(default_factory=owner_name)
     lease_seconds: float = LEASE_SECONDS
     on_turn: Callable[[TurnReport], None] = lambda report: None  # noqa: ARG005
+    metrics: Report = unreported
     totals: dict[str, dict[str, int]] = field(default_factory=dict, init=False)
     blocked: dict[str, str] = field(default_factory=dict, init=False)
 
@@ -79,7 +85,14 @@ class Orchestrator:
         ):
             labourers = {
                 policy.labourer_id: LabourerOrchestration(
-                    policy, self.clients, self.tables, self.owner, workers, synchronous, self.lease_seconds
+                    policy,
+                    self.clients,
+                    self.tables,
+                    self.owner,
+                    workers,
+                    synchronous,
+                    self.lease_seconds,
+                    metrics=self.metrics,
                 )
                 for policy in self.policies
             }
@@ -121,6 +134,9 @@ class Orchestrator:
         last[report.labourer_id] = report
         for name in _COUNTED:
             self.totals[report.labourer_id][name] += getattr(report, name)
+        for name, metric in _METRICS.items():
+            if count := getattr(report, name):
+                self.metrics(metric, count, report.labourer_id)
         self.on_turn(report)
 
     def _next(self, report: TurnReport) -> float:

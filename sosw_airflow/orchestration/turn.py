@@ -17,6 +17,7 @@ from typing import Any
 
 from sosw_airflow.exceptions import AccessDenied, AwsFault, JobCancelled, MissingCredentials, SoswError
 from sosw_airflow.jobs.identity import job_of
+from sosw_airflow.jobs.metrics import Report, unreported
 from sosw_airflow.orchestration import assistant
 from sosw_airflow.orchestration.decisions import (
     Decision,
@@ -32,6 +33,7 @@ from sosw_airflow.orchestration.invoker import Answer, Outcome, invoke
 from sosw_airflow.orchestration.lease import LEASE_SECONDS, Lease
 from sosw_airflow.orchestration.pace import FaultPause, InvocationPace, TaskDurations
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
+from sosw_airflow.orchestration.queue_meter import QueueMeter
 from sosw_airflow.orchestration.queue_search import QueueSearch
 from sosw_airflow.orchestration.readings import LabourerRows
 from sosw_airflow.orchestration.task_rows import TaskRow, event_of
@@ -85,6 +87,7 @@ class LabourerOrchestration:
     :ivar requests: threads for synchronous invocations, None if the labourer is invoked by event.
     :ivar lease_seconds: without a sign of this orchestrator, after which another one takes over.
     :ivar clock: the present, in seconds since 1970.
+    :ivar metrics: takes the latency of invocations and the size of the queue.
     """
 
     policy: LabourerPolicy
@@ -96,6 +99,7 @@ class LabourerOrchestration:
     lease_seconds: float = LEASE_SECONDS
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
+    metrics: Report = unreported
 
     pace: InvocationPace = field(default_factory=InvocationPace, init=False)
     durations: TaskDurations = field(default_factory=TaskDurations, init=False)
@@ -121,6 +125,9 @@ class LabourerOrchestration:
         self._rows = LabourerRows(self.clients.dynamodb, self.tables, self.policy.labourer_id)
         limits = JobLimits(self.clients.dynamodb, self.tables.jobs_table)
         self._search = QueueSearch(self._rows, self.policy, limits, self._side_by_side, self.monotonic)
+        self._meter = QueueMeter(
+            self.clients.dynamodb, self.tables, self.policy.labourer_id, self.metrics, self.clock, self.monotonic
+        )
         self._transitions = Transitions(self.clients.dynamodb, self.tables, self.owner, self.clients.dynamodb_once)
 
     def turn(self) -> TurnReport:
@@ -137,6 +144,7 @@ class LabourerOrchestration:
             # A synchronous invocation that was only sent says nothing: its fault is met a turn later.
             if not report.paused and (report.invoked or not report.started):
                 self._pause.end()
+        self._meter.after(report)
         return report
 
     def release(self) -> None:
@@ -318,7 +326,7 @@ class LabourerOrchestration:
         if self.policy.invocation is Invocation.REQUEST and self.requests is not None:
             self.requests.submit(self._request, claimed, event)
             return Answer(Outcome.SENT)
-        return self._settle(claimed, invoke(self.clients.aws_lambda_once, self.policy, event))
+        return self._settle(claimed, invoke(self.clients.aws_lambda_once, self.policy, event, self.metrics))
 
     def _settle(self, claimed: TaskRow, answer: Answer) -> Answer:
         """Do with a claim what the answer of Lambda means."""
@@ -333,7 +341,7 @@ class LabourerOrchestration:
     def _request(self, claimed: TaskRow, event: dict[str, Any]) -> None:
         """Invoke synchronously and store the answer, in a thread of its own."""
         try:
-            answer = self._settle(claimed, invoke(self.clients.aws_lambda_once, self.policy, event))
+            answer = self._settle(claimed, invoke(self.clients.aws_lambda_once, self.policy, event, self.metrics))
             self._answers.append(answer)
             if answer.outcome is Outcome.ANSWERED:
                 attributes = assistant.error_of if answer.failed else assistant.result_of

@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sosw_airflow.exceptions import JobRecordDamaged, NoProgress
 from sosw_airflow.jobs.greenfield import Placement
 from sosw_airflow.jobs.identity import task_id
+from sosw_airflow.jobs.metrics import PAGES, SCHEDULED, SLOWED, Report, unreported
 from sosw_airflow.jobs.pages import Page
 from sosw_airflow.jobs.rows import LineCodec, Row, row_item
 from sosw_airflow.scheduling.pace import PagePace
@@ -72,6 +73,7 @@ class PageWriter:
     :param stop: set from outside to stop between two requests.
     :param concurrency: pages in flight.
     :param patience: seconds without any progress after which the writer gives up.
+    :param metrics: takes the pages and tasks that are committed here, and the requests that are throttled.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class PageWriter:
         meta: MetaTable | None = None,
         concurrency: int = 8,
         patience: float = 300.0,
+        metrics: Report = unreported,
     ) -> None:
         self._dynamodb = dynamodb
         self._header = header
@@ -100,6 +103,7 @@ class PageWriter:
         self._meta = meta
         self._concurrency = concurrency
         self._patience = patience
+        self._metrics = metrics
         self._placement = Placement(header.greenfield_base, header.greenfield_step)
         self._halt = threading.Event()  # set when any page has failed for good
 
@@ -161,10 +165,13 @@ class PageWriter:
                     ) from error
                 if verdict is Verdict.THROTTLED:
                     self._pace.slow_down()
+                    self._metrics(SLOWED, 1, self._header.labourer_id)
                 self._give_up_after_patience(progress, error)
                 self._sleep(next(waits))
             else:
                 self._pace.written(page)
+                self._metrics(PAGES, 1, self._header.labourer_id)
+                self._metrics(SCHEDULED, len(page.lines), self._header.labourer_id)
                 return
 
     def _judge(self, error: ClientError | BotoCoreError, page: Page) -> Verdict | None:

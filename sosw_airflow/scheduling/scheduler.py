@@ -27,6 +27,7 @@ from sosw_airflow.exceptions import (
 )
 from sosw_airflow.jobs.greenfield import Placement, place_at_back, place_at_front
 from sosw_airflow.jobs.identity import JobIdentity, outline_changes, task_id
+from sosw_airflow.jobs.metrics import Report, unreported
 from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, MAX_PAGE_ROWS_WITH_META, PageCutter, PageLimits, cut_pages
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.jobs.transitions import FINISH, IN_DELIVERY, NEEDING_PLAN, WRITE, JobState, Transition
@@ -89,6 +90,7 @@ class JobScheduler:
     :ivar records: the job records of the installation.
     :ivar stop: set it, from a signal's handler or another thread, to end between two requests with `WriterStopped`.
     :ivar progress: begins to count the tasks of each piece of work: planning, writing.
+    :ivar metrics: takes the metrics of the writing.
     """
 
     deployment: Deployment
@@ -96,6 +98,7 @@ class JobScheduler:
     concurrency: int = 8
     patience: float = 300.0
     progress: ProgressFactory = ProgressLog
+    metrics: Report = unreported
 
     def __post_init__(self) -> None:
         at = self.deployment
@@ -309,6 +312,7 @@ class JobScheduler:
             meta=self._meta(request.identity),
             concurrency=self.concurrency,
             patience=self.patience,
+            metrics=self.metrics,
         )
         done = header.tasks * len(committed) // header.pages  # near enough for the log
         if committed:

@@ -79,6 +79,7 @@ class SoswOrchestrateTrigger(BaseTrigger):
         from sosw_airflow.hooks.orchestration import orchestrator_of
         from sosw_airflow.hooks.sosw import SoswHook
         from sosw_airflow.orchestration.background import log_turn
+        from sosw_airflow.run_context import dag_id_of
 
         return orchestrator_of(
             SoswHook(self.sosw_conn_id),
@@ -86,6 +87,7 @@ class SoswOrchestrateTrigger(BaseTrigger):
             concurrency=self.concurrency,
             poll_interval=self.poll_interval,
             on_turn=log_turn,
+            dag_id=dag_id_of(getattr(self, "task_instance", None)),
         )
 
     async def _process(self, orchestrator: Orchestrator) -> None:

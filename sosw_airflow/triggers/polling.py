@@ -116,11 +116,15 @@ class Orchestration:
 
     :param labourer_id: None: nothing is orchestrated, and a sleep is only a sleep.
     :param failures: a turn that closes a task as failed ends a sleep.
+    :param task_instance: that waits; its DAG is a tag of the metrics.
     """
 
-    def __init__(self, sosw_conn_id: str, labourer_id: str | None, *, failures: bool = False) -> None:
+    def __init__(
+        self, sosw_conn_id: str, labourer_id: str | None, *, failures: bool = False, task_instance: Any = None
+    ) -> None:
         self._failures = failures
         self._conn_id = sosw_conn_id
+        self._task_instance = task_instance
         self._labourer_id = labourer_id
         self._woken = asyncio.Event()
         self._seat: Seat | None = None
@@ -137,12 +141,14 @@ class Orchestration:
 
     def _take_seat(self, loop: asyncio.AbstractEventLoop) -> None:
         from sosw_airflow.hooks.orchestration import seat_beside
+        from sosw_airflow.run_context import dag_id_of
 
         def on_news() -> None:
             with contextlib.suppress(RuntimeError):  # the triggerer has closed its loop
                 loop.call_soon_threadsafe(self._woken.set)
 
-        self._seat = seat_beside(_hook(self._conn_id), str(self._labourer_id), on_news=on_news, failures=self._failures)
+        hook, labourer_id, dag_id = _hook(self._conn_id), str(self._labourer_id), dag_id_of(self._task_instance)
+        self._seat = seat_beside(hook, labourer_id, on_news=on_news, failures=self._failures, dag_id=dag_id)
         if self._ended:  # the trigger was cancelled meanwhile, this thread was not
             self._seat.leave()
 

@@ -110,7 +110,12 @@ class SoswJobTrigger(BaseTrigger):
             must_exist=bool(self.must_exist),
             tolerance=self.tolerance,
         )
-        orchestration = Orchestration(self.sosw_conn_id, self.orchestrate, failures=self.tolerance is not None)
+        orchestration = Orchestration(
+            self.sosw_conn_id,
+            self.orchestrate,
+            failures=self.tolerance is not None,
+            task_instance=getattr(self, "task_instance", None),
+        )
         try:
             if not self.hops:
                 await orchestration.begin()

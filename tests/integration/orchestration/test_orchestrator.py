@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from sosw_airflow.jobs.metrics import Kind, Metric
 from sosw_airflow.orchestration import turn as module
 from sosw_airflow.orchestration.orchestrator import Orchestrator
 from sosw_airflow.orchestration.policy import LabourerPolicy
@@ -105,3 +107,25 @@ def test_a_loop_without_a_turn_to_do_waits(due: dict[str, float], least: float) 
     now = time.monotonic()
     wait = Orchestrator._patience({name: now + seconds for name, seconds in due.items()}, None)
     assert least < wait <= 1.0
+
+
+def test_turns_are_metrics(labourer: Labourer, make: MakeOrchestrator) -> None:
+    """One task fails twice: two invocations, a retry, a failure for good; no value is reported that is zero."""
+    labourer.queue("a")
+    labourer.function.reply = lambda event: (200, "Handled", b'{"errorType": "E"}')
+    values: Counter[str] = Counter()
+
+    def report(metric: Metric, value: float, labourer_id: str) -> None:
+        assert labourer_id == "worker"
+        values[metric.name] += int(value) if metric.kind is Kind.COUNTER else 1
+
+    orchestrator = make(max_attempts=2, retry_delay=0)
+    orchestrator.metrics = report
+    orchestrator.run(until_idle=True)
+    counted = {name: count for name, count in values.items() if not name.startswith("sosw.queue.")}
+    assert counted == {
+        "sosw.tasks.invoked": 2,
+        "sosw.tasks.retried": 1,
+        "sosw.tasks.failed": 1,
+        "sosw.invoke.latency": 2,
+    }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import unittest.mock
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product, repeat
 from typing import Any
 from unittest.mock import Mock, call
@@ -14,13 +16,14 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from sosw_airflow.exceptions import AccessDenied, AwsFault, JobRecordDamaged, NoProgress, SoswError
+from sosw_airflow.jobs.metrics import Metric
 from sosw_airflow.jobs.pages import Page
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.scheduling.pace import PagePace
 from sosw_airflow.scheduling.page_writer import MetaTable, PageWriter
 from sosw_airflow.stores.aws_errors import Verdict
 from sosw_airflow.stores.job_record import Header, JobRecords
-from tests.integration.conftest import Installation, request_for
+from tests.integration.conftest import LABOURER, Installation, request_for
 from tests.support.network_edge import answering, dynamodb_error
 
 Answer = Callable[[], AWSResponse]
@@ -71,6 +74,28 @@ def test_what_passes_is_sent_again(installation: Installation, answer: Answer) -
     assert summary["state"] == "written"
     assert len(installation.queue()) == 4
     assert sent.count("TransactWriteItems") == 3
+
+
+def test_committed_pages_and_throttled_requests_are_metrics(installation: Installation) -> None:
+    """Each page and task once, by the attempt that has committed it; a retry that finds them reports nothing."""
+    values: Counter[str] = Counter()
+
+    def report(metric: Metric, value: float, labourer_id: str) -> None:
+        values[f"{metric.name} {labourer_id}"] += int(value)
+
+    def throttled() -> AWSResponse:
+        return dynamodb_error("ThrottlingException")
+
+    scheduler = replace(installation.scheduler(), metrics=report)
+    with answering(*installation.clients, handler=first_answers(throttled, throttled)):
+        pages = scheduler.schedule(request_for()).header.pages
+    scheduler.schedule(request_for())
+
+    assert values == {
+        f"sosw.write.pages {LABOURER}": pages,
+        f"sosw.write.throttled {LABOURER}": 2,
+        f"sosw.tasks.scheduled {LABOURER}": 4,
+    }
 
 
 def test_a_marker_that_exists_means_that_the_page_is_committed(installation: Installation) -> None:
