@@ -106,17 +106,22 @@ def _maskers() -> list[Any]:
 
 
 @pytest.fixture
-def same_credentials() -> Iterator[None]:
-    """The AWS variables are the same after the test: `monkeypatch` ends after moto, and restores what moto had set."""
-    before = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+def same_environment() -> Iterator[None]:
+    """AWS's and Airflow's variables are the same after the test.
+
+    `monkeypatch` ends after moto and the test kit, and restores what they had set. A command declares in its own
+    environment that it is no Airflow task.
+    """
+    ours = ("AWS_", "AIRFLOW_", "_AIRFLOW_")
+    before = {name: value for name, value in os.environ.items() if name.startswith(ours)}
     yield
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
+    for name in [name for name in os.environ if name.startswith(ours)]:
         del os.environ[name]
     os.environ.update(before)
 
 
 @pytest.fixture(autouse=True)
-def no_network(same_credentials: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_network(same_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that would leave this machine fails the test at once."""
     connect = socket.socket.connect
 

@@ -129,6 +129,7 @@ def test_what_airflow_keeps_of_a_dag_has_all_arguments(parsed: dict[str, Any]) -
         "labourer": "{{ params.get('labourer', 'worker') }}",
         "job_schema": {"chunkable_attrs": ["topic", "word"]},
         "reference_date": None,
+        "results": None,
         "scheduler_function": None,
         "sosw_conn_id": "sosw_default",
         "queue_position": "back",

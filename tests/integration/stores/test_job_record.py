@@ -33,6 +33,7 @@ headers = st.builds(
         },
         **dict.fromkeys(("tasks", "pages", "page_rows", "greenfield_step"), st.integers(1, 10**9)),
         **dict.fromkeys(("created_at", "updated_at", "expires_at"), st.integers(0, 10**11)),
+        "max_running": st.integers(0, 10**9),
         "reference_date": st.dates().map(str),
     },
 )

@@ -25,7 +25,7 @@ def test_the_files_of_the_page(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "3 passed" in ended.stdout, ended.stdout
+    assert "4 passed" in ended.stdout, ended.stdout
     names = ["conftest.py", "hashtags.py", "test_hashtags.py", "test_outcomes.py", "test_results.py", "test_waiting.py"]
     assert [name for name, _ in files] == names
 

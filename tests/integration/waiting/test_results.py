@@ -204,12 +204,11 @@ def test_no_permission(installation: Installation) -> None:
         read(installation, job_id)
 
 
-def test_causes_of_many_failures_are_read_in_part(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_causes_of_many_failures_are_read_in_part(installation: Installation) -> None:
     """Evenly spread over the job, and the summary says so."""
-    monkeypatch.setattr("sosw_airflow.waiting.failure_causes.MOST_READ", 50)
     job_id = scheduled(installation)
     close(installation.aws, job_id, range(250), completed=False)
-    found = read_causes(ProgressReader(installation.aws.dynamodb, TableNames(), job_id))
+    found = read_causes(ProgressReader(installation.aws.dynamodb, TableNames(), job_id), most=50)
     assert (found.read, found.failed, found.causes[0].count) == (50, 250, 50)
 
 
