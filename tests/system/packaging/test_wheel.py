@@ -32,20 +32,20 @@ def metadata(files: dict[str, str]) -> Message:
 
 
 def test_holds_the_package_and_nothing_else(files: dict[str, str]) -> None:
-    """Each file of the package, typed, and none of the tests, the demo or the example DAGs."""
-    package = {
-        str(file.relative_to(ROOT)) for file in (ROOT / "sosw_airflow").rglob("*") if file.suffix in (".py", ".typed")
-    }
+    """Each file of the package, typed, what the pages load, and none of the tests, the demo or the example DAGs."""
+    kinds = (".py", ".typed", ".html", ".css", ".js")
+    package = {str(file.relative_to(ROOT)) for file in (ROOT / "sosw_airflow").rglob("*") if file.suffix in kinds}
     assert {name for name in files if not name.startswith(INFO)} == package
-    assert "sosw_airflow/py.typed" in package
+    assert {"sosw_airflow/py.typed", "sosw_airflow/ui/static/sosw.css", "sosw_airflow/ui/templates/job.html"} <= package
 
 
 def test_entry_points(files: dict[str, str]) -> None:
-    """Airflow finds the provider, and the shell finds the command."""
+    """Airflow finds the provider and the pages, and the shell finds the command."""
     parser = ConfigParser()
     parser.read_string(files[f"{INFO}/entry_points.txt"])
     assert {section: dict(parser[section]) for section in parser.sections()} == {
         "apache_airflow_provider": {"provider_info": "sosw_airflow.get_provider_info:get_provider_info"},
+        "airflow.plugins": {"sosw": "sosw_airflow.ui.plugin:SoswPlugin"},
         "console_scripts": {"sosw-airflow": "sosw_airflow.cli:main"},
     }
 
