@@ -96,7 +96,9 @@ def _tasks(headers: Headers, aws: DeterministicAws) -> Iterator[str]:
     for table in ("sosw_tasks", "other_tasks"):
         for row in aws.rows(table):
             job = headers.get(job_of(row["task_id"]["S"]), {})
-            if job.get("state") == {"S": "cancelled"} and row.get("attempts") == {"N": "0"}:
+            # One that an orchestrator has given back is closed as failed at its labourer's next turn.
+            waits = row.get("attempts") == {"N": "0"} and "given_back" not in row
+            if job.get("state") == {"S": "cancelled"} and waits:
                 yield f"the task {row['task_id']['S']} of a cancelled job waits in {table}"
 
 
