@@ -6,19 +6,15 @@ Run as a program it prints its port and serves until its standard input ends.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.request import urlopen
 
 from benchmarks.labourer_stub import serve_until_the_end
+from benchmarks.stub_process import stub_process
 
 __all__ = ["CREATED_AT", "FAILED", "closed_rows_stub", "requests_of"]
 
-_ROOT = Path(__file__).resolve().parent.parent
 
 #: One task in so many has failed.
 FAILED = 100
@@ -27,17 +23,9 @@ FAILED = 100
 CREATED_AT = 1_795_431_000
 
 
-@contextmanager
-def closed_rows_stub() -> Iterator[str]:
+def closed_rows_stub() -> AbstractContextManager[str]:
     """The URL of a stub in a process of its own."""
-    command = [sys.executable, "-m", __name__]
-    with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
-        assert process.stdin is not None  # noqa: S101 - both are pipes
-        assert process.stdout is not None  # noqa: S101
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.stdin.close()
+    return stub_process(__name__)
 
 
 def requests_of(url: str) -> int:

@@ -10,38 +10,28 @@ import argparse
 import asyncio
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from urllib.request import urlopen
 
+from benchmarks.stub_process import stub_process
+
 __all__ = ["figures", "labourer_stub", "replay", "serve_until_the_end"]
 
-_ROOT = Path(__file__).resolve().parent.parent
 _DELTA = 31_557_600
 
 
-@contextmanager
-def labourer_stub(*, tasks: int, latency: float, duration: float) -> Iterator[str]:
+def labourer_stub(*, tasks: int, latency: float, duration: float) -> AbstractContextManager[str]:
     """The URL of a stub in a process of its own.
 
     :param tasks: rows in the queue.  :param latency: seconds of each answer.  :param duration: seconds of a task.
     """
-    command = [sys.executable, "-m", __name__, str(tasks), str(latency), str(duration)]
-    with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
-        assert process.stdin is not None  # noqa: S101 - both are pipes
-        assert process.stdout is not None  # noqa: S101
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.stdin.close()
+    return stub_process(__name__, tasks, latency, duration)
 
 
 def figures(url: str) -> dict[str, Any]:

@@ -7,34 +7,24 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+from benchmarks.stub_process import stub_process
+
 __all__ = ["counted", "s3_sink"]
 
-_ROOT = Path(__file__).resolve().parent.parent
 _XML = '<?xml version="1.0" encoding="UTF-8"?><{0} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{1}</{0}>'
 _ABOUT_OBJECT = "<Bucket>bucket</Bucket><Key>key</Key>"
 
 
-@contextmanager
-def s3_sink() -> Iterator[str]:
+def s3_sink() -> AbstractContextManager[str]:
     """The URL of a sink in a process of its own."""
-    command = [sys.executable, "-m", __name__]
-    with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
-        assert process.stdin is not None  # noqa: S101 - both are pipes
-        assert process.stdout is not None  # noqa: S101
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.stdin.close()
+    return stub_process(__name__)
 
 
 def counted(url: str) -> dict[str, int]:

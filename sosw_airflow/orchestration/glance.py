@@ -7,13 +7,14 @@ each index, however long the queue is. A number that reached its bound is "at le
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sosw_airflow.jobs.identity import job_of
 from sosw_airflow.orchestration.lease import lease_key
 from sosw_airflow.orchestration.turn_note import MINUTES, ClosedMinutes, TurnNote
-from sosw_airflow.stores.aws_errors import explain_faults, member
+from sosw_airflow.stores.aws_errors import explain_faults
+from sosw_airflow.stores.bounded_query import BoundedQueries
 from sosw_airflow.stores.closed_tasks import End
 from sosw_airflow.stores.tables import TableNames
 
@@ -90,16 +91,16 @@ def glance_at(dynamodb: Any, tables: TableNames, labourer_id: str, *, now: int, 
     :param rows: of each index, at most.
     :raises SoswError: AWS refuses.
     """
-    reader = _Reader(dynamodb, tables, labourer_id, rows)
+    reader = _Reader(BoundedQueries(dynamodb, rows), tables, labourer_id)
     lease = reader.lease()
     note = TurnNote.of_lease(lease)
     fresh = note if note is not None and now - note.at < _FRESH else None
-    queued, more = reader.task_rows("greenfield <= :now", {":now": now})
+    queued, more = reader.task_rows("greenfield <= :now", now)
     retrying, retrying_more = reader.retries()
     if fresh is not None:
         running, closed, closed_more = Bounded(fresh.running), fresh.closed.series(now), False
     else:
-        invoked, invoked_more = reader.task_rows("greenfield > :now", {":now": now})
+        invoked, invoked_more = reader.task_rows("greenfield > :now", now)
         active = sum("completed_at" not in row for row in invoked)
         running = Bounded(active, invoked_more)
         closed, closed_more = reader.closed(now)
@@ -118,7 +119,7 @@ def glance_at(dynamodb: Any, tables: TableNames, labourer_id: str, *, now: int, 
         paused=note.paused if note else "",
         closed=tuple(closed),
         closed_more=closed_more,
-        units=reader.units,
+        units=reader.queries.units,
     )
 
 
@@ -127,8 +128,8 @@ def queue_size(dynamodb: Any, tables: TableNames, labourer_id: str, *, now: int,
 
     :raises SoswError: AWS refuses.
     """
-    reader = _Reader(dynamodb, tables, labourer_id, rows)
-    queued, more = reader.task_rows("greenfield <= :now", {":now": now})
+    reader = _Reader(BoundedQueries(dynamodb, rows), tables, labourer_id)
+    queued, more = reader.task_rows("greenfield <= :now", now)
     about = reader.estimate(queued, now) if more else None
     return about or len(queued), _waits(queued, now) or 0
 
@@ -147,52 +148,46 @@ def _number(row: dict[str, Any], name: str) -> int:
 
 @dataclass
 class _Reader:
-    dynamodb: Any
+    queries: BoundedQueries
     tables: TableNames
     labourer_id: str
-    rows: int
-    units: float = field(default=0.0, init=False)
 
     def lease(self) -> dict[str, Any]:
+        """The item of the labourer's lease; empty if there is none."""
         table = self.tables.jobs_table
         with explain_faults(action="dynamodb:GetItem", resource=table, setting="jobs_table"):
-            reply = self.dynamodb.get_item(
+            reply = self.queries.dynamodb.get_item(
                 TableName=table, Key=lease_key(self.labourer_id), ReturnConsumedCapacity="TOTAL"
             )
-        self._count(reply)
+        self.queries.count(reply)
         return dict(reply.get("Item", {}))
 
-    def task_rows(
-        self, condition: str, values: dict[str, int], *, last: bool = False
-    ) -> tuple[list[dict[str, Any]], bool]:
+    def task_rows(self, condition: str, now: int, **more: Any) -> tuple[list[dict[str, Any]], bool]:
         """Rows of the queue, or of what is invoked, and whether there are more."""
-        return self._query(
+        return self.queries.read(
             self.tables.tasks_table,
             self.tables.index_greenfield,
             f"labourer_id = :labourer AND {condition}",
-            values,
-            limit=1 if last else self.rows,
+            {":labourer": self.labourer_id, ":now": now},
             ProjectionExpression="task_id, greenfield, created_at, completed_at",
-            ScanIndexForward=not last,
+            **more,
         )
 
     def retries(self) -> tuple[list[dict[str, Any]], bool]:
         """Rows that wait for their next attempt."""
-        table = self.tables.retry_tasks_table
-        return self._query(table, None, "labourer_id = :labourer", {}, limit=self.rows, ProjectionExpression="task_id")
+        table, values = self.tables.retry_tasks_table, {":labourer": self.labourer_id}
+        return self.queries.read(table, None, "labourer_id = :labourer", values, ProjectionExpression="task_id")
 
     def closed(self, now: int) -> tuple[list[tuple[int, int]], bool]:
         """What the last hour's minutes have closed, from the newest rows, and whether there are more."""
         minutes: dict[int, tuple[int, int]] = {}
         more = False
         for end in End:
-            found, bounded = self._query(
+            found, bounded = self.queries.read(
                 self.tables.closed_tasks_table,
                 self.tables.closed_tasks_index,
                 "labourer_id_task_status = :status AND closed_at > :from",
-                {":from": now - 60 * MINUTES},
-                limit=self.rows,
-                status=f"{self.labourer_id}_{end.value}",
+                {":status": f"{self.labourer_id}_{end.value}", ":from": now - 60 * MINUTES},
                 ProjectionExpression="closed_at",
                 ScanIndexForward=False,
             )
@@ -206,42 +201,9 @@ class _Reader:
 
     def estimate(self, head: list[dict[str, Any]], now: int) -> int | None:
         """All that wait, if the places behind the head are as far apart as those of the head (sosw rule 9)."""
-        newest, _ = self.task_rows("greenfield <= :now", {":now": now}, last=True)
+        newest, _ = self.task_rows("greenfield <= :now", now, Limit=1, ScanIndexForward=False)
         places = [_number(row, "greenfield") for row in head]
         step = (places[-1] - places[0]) / (len(places) - 1) if len(places) > 1 else 0
         if not newest or step <= 0:
             return None
         return max(len(head), round((_number(newest[0], "greenfield") - places[0]) / step) + 1)
-
-    def _query(
-        self,
-        table: str,
-        index: str | None,
-        condition: str,
-        numbers: dict[str, int],
-        *,
-        limit: int,
-        status: str = "",
-        **more: Any,
-    ) -> tuple[list[dict[str, Any]], bool]:
-        texts = {name: {"S": text} for name, text in {":labourer": self.labourer_id, ":status": status}.items()}
-        request = {
-            "TableName": table,
-            "KeyConditionExpression": condition,
-            "ExpressionAttributeValues": {
-                **{name: value for name, value in texts.items() if name in condition},
-                **{name: {"N": str(value)} for name, value in numbers.items()},
-            },
-            "Limit": limit,
-            "ReturnConsumedCapacity": "TOTAL",
-            **({"IndexName": index} if index else {}),
-            **more,
-        }
-        with explain_faults(action="dynamodb:Query", resource=f"{table}/index/{index}" if index else table):
-            reply = self.dynamodb.query(**request)
-        self._count(reply)
-        return member(reply, "Items", action="dynamodb:Query"), "LastEvaluatedKey" in reply
-
-    def _count(self, reply: dict[str, Any]) -> None:
-        # An emulator that does not report it counts as the least that DynamoDB asks for.
-        self.units += float(reply.get("ConsumedCapacity", {}).get("CapacityUnits", 0.5))

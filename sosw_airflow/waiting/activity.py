@@ -12,7 +12,7 @@ from typing import Any
 from sosw_airflow.jobs.greenfield import INVOCATION_DELTA
 from sosw_airflow.jobs.identity import job_of
 from sosw_airflow.jobs.redaction import redacted
-from sosw_airflow.stores.aws_errors import explain_faults, member
+from sosw_airflow.stores.bounded_query import BoundedQueries
 from sosw_airflow.stores.closed_tasks import End, error_of
 from sosw_airflow.stores.tables import TableNames
 
@@ -91,33 +91,37 @@ def read_activity(
     :param rows: of each query, at most.
     :raises SoswError: AWS refuses.
     """
-    reader, bounded = _Reader(dynamodb, tables, labourer_id, job_id, rows), set()
-    invoked, all_read = reader.query(
+    queries, bounded = BoundedQueries(dynamodb, rows), set()
+    values = {":labourer": labourer_id, ":job": job_id}
+    invoked, more = queries.read(
         tables.tasks_table,
         tables.index_greenfield,
         "labourer_id = :labourer AND greenfield > :now",
-        {":now": now},
+        {**values, ":now": now},
         FilterExpression="begins_with(task_id, :job) AND attribute_not_exists(completed_at)",
     )
-    bounded |= set() if all_read else {"running"}
-    waiting, all_read = reader.query(
-        tables.retry_tasks_table, None, "labourer_id = :labourer AND begins_with(task_id, :job)", {}
+    bounded |= {"running"} if more else set()
+    waiting, more = queries.read(
+        tables.retry_tasks_table, None, "labourer_id = :labourer AND begins_with(task_id, :job)", values
     )
-    bounded |= set() if all_read else {"retrying"}
-    queued, all_read = reader.query(
-        tables.tasks_table, tables.index_greenfield, "labourer_id = :labourer AND greenfield <= :now", {":now": now}
+    bounded |= {"retrying"} if more else set()
+    queued, more = queries.read(
+        tables.tasks_table,
+        tables.index_greenfield,
+        "labourer_id = :labourer AND greenfield <= :now",
+        {":labourer": labourer_id, ":now": now},
     )
     jobs = [job_of(row["task_id"]["S"]) for row in queued]
     if job_id in jobs:
         ahead = jobs.index(job_id)
     else:
         # Nothing of the job is queued, or its first task is behind what was read.
-        ahead, bounded = (0, bounded) if all_read else (len(jobs), bounded | {"ahead"})
+        ahead, bounded = (len(jobs), bounded | {"ahead"}) if more else (0, bounded)
     return Activity(
         running=_active(invoked, lambda row: now - (_number(row, "greenfield") - INVOCATION_DELTA), -1),
         retrying=_active(waiting, lambda row: _number(row, "desired_launch_time") - now, 1),
         ahead=ahead,
-        closed_per_second=sum(reader.pace(end, now) for end in End),
+        closed_per_second=sum(_pace(queries, tables, labourer_id, end, now) for end in End),
         bounded=frozenset(bounded),
     )
 
@@ -134,51 +138,14 @@ def _number(row: dict[str, Any], name: str) -> int:
     return int(float(row.get(name, {}).get("N", 0)))
 
 
-@dataclass(frozen=True)
-class _Reader:
-    dynamodb: Any
-    tables: TableNames
-    labourer_id: str
-    job_id: str
-    rows: int
-
-    def query(
-        self,
-        table: str,
-        index: str | None,
-        condition: str,
-        values: dict[str, int],
-        *,
-        status: str = "",
-        **more: Any,
-    ) -> tuple[list[dict[str, Any]], bool]:
-        """The first rows, and whether these are all."""
-        texts = {":labourer": self.labourer_id, ":job": self.job_id, ":status": status}
-        used = condition + more.get("FilterExpression", "")
-        request = {
-            "TableName": table,
-            "KeyConditionExpression": condition,
-            "ExpressionAttributeValues": {
-                **{name: {"S": text} for name, text in texts.items() if name in used},
-                **{name: {"N": str(number)} for name, number in values.items()},
-            },
-            "Limit": self.rows,
-            **({"IndexName": index} if index else {}),
-            **more,
-        }
-        with explain_faults(action="dynamodb:Query", resource=f"{table}/index/{index}" if index else table):
-            reply = self.dynamodb.query(**request)
-        return member(reply, "Items", action="dynamodb:Query"), "LastEvaluatedKey" not in reply
-
-    def pace(self, end: End, now: int) -> float:
-        """Tasks of the labourer that were closed in this way in a second, lately."""
-        rows, all_read = self.query(
-            self.tables.closed_tasks_table,
-            self.tables.closed_tasks_index,
-            "labourer_id_task_status = :status AND closed_at > :from",
-            {":from": now - _RECENT},
-            status=f"{self.labourer_id}_{end.value}",
-            ScanIndexForward=False,
-        )
-        seconds = _RECENT if all_read else max(now - _number(rows[-1], "closed_at"), 1)
-        return len(rows) / seconds
+def _pace(queries: BoundedQueries, tables: TableNames, labourer_id: str, end: End, now: int) -> float:
+    """Tasks of the labourer that were closed in this way in a second, lately."""
+    rows, more = queries.read(
+        tables.closed_tasks_table,
+        tables.closed_tasks_index,
+        "labourer_id_task_status = :status AND closed_at > :from",
+        {":status": f"{labourer_id}_{end.value}", ":from": now - _RECENT},
+        ScanIndexForward=False,
+    )
+    seconds = max(now - _number(rows[-1], "closed_at"), 1) if more else _RECENT
+    return len(rows) / seconds
