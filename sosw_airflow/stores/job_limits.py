@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sosw_airflow.stores.aws_errors import error_code, explain_faults, member
-from sosw_airflow.stores.job_record import Header
+from sosw_airflow.stores.job_record import Header, header_key
 
 __all__ = ["JobLimit", "JobLimits"]
 
@@ -40,7 +40,7 @@ class JobLimits:
     def read(self, job_id: str) -> JobLimit:
         """The limit of a job: one read unit for 4 KB. A job without a record, or with one of another form, has none."""
         with explain_faults(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
-            reply = self.dynamodb.get_item(TableName=self.table, Key=_header_key(job_id), ConsistentRead=True)
+            reply = self.dynamodb.get_item(TableName=self.table, Key=header_key(job_id), ConsistentRead=True)
         return _limit_of(reply.get("Item", {}))
 
     def change(self, job_id: str, max_running: int) -> Header | None:
@@ -54,7 +54,7 @@ class JobLimits:
             try:
                 reply = self.dynamodb.update_item(
                     TableName=self.table,
-                    Key=_header_key(job_id),
+                    Key=header_key(job_id),
                     UpdateExpression="SET max_running = :limit" if max_running else "REMOVE max_running",
                     ConditionExpression="attribute_exists(job_id)",
                     ReturnValues="ALL_OLD",
@@ -65,10 +65,6 @@ class JobLimits:
                     return None
                 raise
         return Header.of(member(reply, "Attributes", action="dynamodb:UpdateItem"))
-
-
-def _header_key(job_id: str) -> dict[str, dict[str, str]]:
-    return {"job_id": {"S": job_id}, "record": {"S": "header"}}
 
 
 def _limit_of(item: Mapping[str, Mapping[str, str]]) -> JobLimit:

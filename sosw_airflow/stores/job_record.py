@@ -27,7 +27,7 @@ from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.paged_reads import items_of
 from sosw_airflow.stores.state_changes import StateChange
 
-__all__ = ["RECORD_SECONDS", "Change", "Header", "JobRecords", "JobState", "Marker"]
+__all__ = ["RECORD_SECONDS", "Change", "Header", "JobRecords", "JobState", "Marker", "header_key"]
 
 #: How long a job record is kept after its header was written: longer than any Airflow task is retried.
 RECORD_SECONDS = 180 * 86_400
@@ -162,6 +162,11 @@ class Header:
         return parts
 
 
+def header_key(job_id: str) -> dict[str, dict[str, str]]:
+    """The key of a header's item."""
+    return {"job_id": {"S": job_id}, "record": _HEADER}
+
+
 def _value(item: dict[str, dict[str, str]], name: str, *, number: bool) -> int | str:
     kind = "N" if number else "S"
     if kind not in item.get(name, {}):
@@ -246,17 +251,13 @@ class JobRecords:
     def header(self, job_id: str, *, consistent: bool = True) -> Header | None:
         """The header, or None. Reading it inconsistently costs half."""
         with explain_faults(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
-            reply = self._dynamodb.get_item(
-                TableName=self.table, Key={"job_id": {"S": job_id}, "record": _HEADER}, ConsistentRead=consistent
-            )
+            reply = self._dynamodb.get_item(TableName=self.table, Key=header_key(job_id), ConsistentRead=consistent)
         return Header.of(reply["Item"]) if "Item" in reply else None
 
     def is_cancelled(self, job_id: str) -> bool:
         """Whether the job has a record that says so, even if it cannot be read otherwise: one read unit for 4 KB."""
         with explain_faults(action="dynamodb:GetItem", resource=self.table, setting="jobs_table"):
-            reply = self._dynamodb.get_item(
-                TableName=self.table, Key={"job_id": {"S": job_id}, "record": _HEADER}, ConsistentRead=True
-            )
+            reply = self._dynamodb.get_item(TableName=self.table, Key=header_key(job_id), ConsistentRead=True)
         return bool(reply.get("Item", {}).get("state") == {"S": JobState.CANCELLED.value})
 
     def create(self, header: Header) -> bool:
@@ -308,7 +309,7 @@ class JobRecords:
             try:
                 reply = self._dynamodb.update_item(
                     TableName=self.table,
-                    Key={"job_id": {"S": job_id}, "record": _HEADER},
+                    Key=header_key(job_id),
                     **change.arguments(),
                     ReturnValues="ALL_OLD",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",

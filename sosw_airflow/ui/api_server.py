@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Annotated, Any
 
 from sosw_airflow._compat.server import signed_in_user
@@ -21,7 +22,7 @@ def make_app() -> Any:
     app = FastAPI(title="sosw", docs_url=None, redoc_url=None, openapi_url=None)
 
     def answer(request: Request, user: Any) -> Response:
-        viewer = AirflowViewer(str(user.get_name()), {"user": user})
+        viewer = AirflowViewer({"user": user})
         return _response(site.answer(_page_request(request, viewer)))
 
     # Annotations that are text would be searched among the globals of this module.
@@ -30,7 +31,7 @@ def make_app() -> Any:
     def refuse(_: Request, error: HTTPException) -> Response:
         """Without a session there is no page, but a sentence."""
         text = "Sign in to Airflow, then open this page again." if error.status_code == 401 else str(error.detail)
-        body = f"<!doctype html><html lang=en><title>sosw</title><p>{text}</p></html>".encode()
+        body = f"<!doctype html><html lang=en><title>sosw</title><p>{escape(text)}</p></html>".encode()
         return _response(PageResponse(body, error.status_code))
 
     def _response(answered: PageResponse) -> Response:

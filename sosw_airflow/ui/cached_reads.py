@@ -92,11 +92,6 @@ class CachedReads:
             return Reading(known.value, time.monotonic() - known.read_at, known.problem, waiting=True)
         return Reading(known.value, time.monotonic() - known.read_at, known.problem)
 
-    def drop(self, subject: Hashable) -> None:
-        """Forget a subject, after an action that has changed it."""
-        with self._lock:
-            self._subjects.pop(subject, None)
-
     def _read(self, known: _Subject, read: Callable[[Any], Any]) -> None:
         value, problem = known.value, ""
         try:

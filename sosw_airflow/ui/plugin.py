@@ -28,7 +28,7 @@ class _AtFirstRequest:
         await self._app(scope, receive, send)
 
 
-def _views(tab: str) -> dict[str, str]:
+def _view(tab: str) -> dict[str, str]:
     return {
         "name": "sosw",
         "url_route": f"sosw-{tab.replace('_', '-')}" if tab != "nav" else "sosw",
@@ -44,7 +44,7 @@ _TABS = {
     "task_instance": "instances/{DAG_ID}/{RUN_ID}/{TASK_ID}/{MAP_INDEX}",
 }
 
-_WAY = pages_of_this_airflow()
+_SERVER = pages_of_this_airflow()
 
 
 class _Blueprints:
@@ -60,9 +60,9 @@ class SoswPlugin(AirflowPlugin):
     """The pages of sosw. Airflow 3.0 has no way to show them."""
 
     name = "sosw"
-    if _WAY == "api_server":
+    if _SERVER == "api_server":
         fastapi_apps = [{"app": _AtFirstRequest(), "url_prefix": PAGES, "name": "sosw"}]
-        external_views = [_views(tab) for tab in _TABS]
-    if _WAY == "web_server":
+        external_views = [_view(tab) for tab in _TABS]
+    if _SERVER == "web_server":
         appbuilder_menu_items = [{"name": "sosw", "category": "Browse", "href": f"{path_before_airflow()}{PAGES}/"}]
         flask_blueprints = _Blueprints()  # type: ignore[assignment]

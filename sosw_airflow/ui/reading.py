@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from sosw_airflow._compat import get_variable
+from sosw_airflow._compat import find_connection, get_variable
 from sosw_airflow._compat.server import connections_of_type
 from sosw_airflow.config.registry import LABOURERS_VARIABLE, Labourer, labourers_from
-from sosw_airflow.exceptions import SoswError, UnknownJob
+from sosw_airflow.exceptions import Fault, InvalidConfiguration, SoswError, UnknownJob
 from sosw_airflow.hooks.sosw import SoswHook, default_max_invocations
 from sosw_airflow.ui.cached_reads import CachedReads, Reading
 
@@ -33,6 +33,9 @@ _JOB_PAGES = 2
 
 #: Failed tasks of a job whose causes are read: 100 read units for rows of up to 4 KB, and seconds between two readings.
 _CAUSES_OF, _CAUSES_EVERY = 200, 60
+
+#: Seconds for which the clients of a Connection are kept.
+_CONNECTED_SECONDS = 60.0
 
 #: Tasks of a page of a job's tasks: up to 75 read units for rows of up to 4 KB.
 PAGE_TASKS = 25
@@ -101,7 +104,7 @@ class SoswReadings:
 
     def __init__(self, cache: CachedReads | None = None) -> None:
         self.cache = cache or CachedReads()
-        self._deployments: dict[str, tuple[float, Any, Any]] = {}
+        self._connected: dict[str, tuple[float, SoswHook, Any]] = {}
 
     def connections(self) -> Reading:
         """The ids of the Connections of type ``sosw``."""
@@ -138,17 +141,27 @@ class SoswReadings:
         return self.cache.read(subject, lambda _: self._these(conn_id, sight, [index], 1))
 
     def deployment(self, conn_id: str) -> Any:
-        """The deployment of a Connection, made again after a minute: the Connection may have changed.
+        """The deployment of a Connection.
 
         :raises SoswError: the Connection is faulty, or no credentials are found.
         """
-        made_at, _, deployment = self._deployments.get(conn_id, (float("-inf"), None, None))
-        if time.monotonic() - made_at < 60:
-            return deployment
+        return self._connect(conn_id)[1]
+
+    def _connect(self, conn_id: str) -> tuple[SoswHook, Any]:
+        """The hook of a Connection and its deployment, made again after a minute: the Connection may have changed."""
+        if conn_id in self._connected:
+            made_at, hook, deployment = self._connected[conn_id]
+            if time.monotonic() - made_at < _CONNECTED_SECONDS:
+                return hook, deployment
         hook = SoswHook(sosw_conn_id=conn_id)
+        connection = find_connection(conn_id)
+        if connection is not None and connection.conn_type != hook.conn_type:
+            # As if it did not exist: a viewer learns nothing of other Connections.
+            problem = f"does not exist: create it with  {hook.creation_command}"
+            raise InvalidConfiguration([Fault(f"Connection {conn_id}", problem)])
         deployment = hook.examined()
-        self._deployments[conn_id] = (time.monotonic(), hook, deployment)
-        return deployment
+        self._connected[conn_id] = (time.monotonic(), hook, deployment)
+        return hook, deployment
 
     # -- reads, in threads of the cache --------------------------------------------------------------------------------
 
@@ -180,11 +193,11 @@ class SoswReadings:
         from sosw_airflow.orchestration.policy import LabourerPolicy
         from sosw_airflow.stores.job_record import JobRecords
 
-        deployment = self.deployment(conn_id)
+        hook, deployment = self._connect(conn_id)
         registered = labourer_id in labourers_from(get_variable(LABOURERS_VARIABLE))
         policy, problem, settings = None, "", {}
         try:
-            labourer: Labourer = SoswHook(sosw_conn_id=conn_id).labourer(labourer_id)
+            labourer: Labourer = hook.labourer(labourer_id)
             settings = dict(labourer.settings)
             policy = LabourerPolicy.of(labourer_id, settings, default_limit=default_max_invocations())
         except SoswError as error:
@@ -257,8 +270,8 @@ class SoswReadings:
         from sosw_airflow.links.console import log_of_tasks
         from sosw_airflow.waiting.results import ResultReader
 
-        deployment = self.deployment(conn_id)
+        hook, deployment = self._connect(conn_id)
         reader = ResultReader(deployment.dynamodb, deployment.tables, sight.header, deployment.now)
-        log_of = log_of_tasks(SoswHook(sosw_conn_id=conn_id), sight.header.labourer_id)
+        log_of = log_of_tasks(hook, sight.header.labourer_id)
         with closing(reader.read(indexes)) as results:
             return TaskPage([(result, log_of(result)) for result in results], found)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from sosw_airflow import __version__
+from sosw_airflow.jobs.redaction import redacted, shown_payload
 from sosw_airflow.links.pages import page_path
 from sosw_airflow.ui import drawings, texts
 from sosw_airflow.ui.requests import PageRequest, PageResponse
@@ -37,16 +39,35 @@ def _templates() -> Any:
         lstrip_blocks=True,
     )
     environment.filters.update(texts.FILTERS)
-    environment.globals.update(shares=drawings.shares, columns=drawings.columns, share=texts.share)
+    environment.globals.update(
+        shares=drawings.shares,
+        columns=drawings.columns,
+        share=texts.share,
+        job_parts=_job_parts,
+        mask=_mask,
+        mask_value=redacted,
+        shown=shown_payload,
+    )
     return environment
+
+
+def _job_parts(conn_id: str, header: Any) -> tuple[str, ...]:
+    """The parts of the address of a job's page.
+
+    The job of a command has the DAG id ``cli``: a role that may read certain DAGs only does not see it.
+    """
+    return ("c", conn_id, "dags", header.dag_id, "jobs", header.job_id)
+
+
+def _mask(text: str) -> str:
+    """A text of a row or an error, without what Airflow masks."""
+    return str(redacted({"text": text})["text"])
 
 
 def page(request: PageRequest, template: str, *, status: int = 200, **values: Any) -> PageResponse:
     """The answer that a template makes of these values."""
 
     def link(*parts: object, **query: object) -> str:
-        from urllib.parse import urlencode
-
         given = {name: value for name, value in query.items() if value not in (None, "")}
         return f"{request.root}{page_path(*parts)}" + (f"?{urlencode(given)}" if given else "")
 

@@ -13,18 +13,11 @@ __all__ = ["PageRequest", "PageResponse", "Viewer", "parts_of"]
 class Viewer(Protocol):
     """The person who asks, as Airflow's auth manager knows them."""
 
-    @property
-    def name(self) -> str:
-        """For the audit log."""
-
     def may_see_queues(self) -> bool:
         """See the labourers, their queues, and counts; no payload."""
 
     def may_read_dag(self, dag_id: str) -> bool:
         """Read the runs of a DAG."""
-
-    def may_edit_dag(self, dag_id: str) -> bool:
-        """Change the runs of a DAG."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +26,14 @@ class PageRequest:
 
     :ivar parts: of the path behind ``root``, each decoded.
     :ivar root: path of the site, such as ``/team/airflow/sosw``, without a slash at its end.
-    :ivar token: of this viewer; a form sends it back.
-    :ivar query: and ``form``: the parameters, the last value of each.
+    :ivar query: the parameters, the last value of each.
     """
 
     method: str
     parts: tuple[str, ...]
     viewer: Viewer
     root: str = ""
-    token: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
-    form: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

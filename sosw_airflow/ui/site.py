@@ -12,7 +12,6 @@ from typing import Any
 
 from sosw_airflow.jobs.excerpts import printable
 from sosw_airflow.jobs.identity import COMMAND_DAG_ID
-from sosw_airflow.jobs.redaction import redacted, shown_payload
 from sosw_airflow.links.pages import page_path
 from sosw_airflow.ui.cached_reads import Reading
 from sosw_airflow.ui.reading import PAGE_TASKS, SoswReadings
@@ -144,7 +143,6 @@ class Site:
             reading=reading,
             others=others,
             refresh=REFRESH_SECONDS,
-            mask=_mask,
         )
 
     def _labourer(self, request: PageRequest, conn_id: str, labourer_id: str) -> PageResponse:
@@ -159,8 +157,6 @@ class Site:
             labourer_id=labourer_id,
             reading=reading,
             refresh=REFRESH_SECONDS,
-            mask=_mask,
-            job_parts=_job_parts,
         )
 
     def _job(self, request: PageRequest, conn_id: str, dag_id: str, job_id: str) -> PageResponse:
@@ -187,10 +183,7 @@ class Site:
             asked=asked,
             tasks=tasks,
             page_tasks=PAGE_TASKS,
-            shown=shown_payload,
             refresh=0 if sight is not None and sight.progress.over else REFRESH_SECONDS,
-            mask=_mask,
-            mask_value=redacted,
         )
 
     def _tasks(self, conn_id: str, sight: Any, asked: TaskQuery) -> Reading:
@@ -225,21 +218,7 @@ class Site:
             task_id=task_id,
             jobs=jobs,
             refresh=REFRESH_SECONDS,
-            job_parts=_job_parts,
         )
-
-
-def _job_parts(conn_id: str, header: Any) -> tuple[str, ...]:
-    """The parts of the address of a job's page.
-
-    The job of a command has the DAG id ``cli``: a role that may read certain DAGs only does not see it.
-    """
-    return ("c", conn_id, "dags", header.dag_id, "jobs", header.job_id)
-
-
-def _mask(text: str) -> str:
-    """A text of a row or an error, without what Airflow masks."""
-    return str(redacted({"text": text})["text"])
 
 
 _TITLES = {403: "You may not see this", 404: "Not found", 405: "Not possible", 500: "An error of sosw_airflow"}

@@ -25,14 +25,14 @@ def grouped(number: float) -> str:
     return f"{number:,}"
 
 
-def at_least(bounded: object) -> str:
+def at_least(bounded: Any) -> str:
     """A number that may have stopped at its bound.
 
     >>> from sosw_airflow.orchestration.glance import Bounded
     >>> at_least(Bounded(25, more=True)), at_least(Bounded(3))
     ('25 or more', '3')
     """
-    number, more = bounded.number, bounded.more  # type: ignore[attr-defined]
+    number, more = bounded.number, bounded.more
     return f"{number:,} or more" if more else f"{number:,}"
 
 

@@ -16,11 +16,9 @@ __all__ = ["AirflowViewer", "PushedJob", "pushed_jobs"]
 class AirflowViewer:
     """A signed-in user.
 
-    :ivar name: for the audit log.
     :ivar user: for the auth manager; empty for Airflow 2, whose auth manager knows the user of the request.
     """
 
-    name: str
     user: dict[str, Any]
 
     def may_see_queues(self) -> bool:
@@ -29,16 +27,9 @@ class AirflowViewer:
 
     def may_read_dag(self, dag_id: str) -> bool:
         """The permission to read the DAG's runs."""
-        return self._may("GET", dag_id)
-
-    def may_edit_dag(self, dag_id: str) -> bool:
-        """The permission to change the DAG's runs."""
-        return self._may("PUT", dag_id)
-
-    def _may(self, method: str, dag_id: str) -> bool:
         return bool(
             auth_manager().is_authorized_dag(
-                method=method, access_entity=dag_runs_entity(), details=dag_details(dag_id), **self.user
+                method="GET", access_entity=dag_runs_entity(), details=dag_details(dag_id), **self.user
             )
         )
 

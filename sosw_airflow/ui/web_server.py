@@ -31,7 +31,7 @@ def blueprint(prefix: str) -> Any:
         asked = PageRequest(
             method=request.method,
             parts=parts_of(f"/{path}"),
-            viewer=AirflowViewer(str(manager.get_user_name()), {}),
+            viewer=AirflowViewer({}),
             root=f"{request.script_root}{prefix}",
             query=request.args.to_dict(),
         )

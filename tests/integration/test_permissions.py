@@ -30,6 +30,7 @@ from sosw_airflow.doctor.permissions import try_permissions
 from sosw_airflow.doctor.tables import examine
 from sosw_airflow.doctor.upstream import check_upstream
 from sosw_airflow.exceptions import QueueFull, SoswError
+from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.orchestration.policy import HealthMetric, LabourerPolicy
 from sosw_airflow.orchestration.readings import metric_value
@@ -201,7 +202,7 @@ def viewing(use: Use) -> None:
     with use.policy() as installation:
         deployment = replace(installation.deployment, s3=None, dynamodb_once=None, s3_once=None)
         readings = SoswReadings(CachedReads(fresh=0, patience=60))
-        readings._deployments["sosw_default"] = (float("inf"), None, deployment)
+        readings._connected["sosw_default"] = (float("inf"), SoswHook(), deployment)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", '{"worker": {}}')
             for reading in (

@@ -24,10 +24,8 @@ from tests.integration.operators.conftest import _from_environment
 class Somebody:
     """A viewer. ``dags``: those that they may read."""
 
-    name: str = "ann"
     queues: bool = True
     dags: tuple[str, ...] = ("dag",)
-    edits: tuple[str, ...] = ()
 
     def may_see_queues(self) -> bool:
         """See labourers."""
@@ -36,10 +34,6 @@ class Somebody:
     def may_read_dag(self, dag_id: str) -> bool:
         """Read a DAG."""
         return dag_id in self.dags
-
-    def may_edit_dag(self, dag_id: str) -> bool:
-        """Change a DAG."""
-        return dag_id in self.edits
 
 
 class Page(HTMLParser):
@@ -95,6 +89,7 @@ def configured(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
     monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps({"worker": {}, "other": {}}))
     # There is no metadata database here, in which a Connection would be searched as well.
     monkeypatch.setattr("sosw_airflow.hooks.sosw.find_connection", _from_environment)
+    monkeypatch.setattr("sosw_airflow.ui.reading.find_connection", _from_environment)
     monkeypatch.setattr("sosw_airflow.ui.reading.connections_of_type", lambda conn_type: ["sosw_default"])
     return aws
 

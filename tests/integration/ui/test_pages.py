@@ -398,6 +398,14 @@ def test_a_connection_that_does_not_exist(browser: Browser) -> None:
     assert "/sosw/c/sosw_default" in page.links
 
 
+def test_a_connection_of_another_type(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is as if it did not exist: a viewer of the pages learns nothing of other Connections."""
+    monkeypatch.setenv("AIRFLOW_CONN_DATABASE", "postgres://user:tiger@database.internal/db?queue_bucket=b")
+    other, missing = browser.page("/c/database"), browser.page("/c/elsewhere")
+    assert other.text.replace("database", "elsewhere") == missing.text
+    assert "tiger" not in other.html
+
+
 def test_a_table_that_is_missing(browser: Browser, configured: Aws, schedule: Any) -> None:
     """What was read before stays, with the reason why there is nothing newer."""
     schedule(request_for())
