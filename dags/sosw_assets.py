@@ -1,7 +1,8 @@
-"""Hand over by an asset: a DAG starts when the workers of another DAG have done their job.
+"""Hand over by an asset: a DAG starts when the workers of another DAG have done their job, and knows which job.
 
 The asset `sosw://<labourer>` stands for the queue of a labourer. The first DAG names it as its outlet and waits for the
-workers, so Airflow starts the second DAG when the job is done. Set this Variable once:
+workers, so Airflow starts the second DAG when the job is done. Its event carries the job's id, counts, result files and
+reference date. Set this Variable once:
 
     airflow variables set sosw_labourers '{"refresh_prices": {}}'
 """
@@ -10,13 +11,14 @@ from datetime import datetime, timezone
 
 from airflow import DAG
 
-from sosw_airflow.assets import create_asset
+from sosw_airflow.assets import create_asset, triggering_jobs
 from sosw_airflow.operators.sosw import SoswScheduleOperator
 
 try:
-    from airflow.sdk import task
+    from airflow.sdk import get_current_context, task
 except ImportError:  # Airflow 2
     from airflow.decorators import task
+    from airflow.operators.python import get_current_context
 
 # --8<-- [start:dag]
 prices = create_asset(labourer="refresh_prices")
@@ -36,6 +38,7 @@ with DAG(
         wait_for_completion=True,
         deferrable=True,
         poll_interval=5,
+        results="s3://sosw-demo-queue/prices/",  # a bucket of yours
         outlets=[prices],
     )
 
@@ -47,9 +50,12 @@ with DAG(
 ):
 
     @task
-    def publish() -> str:
-        """Use the refreshed prices."""
-        return "published"
+    def publish() -> list[str]:
+        """Use the refreshed prices: of one job, or of several that were done before this run began."""
+        jobs = triggering_jobs(get_current_context())
+        return [
+            f"{job['completed']} markets for {job['reference_date']}, in {job['results']['completed']}" for job in jobs
+        ]
 
     publish()
 # --8<-- [end:dag]

@@ -123,7 +123,7 @@ class SoswBaseOperator(BaseOperator):
                     self._defer(context, poller, summary, hops=hops_after(event) if result is None else 0)
                     raise AssertionError  # _defer has raised
             self._lineage = summary
-            return {**summary, **self._conclude(context, hook, result, poller)}
+            return self._report(context, {**summary, **self._conclude(context, hook, result, poller)})
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Take the job over from the deferral, then resume (or fail, if the trigger has failed)."""
@@ -200,7 +200,7 @@ class SoswBaseOperator(BaseOperator):
 
         self._lineage = summary
         if not self._waits:
-            return summary
+            return self._report(context, summary)
         deployment, job_id = hook.deployment(), summary["job_id"]
         poller = poller_of(deployment, job_id, deadline_after(self.timeout), tolerance=self._fast_tolerance)
         on_kill = self._cancel_on_kill = self._cancel_on_kill or self._stop_on_kill(context)
@@ -213,7 +213,14 @@ class SoswBaseOperator(BaseOperator):
         if result is None:
             self._defer(context, poller, summary)
             raise AssertionError  # _defer has raised
-        return {**summary, **self._conclude(context, hook, result, poller)}
+        return self._report(context, {**summary, **self._conclude(context, hook, result, poller)})
+
+    def _report(self, context: Context, summary: dict[str, Any]) -> dict[str, Any]:
+        """Describe the job in the events of the outlets; returns the summary for the XCom."""
+        from sosw_airflow.operators.asset_events import describe_jobs
+
+        describe_jobs(context, self.outlets, summary)
+        return summary
 
     @property
     def _fast_tolerance(self) -> Tolerance | None:

@@ -73,14 +73,14 @@ class SoswJobSensor(BaseSensorOperator):
 
     # `execute` is that of `BaseSensorOperator`, so that an error of the first poll ends as with every sensor.
 
-    def poke(self, context: Context) -> Any:  # noqa: ARG002 - Airflow's signature
+    def poke(self, context: Context) -> Any:
         """Poll once. A deferrable sensor whose jobs are not over defers."""
         from sosw_airflow._compat import PokeReturnValue
         from sosw_airflow.operators.waiting import deadline_after
 
         with fail_without_retry():
             if self._poll():
-                return PokeReturnValue(is_done=True, xcom_value=self._conclude())
+                return PokeReturnValue(is_done=True, xcom_value=self._conclude(context))
         if self.deferrable:
             self._defer(deadline_after(self.timeout))
         return False
@@ -100,7 +100,7 @@ class SoswJobSensor(BaseSensorOperator):
 
     def execute_complete(
         self,
-        context: Context,  # noqa: ARG002 - Airflow's signature
+        context: Context,
         event: dict[str, Any] | None = None,
         deadline: float | None = None,
     ) -> Any:
@@ -111,15 +111,17 @@ class SoswJobSensor(BaseSensorOperator):
         jobs = mapping_of(event).get("jobs", [event])
         results = [result for each in jobs if (result := JobResult.of(each))] if isinstance(jobs, list) else []
         if {result.progress.job_id for result in results} != set(self._job_ids()[0]):
-            return self._poll_in_place_of_the_trigger(event, moment_of(deadline))
+            return self._poll_in_place_of_the_trigger(context, event, moment_of(deadline))
         late = [result for result in results if result.status is Status.TIMED_OUT]
         if late:
             raise _sensor_timeout(late)
         self._results = {result.progress.job_id: result for result in results}
         with fail_without_retry():
-            return self._conclude()
+            return self._conclude(context)
 
-    def _poll_in_place_of_the_trigger(self, event: dict[str, Any] | None, deadline: float | None) -> Any:
+    def _poll_in_place_of_the_trigger(
+        self, context: Context, event: dict[str, Any] | None, deadline: float | None
+    ) -> Any:
         """Poll here, so that the error which stopped the trigger is raised here; without one, defer again."""
         from sosw_airflow._compat import AirflowFailException
         from sosw_airflow.operators.waiting import hops_after
@@ -127,7 +129,7 @@ class SoswJobSensor(BaseSensorOperator):
         try:
             with fail_without_retry():
                 if self._poll():
-                    return self._conclude()
+                    return self._conclude(context)
         except AirflowFailException:
             raise
         except Exception:
@@ -161,9 +163,10 @@ class SoswJobSensor(BaseSensorOperator):
                 self._results[job_id] = result
         return len(self._results) == len(job_ids)
 
-    def _conclude(self) -> Any:
-        """What the sensor returns; raises the errors of the jobs that failed."""
+    def _conclude(self, context: Context) -> Any:
+        """What the sensor returns, and its outlets learn; raises the errors of the jobs that failed."""
         from sosw_airflow.exceptions import JobsFailed, SoswError
+        from sosw_airflow.operators.asset_events import describe_jobs
 
         job_ids, several = self._job_ids()
         reports = [self._report(self._results[job_id]) for job_id in job_ids]
@@ -172,7 +175,9 @@ class SoswJobSensor(BaseSensorOperator):
             raise JobsFailed(failures, jobs=len(job_ids))
         if failures:
             raise failures[0]
-        return reports if several else reports[0]
+        returned: Any = reports if several else reports[0]
+        describe_jobs(context, self.outlets, returned)
+        return returned
 
     def _report(self, result: JobResult) -> dict[str, Any] | SoswError:
         """The counts of a job that is over, or the error with which it ended."""

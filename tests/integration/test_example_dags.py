@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import json
 import re
+import sqlite3
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, int], dict[
         airflow.set_up(connections(aws.url), variables)
         with workers(queue.sosw()):
             runs = airflow.run(date(2026, 3, 2), *EXPECTED)
+        runs["sosw_assets"]["events"] = events_of(state / "airflow" / "airflow.db")
         return {labourer: tasks_of(labourer, queue.sosw()) for labourer in LABOURERS}, runs
     finally:
         embedded_aws.stop(state)
@@ -140,6 +142,16 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, int], dict[
 def tasks_of(labourer: str, sosw: Sosw) -> int:
     """How many tasks this labourer has got, wherever they are now."""
     return len(sosw.tasks(labourer)) + len(sosw.running(labourer)) + sum(sosw.closed(labourer).values())
+
+
+def events_of(database: Path) -> list[dict[str, Any]]:
+    """What the events of assets carry, in the order in which they came."""
+    with closing(sqlite3.connect(database)) as connection:
+        try:
+            rows = connection.execute("SELECT extra FROM asset_event ORDER BY id")
+        except sqlite3.OperationalError:  # Airflow 2
+            rows = connection.execute("SELECT extra FROM dataset_event ORDER BY id")
+        return [json.loads(extra) for (extra,) in rows]
 
 
 @contextmanager
@@ -198,3 +210,12 @@ def test_result(dag_id: str, task_id: str, expected: Any, ran: tuple[dict[str, i
     """An Airflow task that waits returns the counts."""
     result = ran[1][dag_id]["results"][task_id]
     assert ({name: result[name] for name in expected} if isinstance(expected, dict) else result) == expected
+
+
+@pytest.mark.slow
+def test_the_event_of_an_asset(ran: tuple[dict[str, int], dict[str, Any]]) -> None:
+    """Airflow stores what the DAG that it starts reads: the job, its counts, its files, its day."""
+    (event,) = ran[1]["sosw_assets"]["events"]
+    summary = ran[1]["sosw_assets"]["results"]["schedule"]
+    assert {name: summary[name] for name in event} == event
+    assert {"job_id", "completed", "failed", "results", "reference_date"} <= set(event)

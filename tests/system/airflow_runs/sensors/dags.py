@@ -122,8 +122,57 @@ with DAG("part_asset", schedule=BY_ASSET, catchup=False, **LATER):
     tasks()
 """
 
+_ASSETS = """
+from sosw_airflow.assets import create_asset, triggering_jobs
+
+try:
+    from airflow.sdk import get_current_context
+except ImportError:
+    from airflow.operators.python import get_current_context
+
+WHOLE, PARTS = create_asset(labourer="whole"), create_asset(labourer="parts")
+
+
+@task
+def read():
+    context = get_current_context()
+    (job,) = triggering_jobs(context)
+    return {**job, "partition": getattr(context["dag_run"], "partition_key", None)}
+"""
+
+#: DAG id → what it schedules or reads. Those that are started stand first: only an event that finds them starts them.
+_ASSET_DAGS = {
+    "asset_read": """
+with DAG("asset_read", schedule=[WHOLE], start_date=DAY):
+    read()
+""",
+    "asset_made": """
+with DAG("asset_made", schedule="@daily", start_date=DAY, end_date=DAY, catchup=True):
+    SoswScheduleOperator(task_id="schedule", job=JOB, outlets=[WHOLE], **COMMON)
+""",
+}
+if HAS_PARTITIONS:
+    _ASSET_DAGS["part_read"] = """
+from airflow.sdk import PartitionedAssetTimetable, StartOfDayMapper
+
+with DAG(
+    "part_read",
+    schedule=PartitionedAssetTimetable(assets=PARTS, default_partition_mapper=StartOfDayMapper()),
+    start_date=DAY,
+    catchup=False,
+):
+    read()
+"""
+    _ASSET_DAGS["part_made"] = """
+from airflow.sdk import PartitionedAtRuntime
+
+with DAG("part_made", schedule=PartitionedAtRuntime(), start_date=DAY):
+    SoswScheduleOperator(task_id="schedule", job=JOB, outlets=[PARTS], **COMMON)
+"""
+
 #: DAG id → text. Each file has one DAG, but for the partitions.
 DAGS: dict[str, str] = {"ends.py": _HEAD + _ENDS, "lists.py": _HEAD + _LISTS}
+DAGS.update({f"{_dag_id}.py": _HEAD + _ASSETS + _text for _dag_id, _text in _ASSET_DAGS.items()})
 PARTITIONED = ("part_scheduled", "part_backfill", "part_asset") if HAS_PARTITIONS else ()
 for _dag_id in PARTITIONED:
     _others = [each for each in PARTITIONED if each != _dag_id]
