@@ -41,6 +41,6 @@ def uncommitted_pages(header: Header, pages: Iterator[Page], committed: Mapping[
 def _foreign(header: Header) -> JobRecordDamaged:
     return JobRecordDamaged(
         f"The markers of the job {header.job_id} belong to another record than its header: the header was removed "
-        f"before its markers, so which tasks are in the queue is unknown. Fix: clear the Airflow task to schedule the "
-        f"job as a new one."
+        f"before its markers, so which tasks are in the queue is unknown. Fix: "
+        f"{JobRecordDamaged.new_job(header.job_id, repairs=header.repairs)}."
     )

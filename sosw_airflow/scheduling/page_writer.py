@@ -190,11 +190,12 @@ class PageWriter:
             # was lost may still be at its commit. The next attempt finds its marker.
             return judge_reasons(codes)
         index = page.first + rows.index(_EXISTS)
+        new_job = JobRecordDamaged.new_job(self._header.job_id, repairs=self._header.repairs)
         raise JobRecordDamaged(
             f"The task {task_id(self._header.job_id, index)} is in {self._tasks_table}, but its page has no marker in "
             f"{self._records.table}: one of the tables was changed or emptied. Nothing of this page was written. "
-            f"Fix: restore {self._records.table} from a backup and retry. Or clear the Airflow task to schedule the "
-            f"job as a new one; workers then get the tasks that are in the queue twice."
+            f"Fix: restore {self._records.table} from a backup and retry. Or {new_job}; workers then get the tasks "
+            f"that are in the queue twice."
         )
 
     def _actions(self, page: Page) -> list[dict[str, Any]]:

@@ -214,12 +214,10 @@ class JobScheduler:
                 plan.write(block.text)
             # A record of version 0.1 has no digest.
             if plan.size != header.queue_bytes or header.plan_digest not in ("", plan.digest):
-                # Every attempt to repair the job resumes this repair, also one of a cleared Airflow task.
-                give_up = f"cancel this repair with `sosw-airflow cancel {header.job_id}`, then " * bool(header.repairs)
                 raise JobRecordDamaged(
                     f"The queue file s3://{header.queue_bucket}/{header.queue_key} is gone, and the job expands to "
                     f"other tasks now ({plan.size:,} bytes) than when it was planned ({header.queue_bytes:,} bytes). "
-                    f"Fix: restore the file, or {give_up}clear the Airflow task to schedule the job as a new one."
+                    f"Fix: restore the file, or {JobRecordDamaged.new_job(header.job_id, repairs=header.repairs)}."
                 )
             plan.complete()
 
@@ -355,7 +353,13 @@ class JobScheduler:
 
     def planned_file(self, header: Header) -> QueueFile:
         """The queue file of a planned job, in the bucket where it was planned."""
-        return QueueFile(self.deployment.s3, header.queue_bucket, header.queue_key, fingerprint=header.fingerprint)
+        return QueueFile(
+            self.deployment.s3,
+            header.queue_bucket,
+            header.queue_key,
+            fingerprint=header.fingerprint,
+            new_job=JobRecordDamaged.new_job(header.job_id, repairs=header.repairs),
+        )
 
     def _meta(self, identity: JobIdentity) -> MetaTable | None:
         name = self.deployment.tables.meta_table

@@ -44,14 +44,23 @@ class QueueFile:
     :param setting: the extra of the Connection, or the argument, that names the bucket.
     :param fingerprint: of the job. Version 0.1 gave all jobs of one identity the same key, so an attempt with an edited
         job could write over it; their fingerprints differ.
+    :param new_job: what schedules its job as a new one, for the errors.
     """
 
     def __init__(
-        self, s3: Any, bucket: str, key: str, *, fingerprint: str | None = None, setting: str = "queue_bucket"
+        self,
+        s3: Any,
+        bucket: str,
+        key: str,
+        *,
+        fingerprint: str | None = None,
+        setting: str = "queue_bucket",
+        new_job: str = "clear the Airflow task to schedule the job as a new one",
     ) -> None:
         self._s3 = s3
         self._setting = setting
         self._fingerprint = fingerprint
+        self._new_job = new_job
         self.bucket = bucket
         self.key = key
 
@@ -91,7 +100,7 @@ class QueueFile:
         except UnicodeDecodeError as error:
             raise JobRecordDamaged(
                 f"The queue file {self} is not UTF-8 text ({error.reason}): it was changed. Fix: put the file back as "
-                f"it was, or clear the Airflow task to schedule the job as a new one."
+                f"it was, or {self._new_job}."
             ) from None
 
     def _lines(self, size: int | None) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from sosw_airflow import exceptions as errors
 from sosw_airflow.hooks.orchestration import check_labourer
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.operators.sosw import SoswRepairOperator, SoswScheduleOperator
+from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.stores.file_claims import FileClaims
 from tests.conftest import Aws
 from tests.integration.operators.conftest import LABOURER, Attempt, MakeContext
@@ -140,3 +141,42 @@ def test_what_removes_the_plan_of_a_delivery_is_stopped(installation: Aws, attem
     attempt(delivery="queue_file")
     (key,) = installation.queue_files()
     assert "tasks_queue_airflow_" in key
+
+
+@pytest.mark.parametrize("damage", ["not text", "other markers"])
+def test_a_damaged_repair_is_cancelled_before_it_is_made_again(
+    installation: Aws, attempt: Attempt, context: MakeContext, damage: str
+) -> None:
+    """A clear alone would resume it: the fix names the command, and after both each failed task is in the queue."""
+    job_id = attempt()["job_id"]
+    close(installation, job_id, range(8), completed=False)
+
+    def repair(**cleared: int) -> Any:
+        return SoswRepairOperator(task_id="repair", job_id=job_id).execute(context(**cleared))
+
+    class Dies(Exception):
+        """The process ends before the first page, or after it."""
+
+    def die(name: str, _: Any) -> None:
+        if name == ("TransactWriteItems" if damage == "not text" else "DeleteObject"):
+            raise Dies
+
+    with requests(die), pytest.raises(Dies):
+        repair()
+    (header,) = (item for item in installation.rows("sosw_jobs") if "repairs" in item)
+    if damage == "not text":
+        (key,) = installation.queue_files()
+        body = installation.s3.get_object(Bucket=installation.bucket, Key=key)["Body"].read()
+        metadata = {"sosw-job-fingerprint": header["fingerprint"]["S"]}
+        changed = b"\xff" + body[1:]
+        installation.s3.put_object(Bucket=installation.bucket, Key=key, Body=changed, Metadata=metadata)
+    else:
+        expires = {"N": str(int(header["expires_at"]["N"]) + 1)}
+        installation.dynamodb.put_item(TableName="sosw_jobs", Item={**header, "expires_at": expires})
+    command = f"cancel this repair with `sosw-airflow cancel {header['job_id']['S']}`"
+    refusal(errors.JobRecordDamaged, repair, f"{command}, then clear the Airflow task")
+    refusal(errors.JobRecordDamaged, lambda: repair(try_number=2, max_tries=1), command)
+
+    cancel_job(SoswHook().deployment(), header["job_id"]["S"])
+
+    assert repair(try_number=2, max_tries=1)["tasks"] == 8
