@@ -136,6 +136,8 @@ def record(columns: int) -> Iterator[Entry]:
         yield run("cancel", "cancel", job_id)
         Queue(aws.url).create_function("pull_weather", failures=0)
         yield run("orchestrate", "orchestrate", "pull_weather", "--until-idle")
+        yield run("pause", "pause", "pull_hashtags", "--reason", "the supplier is away")
+        yield run("resume", "resume", "pull_hashtags")
 
 
 def _prepare(folder: Path, url: str) -> None:

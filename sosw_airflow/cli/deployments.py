@@ -21,6 +21,7 @@ __all__ = [
     "add_connection",
     "is_labourer_connection",
     "open_deployment",
+    "open_labourer",
     "own_airflow",
     "period_modules",
     "read_settings",
@@ -112,6 +113,21 @@ def open_deployment(conn_id: str, *, patient: bool = False) -> Iterator[Deployme
     with own_airflow():
         hook = _hook(conn_id)
         deployment = hook.deployment() if patient else hook.examined()
+    with silence():
+        yield deployment
+
+
+@contextmanager
+def open_labourer(conn_id: str, labourer_id: str) -> Iterator[Deployment]:
+    """The deployment of a Connection, for a command about one labourer; inside, nothing is logged.
+
+    :raises UnknownLabourer: it is not registered.
+    :raises SoswError: as `open_deployment`.
+    """
+    with own_airflow():
+        hook = _hook(conn_id)
+        hook.labourer(labourer_id)
+        deployment = hook.deployment()
     with silence():
         yield deployment
 

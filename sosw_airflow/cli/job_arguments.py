@@ -13,6 +13,7 @@ from sosw_airflow.cli.usage import Arguments
 __all__ = [
     "add_job_id",
     "add_job_source",
+    "add_labourer_id",
     "add_queue_arguments",
     "add_run_id",
     "command_line",
@@ -36,6 +37,13 @@ def add_job_id(parser: argparse.ArgumentParser, *, more: tuple[str, ...] = ()) -
     parser.add_argument("job", metavar="JOB", help="id of the job, or of one of its tasks")
     add_connection(parser)
     add_output(parser, more)
+
+
+def add_labourer_id(parser: argparse.ArgumentParser) -> None:
+    """Declare the id of a registered labourer, the Connection and the output."""
+    parser.add_argument("labourer", metavar="LABOURER", help="id of the labourer")
+    add_connection(parser)
+    add_output(parser)
 
 
 def add_queue_arguments(parser: Arguments) -> None:

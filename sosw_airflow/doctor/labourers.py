@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sosw_airflow.doctor.findings import Finding, error, ok, reported, warning
 from sosw_airflow.exceptions import AwsFault
 from sosw_airflow.orchestration.expiry import FunctionFacts, expiry_seconds
-from sosw_airflow.orchestration.lease import read_lease
+from sosw_airflow.orchestration.labourer_pause import LabourerPause, resume_command
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
 from sosw_airflow.orchestration.readings import event_invoke_config, facts_of, function_configuration
 from sosw_airflow.provision.assistant import ASSISTANT, AssistantState, assistant_state
@@ -21,7 +21,7 @@ from sosw_airflow.provision.destinations import destinations_of, names_function
 from sosw_airflow.stores.aws_errors import error_code, explain, explain_faults, member
 from sosw_airflow.stores.tables import TableNames
 
-__all__ = ["check_assistant", "check_labourer", "orchestrated"]
+__all__ = ["check_assistant", "check_labourer", "check_pause", "orchestrated"]
 
 #: Settings that only an orchestrator of Airflow reads.
 _OURS = frozenset({"expiry", "invocation", "max_invocations_per_minute", "retry_delay", "scavenger"})
@@ -30,12 +30,12 @@ _OURS = frozenset({"expiry", "invocation", "max_invocations_per_minute", "retry_
 _SOON = 3600
 
 
-def orchestrated(dynamodb: Any, tables: TableNames, labourer_id: str, settings: Mapping[str, Any]) -> bool:
+def orchestrated(lease: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
     """Whether Airflow invokes the labourer's tasks: it did so before, or a setting of it says so.
 
-    :raises SoswError: AWS refuses.
+    :param lease: the item of the labourer's lease, empty if no orchestrator ever held it.
     """
-    return not _OURS.isdisjoint(settings) or bool(read_lease(dynamodb, tables.jobs_table, labourer_id))
+    return not _OURS.isdisjoint(settings) or bool(lease)
 
 
 def check_labourer(aws_lambda: Any, dynamodb: Any, tables: TableNames, policy: LabourerPolicy) -> Iterator[Finding]:
@@ -54,6 +54,14 @@ def check_labourer(aws_lambda: Any, dynamodb: Any, tables: TableNames, policy: L
         ("invoke", partial(_try_invoking, aws_lambda, policy)),
     ):
         yield from reported(check, subject, examine)
+
+
+def check_pause(lease: Mapping[str, Any], labourer_id: str) -> Iterator[Finding]:
+    """Whether a person has paused the labourer, as the item of its lease says."""
+    pause = LabourerPause.of_lease(lease)
+    if pause is not None:
+        command = resume_command(labourer_id)
+        yield warning("paused", f"labourer {labourer_id}", str(pause), f"Run: {command}", command)
 
 
 def check_assistant(aws_lambda: Any, tables: TableNames) -> Iterator[Finding]:

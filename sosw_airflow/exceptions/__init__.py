@@ -300,7 +300,7 @@ class TasksLost(SoswError):
 
 
 class LabourersPaused(SoswError, retryable=True):  # a function may be deployed, a permission be given meanwhile
-    """Tasks are left, and the labourers that have them pause because of a fault that does not pass by itself."""
+    """Tasks are left, and their labourers pause: because of a fault that lasts, or because a person has ordered it."""
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
         self.reasons = dict(reasons)

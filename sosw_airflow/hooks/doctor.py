@@ -133,15 +133,18 @@ def _aws(hook: SoswHook, labourers: Mapping[str, Labourer]) -> Iterator[Finding]
 
 def _orchestration(hook: SoswHook, deployment: Deployment, labourers: Mapping[str, Labourer]) -> Iterator[Finding]:
     """What is to be checked of the labourers whose tasks Airflow invokes."""
-    from sosw_airflow.doctor.labourers import check_assistant, check_labourer, orchestrated
+    from sosw_airflow.doctor.labourers import check_assistant, check_labourer, check_pause, orchestrated
     from sosw_airflow.doctor.upstream import check_upstream
+    from sosw_airflow.orchestration.lease import read_lease
     from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
     from sosw_airflow.provision.assistant import ASSISTANT
 
     dynamodb, tables, default_limit = deployment.dynamodb, deployment.tables, default_max_invocations()
     policies = []
     for each in labourers.values():
-        if not orchestrated(dynamodb, tables, each.labourer_id, each.settings):
+        lease = read_lease(dynamodb, tables.jobs_table, each.labourer_id)
+        yield from check_pause(lease, each.labourer_id)
+        if not orchestrated(lease, each.settings):
             continue
         try:
             policies.append(LabourerPolicy.of(each.labourer_id, each.settings, default_limit=default_limit))

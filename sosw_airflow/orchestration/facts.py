@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sosw_airflow.orchestration.expiry import expiry_seconds
-from sosw_airflow.orchestration.health import BEST, health_of
+from sosw_airflow.orchestration.health import BEST, health_of, limit_for
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
 from sosw_airflow.orchestration.readings import function_facts, metric_value
 
@@ -46,6 +46,13 @@ class LabourerFacts:
             seconds = expiry_seconds(facts, asynchronous=self.policy.invocation is Invocation.EVENT)
             self._expiry = (self.monotonic(), seconds)
         return seconds
+
+    def limit(self) -> int:
+        """Invocations at once that the labourer's health allows.
+
+        :raises AwsFault: a metric cannot be read.
+        """
+        return limit_for(self.policy.limit, self.health(), self.policy.coefficients)
 
     def health(self) -> int:
         """Upstream's scale of 0 to 4.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sosw_airflow.jobs.identity import job_of
+from sosw_airflow.orchestration.labourer_pause import LabourerPause
 from sosw_airflow.orchestration.lease import lease_key
 from sosw_airflow.orchestration.turn_note import MINUTES, ClosedMinutes, TurnNote
 from sosw_airflow.stores.aws_errors import explain_faults
@@ -45,6 +46,7 @@ class Glance:
     :ivar limit: invocations at once that the last turn allowed; None if no orchestrator of Airflow has worked lately.
     :ivar holder: the orchestrator that holds the lease; empty for none.
     :ivar turned_at: seconds since 1970 of its last turn; None if none is known.
+    :ivar pause: that a person has ordered; None for none.
     :ivar paused: why the labourer pauses, as Airflow's orchestrator has noted it; empty if it does not.
     :ivar closed: completed and failed in each of the last 60 minutes, the present one last.
     :ivar closed_more: more were closed in the hour than were counted.
@@ -62,6 +64,7 @@ class Glance:
     limit: int | None = None
     holder: str = ""
     turned_at: int | None = None
+    pause: LabourerPause | None = None
     paused: str = ""
     closed: tuple[tuple[int, int], ...] = ()
     closed_more: bool = False
@@ -116,6 +119,7 @@ def glance_at(dynamodb: Any, tables: TableNames, labourer_id: str, *, now: int, 
         limit=fresh.limit if fresh else None,
         holder=str(lease.get("owner", {}).get("S", "")),
         turned_at=note.at if note else None,
+        pause=LabourerPause.of_lease(lease),
         paused=note.paused if note else "",
         closed=tuple(closed),
         closed_more=closed_more,

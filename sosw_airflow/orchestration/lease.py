@@ -34,6 +34,7 @@ class Lease:
     :ivar seconds: without a beat, after which the lease can be taken.
     :ivar last_turn: what the holder did last, as `turn_note` writes it. Each beat and the release store it for
         those who watch the labourer; it costs no request.
+    :ivar item: the lease's item, as the last request has brought it: what people have ordered is in it.
     """
 
     dynamodb: Any
@@ -44,6 +45,7 @@ class Lease:
     clock: Callable[[], float] = time.monotonic
     last_turn: str = ""
     holder: str = field(default="", init=False)
+    item: dict[str, Any] = field(default_factory=dict, init=False)
     _fence: int | None = field(default=None, init=False)
     _beaten_at: float = field(default=float("-inf"), init=False)
     _seen: tuple[int, int] | None = field(default=None, init=False)
@@ -66,7 +68,7 @@ class Lease:
         """
         if self.held:
             return self._beat()
-        item = read_lease(self.dynamodb, self.table, self.labourer_id)
+        item = self.item = read_lease(self.dynamodb, self.table, self.labourer_id)
         if not item:
             return self._take("attribute_not_exists(job_id)", {}, fence=1)
         fence, beat = _int(item, "fence"), _int(item, "beat")
@@ -132,18 +134,20 @@ class Lease:
         names = {"#owner": "owner"} if "#owner" in expression + condition else {}
         with explain_faults(action="dynamodb:UpdateItem", resource=self.table, setting="jobs_table"):
             try:
-                self.dynamodb.update_item(
+                reply = self.dynamodb.update_item(
                     TableName=self.table,
                     Key=lease_key(self.labourer_id),
                     UpdateExpression=expression,
                     ConditionExpression=condition,
                     ExpressionAttributeValues=values,
+                    ReturnValues="ALL_NEW",
                     **({"ExpressionAttributeNames": names} if names else {}),
                 )
             except ClientError as error:
                 if error_code(error) == "ConditionalCheckFailedException":
                     return False
                 raise
+        self.item = reply.get("Attributes", {})
         return True
 
 

@@ -6,7 +6,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["FaultPause", "InvocationPace", "TaskDurations"]
+from sosw_airflow.exceptions import AccessDenied, MissingCredentials, SoswError
+
+__all__ = ["FaultPause", "InvocationPace", "TaskDurations", "passes_by_itself"]
 
 #: The smallest share of the limit, reached after repeated refusals.
 _LEAST = 1 / 64
@@ -119,3 +121,9 @@ class TaskDurations:
             return least
         left = min((self._average - age for age in ages if age < self._average), default=least)
         return min(max(left, least), most)
+
+
+def passes_by_itself(error: Exception | None) -> bool:
+    """Whether the fault may pass without an act of yours: a table that is throttled, a service that is away."""
+    retryable = isinstance(error, SoswError) and error.retryable
+    return retryable and not isinstance(error, (AccessDenied, MissingCredentials))

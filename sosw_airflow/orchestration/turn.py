@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from sosw_airflow.exceptions import AccessDenied, AwsFault, JobCancelled, MissingCredentials, SoswError
+from sosw_airflow.exceptions import AwsFault, JobCancelled, SoswError
 from sosw_airflow.jobs.identity import job_of
 from sosw_airflow.jobs.metrics import Report, unreported
 from sosw_airflow.orchestration import assistant
@@ -28,10 +28,10 @@ from sosw_airflow.orchestration.decisions import (
     share_for_retries,
 )
 from sosw_airflow.orchestration.facts import LabourerFacts
-from sosw_airflow.orchestration.health import limit_for
 from sosw_airflow.orchestration.invoker import Answer, Outcome, invoke
+from sosw_airflow.orchestration.labourer_pause import LabourerPause, resume_command
 from sosw_airflow.orchestration.lease import LEASE_SECONDS, Lease
-from sosw_airflow.orchestration.pace import FaultPause, InvocationPace, TaskDurations
+from sosw_airflow.orchestration.pace import FaultPause, InvocationPace, TaskDurations, passes_by_itself
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
 from sosw_airflow.orchestration.queue_meter import QueueMeter
 from sosw_airflow.orchestration.queue_search import QueueSearch
@@ -175,7 +175,12 @@ class LabourerOrchestration:
         self._close(list(for_invoked(invoked, self.policy, now=now, expiry=expiry)), report, now)
         if fault is not None:
             raise fault
-        report.limit = self.pace.allowed(limit_for(self.policy.limit, self._facts.health(), self.policy.coefficients))
+        pause = LabourerPause.of_lease(self.lease.item)
+        if pause is not None:
+            report.paused = f"{pause} Fix: {resume_command(self.policy.labourer_id)}"
+            report.lasting = not invoked  # a run until idle ends once all that was invoked before is over
+        else:
+            report.limit = self.pace.allowed(self._facts.limit())
         working = running_ids(invoked, self._forget(self._claims), now=now, expiry=expiry)
         report.running = len(working)
         free = self._free(report, now)
@@ -390,9 +395,3 @@ class LabourerOrchestration:
         log.warning(
             "The labourer %s pauses for %.0f s; others continue. %s", self.policy.labourer_id, seconds, report.paused
         )
-
-
-def passes_by_itself(error: Exception | None) -> bool:
-    """Whether the fault may pass without an act of yours: a table that is throttled, a service that is away."""
-    retryable = isinstance(error, SoswError) and error.retryable
-    return retryable and not isinstance(error, (AccessDenied, MissingCredentials))

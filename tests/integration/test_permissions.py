@@ -32,6 +32,7 @@ from sosw_airflow.doctor.upstream import check_upstream
 from sosw_airflow.exceptions import QueueFull, SoswError
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.jobs.identity import JobIdentity
+from sosw_airflow.orchestration.lease import read_lease
 from sosw_airflow.orchestration.policy import HealthMetric, LabourerPolicy
 from sosw_airflow.orchestration.readings import metric_value
 from sosw_airflow.provision.assistant import ASSISTANT, assistant_policy, deploy_assistant
@@ -229,7 +230,7 @@ def examining_labourers(use: Use) -> None:
     with use.policy(aws_lambda, events) as installation:
         dynamodb, tables = installation.deployment.dynamodb, TableNames()
         policy = LabourerPolicy.of("worker", {})
-        assert not orchestrated(dynamodb, tables, "worker", {})
+        assert not orchestrated(read_lease(dynamodb, tables.jobs_table, "worker"), {})
         for findings in (
             check_labourer(aws_lambda, dynamodb, tables, policy),
             check_assistant(aws_lambda, tables),

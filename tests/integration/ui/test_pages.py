@@ -10,6 +10,7 @@ import pytest
 from sosw_airflow.hooks.sosw import hide_what_airflow_hides
 from sosw_airflow.jobs.identity import COMMAND_DAG_ID
 from sosw_airflow.links.pages import page_path
+from sosw_airflow.orchestration.labourer_pause import LabourerPause, pause_labourer
 from sosw_airflow.orchestration.lease import Lease
 from sosw_airflow.orchestration.turn_note import note_turn
 from sosw_airflow.orchestration.turn_report import TurnReport
@@ -76,6 +77,13 @@ def test_the_overview_has_each_labourer_with_its_queue(browser: Browser, schedul
     assert "worker waiting : Airflow does not process this queue" in page.text
     assert "other idle" in page.text
     assert "/sosw/c/sosw_default/labourers/worker" in page.links
+
+
+def test_a_labourer_that_was_paused_says_by_whom(browser: Browser, configured: Aws) -> None:
+    """Since when and why, though no orchestrator has seen it yet."""
+    pause_labourer(configured.dynamodb, "sosw_jobs", "worker", LabourerPause("alice", 1_795_431_000, "no <supplier>"))
+    for path in ("/c/sosw_default", "/c/sosw_default/labourers/worker"):
+        assert "paused by alice since 2026-11-23 10:50:00 UTC : no <supplier>" in browser.page(path).text
 
 
 def test_a_labourer_that_pauses_says_why(browser: Browser, configured: Aws) -> None:
