@@ -17,6 +17,7 @@ ALL: dict[str, list[str]] = {
 #: Name on the command line → module. Each module has ``ABOUT`` (one line), ``add_arguments(parser)``, and
 #: ``run(arguments)``, which gives a `benchmarks.report.Report`.
 BENCHMARKS = {
+    "cost": "benchmarks.cost",
     "expansion": "benchmarks.expansion",
     "growth": "benchmarks.growth",
     "invoking": "benchmarks.invoking",

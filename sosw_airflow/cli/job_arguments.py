@@ -20,6 +20,7 @@ __all__ = [
     "natural_int",
     "new_run_id",
     "positive_int",
+    "positive_number",
 ]
 
 #: Arguments that a command needs again to resume what it has begun.
@@ -143,3 +144,15 @@ def _whole_number(text: str, least: int) -> int:
         message = f"must be a whole number, {least} or more, not {text!r}"
         raise argparse.ArgumentTypeError(message)
     return int(text)
+
+
+def positive_number(text: str) -> float:
+    """A number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        message = f"must be a positive number, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return number

@@ -8,8 +8,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from sosw_airflow.cli.exit_codes import DONE, REFUSED, UNFINISHED
-from sosw_airflow.cli.job_arguments import add_job_source, natural_int, positive_int
+from sosw_airflow.cli.job_arguments import add_job_source, natural_int, positive_int, positive_number
 from sosw_airflow.cli.output import add_output, print_document, print_record
+from sosw_airflow.cli.plan_cost import add_cost_arguments, cost_of
 from sosw_airflow.exceptions import Fault, InvalidJob
 from sosw_airflow.exceptions.faults import counted, tasks_are
 
@@ -46,11 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     terms.add_argument("--write-units", type=positive_int, metavar="N", help="write units a second of the tasks table")
     terms.add_argument("--index-write-units", type=positive_int, metavar="N", help="of its index (default: the same)")
     terms.add_argument("--jobs-write-units", type=positive_int, metavar="N", help="of the jobs table")
-    terms.add_argument("--max-rows-per-second", type=_positive, metavar="N", help="the Connection's own limit")
+    terms.add_argument("--max-rows-per-second", type=positive_number, metavar="N", help="the Connection's own limit")
     terms.add_argument("--meta-table", action="store_true", help="each task also has a row in the table of histories")
     terms.add_argument(
         "--lambda-payload-limit", type=positive_int, metavar="BYTES", help="of an invocation (default: 1 MB)"
     )
+    add_cost_arguments(parser)
     shown = parser.add_argument_group("what is shown, and when it fails")
     shown.add_argument(
         "--samples",
@@ -72,9 +74,10 @@ def run(arguments: argparse.Namespace) -> int:
     today = arguments.date or datetime.now(timezone.utc).date()
     planned = planned_job(arguments, today)
     plan = _plan(planned, arguments)
-    document = {"source": planned.source, **plan.as_dict()}
+    cost = cost_of(plan.shape, arguments)
+    document = {"source": planned.source, **plan.as_dict(), "cost": cost.as_dict()}
     if arguments.output == "table":
-        show_plan(plan, planned)
+        show_plan(plan, planned, cost)
     elif arguments.output == "plain":
         print_record(document, "plain")
     else:
@@ -141,14 +144,3 @@ def _exit_code(plan: JobPlan, arguments: argparse.Namespace) -> int:
         print(f"sosw-airflow plan: {message}", file=sys.stderr)
         code = UNFINISHED
     return code
-
-
-def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        message = f"must be a positive number, not {text!r}"
-        raise argparse.ArgumentTypeError(message)
-    return number

@@ -7,11 +7,13 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sosw_airflow.cli.plan_cost import COLUMNS
 from sosw_airflow.cli.terminal import Column, Line, is_terminal, show_lines, show_table, show_text, terminal_width
 from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.waiting.progress_log import duration_text
 
 if TYPE_CHECKING:
+    from sosw_airflow.cli.plan_cost import PlanCost
     from sosw_airflow.cli.plan_sources import PlannedJob
     from sosw_airflow.jobs.planning import AttributePlan, JobPlan
 
@@ -31,7 +33,7 @@ _ATTRIBUTE_COLUMNS = (
 )
 
 
-def show_plan(plan: JobPlan, planned: PlannedJob) -> None:
+def show_plan(plan: JobPlan, planned: PlannedJob, cost: PlanCost) -> None:
     """Print the whole answer of `sosw-airflow plan`."""
     show_text(f"{planned.source}: {counted(plan.tasks, 'task')} for {plan.labourer_id}")
     attributes = " > ".join(plan.chunkable_attrs) or "without attributes"
@@ -44,6 +46,9 @@ def show_plan(plan: JobPlan, planned: PlannedJob) -> None:
         show_table(_ATTRIBUTE_COLUMNS, [_attribute(each) for each in plan.attributes])
     print()
     show_lines(_figures(plan))
+    print()
+    show_table(COLUMNS, list(cost.rows()))
+    show_text(cost.remark)
     print()
     for line in (*_tasks("first", 1, plan.first), *_tasks("last", plan.tasks - len(plan.last) + 1, plan.last)):
         print(line)

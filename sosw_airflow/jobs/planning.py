@@ -15,6 +15,7 @@ from json.encoder import JSONEncoder, encode_basestring_ascii
 from typing import Any
 
 from sosw_airflow.exceptions import QueueFull
+from sosw_airflow.jobs.cost import JobShape
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.greenfield import STEP, place_at_back
 from sosw_airflow.jobs.lint import advice_on
@@ -32,6 +33,9 @@ _TRANSACTION = 2
 
 #: Write units a second of one partition, and a labourer's queue is one partition of the index.
 _PARTITION = 1000.0
+
+#: Rows whose sizes differ by less than so many bytes count as equal.
+_SIZES = 16
 
 _quoted = encode_basestring_ascii
 _encode = JSONEncoder().encode
@@ -109,6 +113,7 @@ class JobPlan:
     :ivar queue_file_bytes: size of the plan in S3.
     :ivar seconds: that the writing takes, estimated.
     :ivar greenfield_step: distance of two tasks in an empty queue; None if they do not fit.
+    :ivar shape: the sizes, for the costs.
     """
 
     labourer_id: str
@@ -131,10 +136,12 @@ class JobPlan:
     greenfield_step: int | None
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    shape: JobShape
 
     def as_dict(self) -> dict[str, Any]:
         """The plan for JSON."""
         document = asdict(self)
+        del document["shape"]
         smallest, mean, largest = self.row_bytes
         document["row_bytes"] = {"smallest": smallest, "mean": round(mean, 1), "largest": largest}
         document["write_units"]["total"] = self.write_units.total
@@ -167,6 +174,7 @@ def plan_job(
     last: deque[dict[str, Any]] = deque(maxlen=samples)
     tasks = units = line_bytes = largest_task = 0
     largest_line, smallest = "", None
+    rows: dict[int, int] = {}
     for task in expansion:
         size = sizes.of(task, tasks)
         if size > len(largest_line):  # also refuses a task that is too large
@@ -174,6 +182,7 @@ def plan_job(
         cutter.begins_page(size)
         units += write_units(size)
         line_bytes += size
+        rows[size // _SIZES] = rows.get(size // _SIZES, 0) + 1
         if smallest is None or size < smallest:
             smallest = size
         days.see(task.get("date_list"))
@@ -217,6 +226,12 @@ def plan_job(
         greenfield_step=step,
         warnings=(*advice.warnings, *_room_warning(step)),
         notes=advice.notes,
+        shape=JobShape(
+            {row_size_of_line(_SIZES * size + _SIZES // 2): number for size, number in rows.items()},
+            cutter.pages,
+            line_bytes + tasks,
+            terms.with_meta,
+        ),
     )
 
 

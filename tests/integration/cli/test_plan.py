@@ -190,3 +190,43 @@ def test_a_million_tasks(capsys: pytest.CaptureFixture[str]) -> None:
     stores = {f"s{n}": {"products": [f"p{k}" for k in range(100)]} for n in range(100)}
     write("job.json", {"stores": stores, "isolate_products": True, "isolate_days": True, "period": "last_100_days"})
     assert figures(capsys, schema='{"chunkable_attrs": ["store", "product"]}')["tasks"] == 1_000_000
+
+
+def test_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of each piece of work that is asked for, and their sum."""
+    cost = figures(capsys)["cost"]
+    assert (cost["currency"], cost["region"], set(cost) & {"orchestrate", "wait", "results"}) == (
+        "USD",
+        "us-east-1",
+        set(),
+    )
+    assert (cost["schedule"]["write_units"], cost["invoke"]["lambda_requests"]) == (3 * 3 + 2 + 3, 3)
+    more = figures(capsys, "--orchestrate", "--results", "--seconds", "2", "--memory", "512")["cost"]
+    assert more["orchestrate"]["write_units"] == 3 * 9
+    assert more["invoke"]["gb_seconds"] == 3 * 2 * 0.5
+    parts = ("schedule", "invoke", "orchestrate", "wait", "results")
+    assert more["total"]["price"] == pytest.approx(sum(more[part]["price"] for part in parts), abs=1e-5)
+
+
+def test_prices_of_your_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """The table says whose they are."""
+    write("prices.json", {"currency": "EUR", "region": "eu-west-1", "as_of": "2026-01-01", "per_million": {}})
+    assert plan("--prices", "prices.json") == 0
+    assert "prices in EUR, on demand in eu-west-1, as of 2026-01-01" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        (None, 2, "--prices: prices.json cannot be read"),
+        ('{"per_million": {"x": 1}}', 1, "per_million.x: is not known"),
+    ],
+)
+def test_prices_that_cannot_be_used(
+    text: str | None, code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is not there is a fault of the usage."""
+    if text is not None:
+        Path("prices.json").write_text(text)
+    assert plan("--prices", "prices.json") == code
+    assert message in capsys.readouterr().err
