@@ -6,11 +6,15 @@
 | `dag_details`, `dag_runs_entity`, `access_view` | `airflow.auth.managers` | `airflow.api_fastapi.auth`, below it |
 | `signed_in_user`  | the session of Flask                       | `airflow.api_fastapi.core_api.security`    |
 | `pushed_in_run`   | `XCom`                                     | `XComModel`                                |
+| `name_of_user`    | the auth manager                           | the user                                   |
+| `form_secret`     | Flask-WTF's tokens in its place            | `[api] secret_key`                         |
 """
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
@@ -19,10 +23,15 @@ __all__ = [
     "connections_of_type",
     "dag_details",
     "dag_runs_entity",
+    "form_secret",
+    "host_of_airflow",
+    "name_of_user",
     "pages_of_this_airflow",
     "path_before_airflow",
     "pushed_in_run",
     "signed_in_user",
+    "variable_details",
+    "write_audit_log",
 ]
 
 
@@ -120,6 +129,16 @@ def dag_runs_entity() -> Any:
     return _resource_details().DagAccessEntity.RUN
 
 
+def variable_details(key: str) -> Any:
+    """What an auth manager is asked about a Variable; with its team, in an Airflow that has teams."""
+    details, team = _resource_details().VariableDetails, {}
+    if "team_name" in details.__dataclass_fields__:
+        from airflow.models.variable import Variable
+
+        team = {"team_name": Variable.get_team_name(key)}
+    return details(key=key, **team)
+
+
 def access_view(name: str) -> Any:
     """A view of Airflow's UI, for an auth manager."""
     return _resource_details().AccessView[name]
@@ -142,11 +161,52 @@ def signed_in_user() -> Any:
     return get_user
 
 
-def path_before_airflow() -> str:
-    """The path of Airflow's base URL, as this process knows it, without a slash at its end."""
+def name_of_user(user: Any = None) -> str:
+    """The name of the signed-in user, as Airflow's audit log has it.
+
+    :param user: none for Airflow 2, whose auth manager knows the user of the request.
+    """
+    return str(auth_manager().get_user_name() if user is None else user.get_name())
+
+
+def write_audit_log(event: str, owner: str, details: Mapping[str, Any], **of_task: Any) -> None:
+    """Write an entry into Airflow's audit log.
+
+    :param details: shown with it.
+    :param of_task: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, so that the entry shows on their pages too.
+    """
+    from airflow import settings
+    from airflow.models.log import Log
+    from sqlalchemy.orm import Session
+
+    with Session(settings.engine) as session:
+        session.add(
+            Log(event, owner=owner, owner_display_name=owner, extra=json.dumps(details, ensure_ascii=True), **of_task)
+        )
+        session.commit()
+
+
+def form_secret() -> str:
+    """The secret with which Airflow's API server protects forms; every instance of it has the same."""
+    from airflow.configuration import conf
+
+    return str(conf.get("api", "secret_key"))
+
+
+def _base_url() -> Any:
     from urllib.parse import urlsplit
 
     from airflow.configuration import conf
 
     section = "webserver" if pages_of_this_airflow() == "web_server" else "api"
-    return urlsplit(conf.get(section, "base_url", fallback="") or "").path.rstrip("/")
+    return urlsplit(conf.get(section, "base_url", fallback="") or "")
+
+
+def host_of_airflow() -> str:
+    """The host of Airflow's base URL, with its port; empty if none is configured."""
+    return str(_base_url().netloc)
+
+
+def path_before_airflow() -> str:
+    """The path of Airflow's base URL, as this process knows it, without a slash at its end."""
+    return str(_base_url().path.rstrip("/"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,12 +24,22 @@ from sosw_airflow.hooks.sosw import SoswHook, default_max_invocations, period_mo
 if TYPE_CHECKING:
     from sosw_airflow.stores.deployment import Deployment
 
-__all__ = ["examine_deployment"]
+__all__ = ["examine_deployment", "examine_labourer"]
 
 
 def examine_deployment(hook: SoswHook) -> Iterator[Finding]:
     """Everything that can be checked; what cannot be checked is a finding of its own."""
-    for finding in _findings(hook):
+    yield from _with_connection(hook, _findings(hook))
+
+
+def examine_labourer(hook: SoswHook, labourer_id: str) -> Iterator[Finding]:
+    """What can be checked of one labourer, and what is broken below it."""
+    yield from _with_connection(hook, _findings_of_labourer(hook, labourer_id))
+
+
+def _with_connection(hook: SoswHook, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings, each with a command that names the Connection."""
+    for finding in findings:
         if finding.command.startswith("sosw-airflow ") and hook.sosw_conn_id != hook.default_conn_name:
             yield replace(finding, command=f"{finding.command} --conn-id {shlex.quote(hook.sosw_conn_id)}")
         else:
@@ -58,6 +69,28 @@ def _findings(hook: SoswHook) -> Iterator[Finding]:
     yield from _variables(labourers)
     if connected:
         yield from _aws(hook, labourers)
+
+
+def _findings_of_labourer(hook: SoswHook, labourer_id: str) -> Iterator[Finding]:
+    from sosw_airflow.doctor.tables import examine
+
+    try:
+        labourers = {labourer_id: hook.labourer(labourer_id)}
+        deployment = hook.examined()
+    except InvalidConfiguration as faulty:
+        yield from _faults("labourer", faulty, LABOURERS_VARIABLE)
+        return
+    except SoswError as refused:
+        yield error("labourer", f"labourer {labourer_id}", str(refused), "")
+        return
+    broken = []
+    for each in examine(deployment):
+        if each.level is Level.ERROR:
+            broken.append(each.subject)
+            yield each
+            if each.check in ("endpoint", "credentials"):
+                return
+    yield from _labourers(hook, deployment, labourers, frozenset(broken))
 
 
 def _variables(labourers: dict[str, Labourer]) -> Iterator[Finding]:
@@ -94,7 +127,6 @@ def _faults(check: str, faulty: InvalidConfiguration | InvalidJobSchema, variabl
 
 def _aws(hook: SoswHook, labourers: Mapping[str, Labourer]) -> Iterator[Finding]:
     from sosw_airflow.doctor import left_files, orphans
-    from sosw_airflow.doctor.functions import check_functions
     from sosw_airflow.doctor.permissions import try_permissions
     from sosw_airflow.doctor.tables import examine
 
@@ -115,20 +147,34 @@ def _aws(hook: SoswHook, labourers: Mapping[str, Labourer]) -> Iterator[Finding]
         if each.level is Level.ERROR:
             broken.add(each.subject)
     yield from try_permissions(deployment)
-    functions = {labourer_id: labourer.arn or labourer_id for labourer_id, labourer in labourers.items()}
-    yield from check_functions(hook.client("lambda", attempts=2), functions)
+    yield from _labourers(hook, deployment, labourers, broken)
     tables = deployment.tables
     if not broken.intersection({tables.jobs_table}):
-        yield from reported("labourers", tables.jobs_table, lambda: _orchestration(hook, deployment, labourers))
         yield from reported("planned", tables.jobs_table, lambda: orphans.find_unfinished_jobs(deployment))
-    if not broken.intersection({tables.tasks_table, f"{tables.tasks_table}/{tables.index_greenfield}"}):
-        for labourer_id in labourers:
-            examine = partial(orphans.check_queue, deployment, labourer_id)
-            yield from reported("queue", tables.tasks_table, examine)
     if not broken.intersection({deployment.queue_bucket}):
         yield from reported("queue_file", deployment.queue_bucket, lambda: left_files.find_queue_files(deployment))
         yield from reported("copy", deployment.queue_bucket, lambda: left_files.find_copies(deployment))
         yield from reported("upload", deployment.queue_bucket, lambda: left_files.find_uploads(deployment))
+
+
+def _labourers(
+    hook: SoswHook, deployment: Deployment, labourers: Mapping[str, Labourer], broken: AbstractSet[str]
+) -> Iterator[Finding]:
+    """What is to be checked of these labourers.
+
+    :param broken: tables and indexes that are.
+    """
+    from sosw_airflow.doctor.functions import check_functions
+    from sosw_airflow.doctor.orphans import check_queue
+
+    functions = {labourer_id: labourer.arn or labourer_id for labourer_id, labourer in labourers.items()}
+    yield from check_functions(hook.client("lambda", attempts=2), functions)
+    tables = deployment.tables
+    if tables.jobs_table not in broken:
+        yield from reported("labourers", tables.jobs_table, lambda: _orchestration(hook, deployment, labourers))
+    if broken.isdisjoint({tables.tasks_table, f"{tables.tasks_table}/{tables.index_greenfield}"}):
+        for labourer_id in labourers:
+            yield from reported("queue", tables.tasks_table, partial(check_queue, deployment, labourer_id))
 
 
 def _orchestration(hook: SoswHook, deployment: Deployment, labourers: Mapping[str, Labourer]) -> Iterator[Finding]:

@@ -19,4 +19,5 @@ def page_path(*parts: object) -> str:
     >>> page_path("c", "sosw/other", "labourers", "worker")
     '/c/sosw%252Fother/labourers/worker'
     """
-    return "".join(f"/{quote(quote(str(part), safe=''), safe='')}" for part in parts)
+    # Half of a surrogate pair has no address.
+    return "".join(f"/{quote(quote(str(part), safe='', errors='replace'), safe='')}" for part in parts)

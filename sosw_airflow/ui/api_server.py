@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
 from html import escape
 from typing import Annotated, Any
 
-from sosw_airflow._compat.server import signed_in_user
+from sosw_airflow._compat.server import form_secret, host_of_airflow, signed_in_user
+from sosw_airflow.ui.forms import FORM_BYTES, TOKEN, fields_of, is_same_origin, is_token, make_token
 from sosw_airflow.ui.requests import PageRequest, PageResponse, parts_of
 from sosw_airflow.ui.site import Site
 from sosw_airflow.ui.viewers import AirflowViewer, pushed_jobs
@@ -21,12 +24,26 @@ def make_app() -> Any:
     site = Site(pushed_jobs)
     app = FastAPI(title="sosw", docs_url=None, redoc_url=None, openapi_url=None)
 
-    def answer(request: Request, user: Any) -> Response:
-        viewer = AirflowViewer({"user": user})
-        return _response(site.answer(_page_request(request, viewer)))
+    async def form(request: Request) -> bytes:
+        body = b""
+        if request.method == "POST":
+            async for part in request.stream():
+                body += part
+                if len(body) > FORM_BYTES:
+                    raise HTTPException(413, "This form is too large.")
+        return body
 
-    # Annotations that are text would be searched among the globals of this module.
-    answer.__annotations__ = {"request": Request, "user": Annotated[Any, Depends(signed_in_user())]}
+    def answer(request: Request, user: Any, body: bytes) -> Response:
+        return _response(site.answer(_page_request(request, user, body)))
+
+    # Annotations that are text would be searched among the globals of this module. The user comes first: nothing of
+    # a form is read without one.
+    form.__annotations__ = {"request": Request}
+    answer.__annotations__ = {
+        "request": Request,
+        "user": Annotated[Any, Depends(signed_in_user())],
+        "body": Annotated[bytes, Depends(form)],
+    }
 
     def refuse(_: Request, error: HTTPException) -> Response:
         """Without a session there is no page, but a sentence."""
@@ -42,11 +59,18 @@ def make_app() -> Any:
     return app
 
 
-def _page_request(request: Any, viewer: AirflowViewer) -> PageRequest:
+def _page_request(request: Any, user: Any, body: bytes) -> PageRequest:
+    viewer, parts = AirflowViewer({"user": user}), parts_of(request.path_params["path"])
+    fields = fields_of(body)
+    token_of = (form_secret(), str(user.get_id()), "/".join(parts))
+    own = (request.headers.get("host", ""), host_of_airflow())
     return PageRequest(
         method=request.method,
-        parts=parts_of(request.path_params["path"]),
+        parts=parts,
         viewer=viewer,
         root=str(request.scope.get("root_path", "")).rstrip("/"),
         query=dict(request.query_params),
+        fields=fields,
+        own_form=is_same_origin(request.headers, own) and is_token(fields.get(TOKEN, ""), *token_of, time.time()),
+        token=partial(make_token, *token_of, time.time()),
     )

@@ -92,6 +92,13 @@ class CachedReads:
             return Reading(known.value, time.monotonic() - known.read_at, known.problem, waiting=True)
         return Reading(known.value, time.monotonic() - known.read_at, known.problem)
 
+    def expire(self, *subjects: Hashable) -> None:
+        """Let the next viewer of these subjects read them again: something was changed."""
+        with self._lock:
+            for each in subjects:
+                if each in self._subjects:
+                    self._subjects[each].tried_at = float("-inf")
+
     def _read(self, known: _Subject, read: Callable[[Any], Any]) -> None:
         value, problem = known.value, ""
         try:

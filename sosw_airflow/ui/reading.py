@@ -140,6 +140,13 @@ class SoswReadings:
         subject = ("task", conn_id, sight.header.job_id, index)
         return self.cache.read(subject, lambda _: self._these(conn_id, sight, [index], 1))
 
+    def hook(self, conn_id: str) -> SoswHook:
+        """The hook of a Connection.
+
+        :raises SoswError: as `deployment`.
+        """
+        return self._connect(conn_id)[0]
+
     def deployment(self, conn_id: str) -> Any:
         """The deployment of a Connection.
 

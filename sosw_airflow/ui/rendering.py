@@ -13,7 +13,7 @@ from sosw_airflow.links.pages import page_path
 from sosw_airflow.ui import drawings, texts
 from sosw_airflow.ui.requests import PageRequest, PageResponse
 
-__all__ = ["STATIC", "page", "static"]
+__all__ = ["STATIC", "job_parts", "page", "static"]
 
 _HERE = Path(__file__).parent
 
@@ -43,7 +43,7 @@ def _templates() -> Any:
         shares=drawings.shares,
         columns=drawings.columns,
         share=texts.share,
-        job_parts=_job_parts,
+        job_parts=job_parts,
         mask=_mask,
         mask_value=redacted,
         shown=shown_payload,
@@ -51,7 +51,7 @@ def _templates() -> Any:
     return environment
 
 
-def _job_parts(conn_id: str, header: Any) -> tuple[str, ...]:
+def job_parts(conn_id: str, header: Any) -> tuple[str, ...]:
     """The parts of the address of a job's page.
 
     The job of a command has the DAG id ``cli``: a role that may read certain DAGs only does not see it.

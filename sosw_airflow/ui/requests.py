@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 __all__ = ["PageRequest", "PageResponse", "Viewer", "parts_of"]
@@ -13,11 +13,27 @@ __all__ = ["PageRequest", "PageResponse", "Viewer", "parts_of"]
 class Viewer(Protocol):
     """The person who asks, as Airflow's auth manager knows them."""
 
+    @property
+    def name(self) -> str:
+        """For people."""
+
     def may_see_queues(self) -> bool:
         """See the labourers, their queues, and counts; no payload."""
 
     def may_read_dag(self, dag_id: str) -> bool:
         """Read the runs of a DAG."""
+
+    def may_change_dag(self, dag_id: str) -> bool:
+        """Change the runs of a DAG."""
+
+    def may_change_labourers(self) -> bool:
+        """Change how labourers work."""
+
+    def record(self, event: str, details: Mapping[str, str], *, header: Any = None) -> None:
+        """Write into Airflow's audit log what the viewer does now.
+
+        :param header: of the job that is changed.
+        """
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,9 @@ class PageRequest:
     :ivar parts: of the path behind ``root``, each decoded.
     :ivar root: path of the site, such as ``/team/airflow/sosw``, without a slash at its end.
     :ivar query: the parameters, the last value of each.
+    :ivar fields: of the form that was sent.
+    :ivar own_form: the form is one that this site has given to this viewer, and a page of this site has sent it.
+    :ivar token: gives what a form has to send back.
     """
 
     method: str
@@ -34,6 +53,9 @@ class PageRequest:
     viewer: Viewer
     root: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    own_form: bool = False
+    token: Callable[[], str] = str
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,22 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from sosw_airflow.jobs.excerpts import printable
 from sosw_airflow.jobs.identity import COMMAND_DAG_ID
 from sosw_airflow.links.pages import page_path
+from sosw_airflow.ui.action_pages import ActionPages, ActionTarget
+from sosw_airflow.ui.action_runs import ActionRuns
+from sosw_airflow.ui.actions import Action
 from sosw_airflow.ui.cached_reads import Reading
 from sosw_airflow.ui.reading import PAGE_TASKS, SoswReadings
 from sosw_airflow.ui.rendering import page, static
 from sosw_airflow.ui.requests import PageRequest, PageResponse
+from sosw_airflow.ui.routes import ROUTES, is_permitted, refusal
 from sosw_airflow.ui.task_query import TaskQuery
 
-__all__ = ["ROUTES", "Guard", "Site"]
+__all__ = ["Site"]
 
 log = logging.getLogger(__name__)
 
@@ -30,92 +32,42 @@ _JOB_ID = re.compile(r"[0-9a-f]{20}")
 REFRESH_SECONDS = 5
 
 
-class Guard(str, Enum):
-    """Who may see a page."""
-
-    SIGNED_IN = "signed in"
-    QUEUES = "may see queues"
-    READ_DAG = "may read the DAG in the path"
-
-
-@dataclass(frozen=True)
-class Route:
-    """A page.
-
-    :ivar pattern: of the path; a part in braces is handed on by its name.
-    """
-
-    pattern: tuple[str, ...]
-    guard: Guard
-    view: str
-    method: str = "GET"
-
-    def match(self, parts: tuple[str, ...]) -> dict[str, str] | None:
-        """The named parts of a path, or None if it is not this page's."""
-        if len(parts) != len(self.pattern):
-            return None
-        found = {}
-        for wanted, part in zip(self.pattern, parts, strict=True):
-            if wanted.startswith("{"):
-                found[wanted[1:-1]] = part
-            elif wanted != part:
-                return None
-        return found
-
-
-def _route(pattern: str, guard: Guard, view: str) -> Route:
-    return Route(tuple(part for part in pattern.split("/") if part), guard, view)
-
-
-#: Every page, each with its guard.
-ROUTES = (
-    _route("/", Guard.QUEUES, "start"),
-    _route("/static/{name}", Guard.SIGNED_IN, "static"),
-    _route("/c/{conn_id}", Guard.QUEUES, "overview"),
-    _route("/c/{conn_id}/labourers/{labourer_id}", Guard.QUEUES, "labourer"),
-    _route("/c/{conn_id}/dags/{dag_id}/jobs/{job_id}", Guard.READ_DAG, "job"),
-    _route("/runs/{dag_id}/{run_id}", Guard.READ_DAG, "dag_run"),
-    _route("/instances/{dag_id}/{run_id}/{task_id}/{map_index}", Guard.READ_DAG, "task_instance"),
-)
-
-
 class Site:
     """Answers requests.
 
     :param pushed_jobs: gives the jobs that the Airflow tasks of a DAG run have announced: `viewers.pushed_jobs`.
     """
 
-    def __init__(self, pushed_jobs: Callable[..., list[Any]], readings: SoswReadings | None = None) -> None:
+    def __init__(
+        self,
+        pushed_jobs: Callable[..., list[Any]],
+        readings: SoswReadings | None = None,
+        runs: ActionRuns | None = None,
+    ) -> None:
         self._pushed_jobs = pushed_jobs
         self._readings = readings or SoswReadings()
+        self._actions = ActionPages(self._readings, runs or ActionRuns())
 
     def answer(self, request: PageRequest) -> PageResponse:
         """The answer to a request, whatever it asks for. Raises nothing that a user could cause."""
-        if request.method not in ("GET", "HEAD"):
-            return self._problem(request, 405, "This page only answers GET requests.")
         for route in ROUTES:
             found = route.match(request.parts)
             if found is not None:
                 break
         else:
             return self._problem(request, 404, "There is no such page.")
-        if not self._may(request, route.guard, found):
-            return self._problem(request, 403, _REFUSALS[route.guard].format(**found))
+        if request.method not in route.methods:
+            return self._problem(request, 405, f"This page answers {', '.join(route.methods)} requests only.")
         view: Callable[..., PageResponse] = getattr(self, f"_{route.view}")
         try:
+            if not is_permitted(request.viewer, route.guard, found):
+                return self._problem(request, 403, refusal(route.guard, found))
+            if request.method == "POST" and not request.own_form:
+                return self._problem(request, 403, _FOREIGN_FORM)
             return view(request, **found)
         except Exception:
             log.exception("The page %s could not be made.", printable("/".join(request.parts)[:300]))
             return self._problem(request, 500, "This page could not be made. Airflow's log has the details.")
-
-    def _may(self, request: PageRequest, guard: Guard, found: dict[str, str]) -> bool:
-        viewer = request.viewer
-        if guard is Guard.QUEUES:
-            return viewer.may_see_queues()
-        if guard is Guard.READ_DAG:
-            # Airflow's own "every DAG" is no DAG here.
-            return found["dag_id"] != "~" and viewer.may_read_dag(found["dag_id"])
-        return True
 
     @staticmethod
     def _problem(request: PageRequest, status: int, text: str) -> PageResponse:
@@ -140,6 +92,7 @@ class Site:
             "overview.html",
             now=int(time.time()),
             conn_id=conn_id,
+            actions=self._offered(request, ActionTarget.deployment(conn_id)),
             reading=reading,
             others=others,
             refresh=REFRESH_SECONDS,
@@ -155,17 +108,27 @@ class Site:
             "labourer.html",
             conn_id=conn_id,
             labourer_id=labourer_id,
+            actions=self._offered(request, ActionTarget.labourer(conn_id, labourer_id)),
             reading=reading,
             refresh=REFRESH_SECONDS,
         )
 
-    def _job(self, request: PageRequest, conn_id: str, dag_id: str, job_id: str) -> PageResponse:
+    def _header(self, conn_id: str, dag_id: str, job_id: str) -> Reading | None:
+        """The header of a job of this DAG; None if the DAG has no such job."""
         header = self._readings.header(conn_id, job_id) if _JOB_ID.fullmatch(job_id) else Reading()
+        is_foreign = header.value is not None and header.value.dag_id != dag_id
+        is_missing = header.value is None and not header.problem and not header.waiting
+        return None if is_foreign or is_missing else header
+
+    def _no_job(self, request: PageRequest, dag_id: str, job_id: str) -> PageResponse:
+        """The same words for a foreign job as for none: a viewer of one DAG learns nothing of another one's jobs."""
+        return self._problem(request, 404, f"The DAG {dag_id} has no job {job_id} in this deployment.")
+
+    def _job(self, request: PageRequest, conn_id: str, dag_id: str, job_id: str) -> PageResponse:
+        header = self._header(conn_id, dag_id, job_id)
+        if header is None:
+            return self._no_job(request, dag_id, job_id)
         known = header.value
-        # The same words for both, so that a viewer of one DAG learns nothing of another one's jobs.
-        is_foreign = known is not None and known.dag_id != dag_id
-        if is_foreign or (known is None and not header.problem and not header.waiting):
-            return self._problem(request, 404, f"The DAG {dag_id} has no job {job_id} in this deployment.")
         reading = self._readings.job(conn_id, job_id) if known is not None else header
         sight = reading.value if known is not None else None
         asked = TaskQuery.of(request.query, job_id)
@@ -178,6 +141,7 @@ class Site:
             job_id=job_id,
             is_command=dag_id == COMMAND_DAG_ID,
             header=known,
+            actions=self._offered(request, ActionTarget.job(conn_id, known), dag_id) if known is not None else (),
             reading=reading,
             sight=sight,
             asked=asked,
@@ -185,6 +149,13 @@ class Site:
             page_tasks=PAGE_TASKS,
             refresh=0 if sight is not None and sight.progress.over else REFRESH_SECONDS,
         )
+
+    @staticmethod
+    def _offered(request: PageRequest, target: ActionTarget, dag_id: str = "") -> tuple[Action, ...]:
+        """The actions that the viewer may carry out."""
+        viewer = request.viewer
+        may = viewer.may_change_dag(dag_id) if dag_id else viewer.may_change_labourers()
+        return tuple(target.actions.values()) if may else ()
 
     def _tasks(self, conn_id: str, sight: Any, asked: TaskQuery) -> Reading:
         if asked.problem:
@@ -194,6 +165,26 @@ class Site:
         if asked.index >= sight.progress.total:
             return Reading()
         return self._readings.task(conn_id, sight, asked.index)
+
+    def _deployment_action(self, request: PageRequest, conn_id: str, action: str) -> PageResponse:
+        return self._action(request, ActionTarget.deployment(conn_id), action)
+
+    def _labourer_action(self, request: PageRequest, conn_id: str, labourer_id: str, action: str) -> PageResponse:
+        return self._action(request, ActionTarget.labourer(conn_id, labourer_id), action)
+
+    def _job_action(self, request: PageRequest, conn_id: str, dag_id: str, job_id: str, action: str) -> PageResponse:
+        header = self._header(conn_id, dag_id, job_id)
+        if header is None:
+            return self._no_job(request, dag_id, job_id)
+        if header.value is None:
+            return self._problem(request, 503, header.problem or "AWS has not answered yet. Try again.")
+        return self._action(request, ActionTarget.job(conn_id, header.value), action)
+
+    def _action(self, request: PageRequest, target: ActionTarget, name: str) -> PageResponse:
+        action = target.actions.get(name)
+        if action is None:
+            return self._problem(request, 404, "There is no such action.")
+        return self._actions.answer(request, target, action)
 
     def _dag_run(self, request: PageRequest, dag_id: str, run_id: str) -> PageResponse:
         return self._pushed(request, dag_id, run_id, task_id=None, map_index=None)
@@ -221,10 +212,15 @@ class Site:
         )
 
 
-_TITLES = {403: "You may not see this", 404: "Not found", 405: "Not possible", 500: "An error of sosw_airflow"}
-
-_REFUSALS = {
-    Guard.SIGNED_IN: "Sign in to Airflow first.",
-    Guard.QUEUES: "Your role in Airflow does not include this page. Ask an administrator for it.",
-    Guard.READ_DAG: "Your role in Airflow does not include reading the DAG {dag_id}.",
+_TITLES = {
+    403: "You may not do this",
+    404: "Not found",
+    405: "Not possible",
+    500: "An error of sosw_airflow",
+    503: "Not possible now",
 }
+
+_FOREIGN_FORM = (
+    "This form was not sent by the page that Airflow has given you, or the page was open for more than an hour. "
+    "Nothing was done. Open the page again. If it stays so, a proxy changes the header Host: set Airflow's base URL."
+)

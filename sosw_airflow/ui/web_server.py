@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sosw_airflow._compat.server import auth_manager
+from sosw_airflow._compat.server import auth_manager, host_of_airflow
+from sosw_airflow.ui.forms import FORM_BYTES, TOKEN, is_same_origin
 from sosw_airflow.ui.requests import PageRequest, PageResponse, parts_of
 
 __all__ = ["blueprint"]
@@ -21,23 +22,50 @@ def blueprint(prefix: str) -> Any:
         from flask import Response, redirect, request
 
         from sosw_airflow.ui.site import Site
-        from sosw_airflow.ui.viewers import AirflowViewer, pushed_jobs
+        from sosw_airflow.ui.viewers import pushed_jobs
 
         manager = auth_manager()
         if not manager.is_logged_in():
             return redirect(manager.get_url_login(next=request.url))
+        if request.method == "POST" and not 0 <= (request.content_length or 0) <= FORM_BYTES:
+            return Response("This form is too large.", 413, {"Content-Type": "text/plain"})
         if not site:
             site.append(Site(pushed_jobs))
-        asked = PageRequest(
-            method=request.method,
-            parts=parts_of(f"/{path}"),
-            viewer=AirflowViewer({}),
-            root=f"{request.script_root}{prefix}",
-            query=request.args.to_dict(),
-        )
-        answered: PageResponse = site[0].answer(asked)
+        answered: PageResponse = site[0].answer(_page_request(request, f"/{path}", prefix))
         return Response(answered.body, answered.status, answered.headers)
 
     pages.add_url_rule("/", "start", answer, methods=["GET"])
-    pages.add_url_rule("/<path:path>", "page", answer, methods=["GET"])
+    pages.add_url_rule("/<path:path>", "page", answer, methods=["GET", "POST"])
     return pages
+
+
+def _page_request(request: Any, path: str, prefix: str) -> PageRequest:
+    from flask_wtf.csrf import generate_csrf  # type: ignore[import-not-found]
+
+    from sosw_airflow.ui.viewers import AirflowViewer
+
+    fields = request.form.to_dict()
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    own = (request.headers.get("Host", ""), host_of_airflow())
+    return PageRequest(
+        method=request.method,
+        parts=parts_of(path),
+        viewer=AirflowViewer({}),
+        root=f"{request.script_root}{prefix}",
+        query=request.args.to_dict(),
+        fields=fields,
+        own_form=is_same_origin(headers, own) and _is_token(fields.get(TOKEN, "")),
+        token=generate_csrf,
+    )
+
+
+def _is_token(token: str) -> bool:
+    """Whether the session was given this token, by Flask-WTF's own rule, whatever the web server's configuration is."""
+    from flask_wtf.csrf import validate_csrf
+    from wtforms import ValidationError
+
+    try:
+        validate_csrf(token)
+    except ValidationError:
+        return False
+    return True

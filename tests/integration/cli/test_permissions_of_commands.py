@@ -13,7 +13,7 @@ import pytest
 from sosw_airflow.cli import main
 from sosw_airflow.exceptions import JobTimedOut
 from sosw_airflow.hooks.aws_clients import AwsClients
-from sosw_airflow.jobs.identity import command_identity
+from sosw_airflow.jobs.identity import COMMAND_DAG_ID, command_identity
 from sosw_airflow.operators.orchestrate import SoswOrchestrateOperator
 from sosw_airflow.operators.sosw import (
     SoswDoctorOperator,
@@ -22,11 +22,13 @@ from sosw_airflow.operators.sosw import (
     SoswScheduleOperator,
 )
 from sosw_airflow.sensors.sosw import SoswJobSensor
+from sosw_airflow.ui.site import Site
 from tests.conftest import BUCKET, Aws
 from tests.integration.cli.conftest import Configure
-from tests.integration.operators.conftest import MakeContext, context  # noqa: F401 - a fixture
+from tests.integration.operators.conftest import MakeContext, _from_environment, context  # noqa: F401 - a fixture
 from tests.integration.orchestration.conftest import Lambda
 from tests.integration.test_permissions import JOBS, policy
+from tests.integration.ui.conftest import Browser, Somebody
 from tests.support.closing import close
 from tests.support.iam import Call, Enforcement, enforced
 from tests.support.lambda_functions import make_function
@@ -179,6 +181,30 @@ def test_a_doctor_of_a_labourer_that_sosw_invokes(
         main(["doctor"])
     assert refused == set()
     assert "labourer worker: its function exists" in capsys.readouterr().out
+
+
+#: Actions of the pages, and the policies of their rows.
+ACTIONS = {
+    "dags/cli/jobs/JOB/actions/limit": SCHEDULING,
+    "dags/cli/jobs/JOB/actions/repair": WAITING,
+    "dags/cli/jobs/JOB/actions/cancel": CANCELLING,
+    "labourers/worker/actions/pause": SCHEDULING,
+    "labourers/worker/actions/resume": SCHEDULING,
+    "labourers/worker/actions/doctor": ALL,
+    "actions/doctor": ALL,
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_action_of_a_page(action: str, job: str, function: Lambda, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends as it does with all permissions: no call is refused."""
+    monkeypatch.setattr("sosw_airflow.ui.reading.find_connection", _from_environment)
+    with under("Viewing pages", *ACTIONS[action]) as refused:
+        browser = Browser(Site(lambda *_, **__: []), [], Somebody(changes=(COMMAND_DAG_ID,)))
+        path = f"/c/sosw_default/{action.replace('JOB', job)}"
+        page = browser.send(path, leave_unfinished="yes", max_running="3")
+    assert refused == set(), page.text
+    assert page.status == 200, page.text
 
 
 def test_a_policy_that_lacks_a_line(job: str, function: Lambda) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -22,10 +22,14 @@ from tests.integration.operators.conftest import _from_environment
 
 @dataclass
 class Somebody:
-    """A viewer. ``dags``: those that they may read."""
+    """A viewer. ``dags``: those that they may read; ``changes``: change as well; ``recorded``: in the audit log."""
 
     queues: bool = True
     dags: tuple[str, ...] = ("dag",)
+    changes: tuple[str, ...] = ("dag",)
+    labourers: bool = True
+    recorded: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
+    name: str = "alice"
 
     def may_see_queues(self) -> bool:
         """See labourers."""
@@ -34,6 +38,18 @@ class Somebody:
     def may_read_dag(self, dag_id: str) -> bool:
         """Read a DAG."""
         return dag_id in self.dags
+
+    def may_change_dag(self, dag_id: str) -> bool:
+        """Change a DAG."""
+        return dag_id in self.changes
+
+    def may_change_labourers(self) -> bool:
+        """Pause them."""
+        return self.labourers
+
+    def record(self, event: str, details: Mapping[str, str], *, header: Any = None) -> None:
+        """Keep it."""
+        self.recorded.append((event, dict(details), header))
 
 
 class Page(HTMLParser):
@@ -75,6 +91,14 @@ class Browser:
     def answer(self, path: str, *, method: str = "GET", **query: str) -> PageResponse:
         """The answer to a request."""
         return self.site.answer(PageRequest(method, parts_of(path), self.viewer, root="/sosw", query=query))
+
+    def send(self, path: str, **fields: str) -> Page:
+        """What a form's answer says."""
+        return Page(
+            self.site.answer(
+                PageRequest("POST", parts_of(path), self.viewer, root="/sosw", fields=fields, own_form=True)
+            )
+        )
 
     def page(self, path: str, **query: str) -> Page:
         """A page as a person reads it."""

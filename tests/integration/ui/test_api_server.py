@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 
 from sosw_airflow._compat.server import pages_of_this_airflow
+from sosw_airflow.hooks.sosw import SoswHook
+from sosw_airflow.scheduling.scheduler import JobScheduler
 from tests.conftest import BUCKET, REGION
+from tests.integration.conftest import request_for
 
 pytestmark = [
     pytest.mark.skipif(pages_of_this_airflow() != "api_server", reason="this Airflow has no API server with pages"),
@@ -95,6 +99,102 @@ def test_who_sees_which_page(api_server: Any, role: str, path: str) -> None:
     """Without a session none; with one, what the role of the simple auth manager permits: every role reads all DAGs."""
     answer = api_server(role).get(path)
     assert answer.status_code == (401 if role == "anonymous" else PAGES[path]), answer.text
+
+
+WORKER = "/sosw/c/sosw_default/labourers/worker"
+CANCEL = "/sosw/c/sosw_default/dags/dag/jobs/{job}/actions/cancel"
+RESUME = f"{WORKER}/actions/resume"
+
+#: Each action, and the roles that may carry it out: a user changes DAG runs, an operator changes Variables.
+ACTIONS = {
+    CANCEL: {"user", "op", "admin"},
+    RESUME: {"op", "admin"},
+    "/sosw/c/sosw_default/actions/doctor": {"op", "admin"},
+}
+
+FROM_HERE = {"Origin": "http://testserver"}
+
+
+def asked(client: Any, path: str) -> dict[str, str]:
+    """The fields of the form that a question has."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(path).text)
+    return {"csrf_token": found[1]} if found else {}
+
+
+@pytest.fixture
+def job(connection: None) -> str:
+    """The id of a job of the DAG ``dag``."""
+    return JobScheduler(SoswHook().deployment()).schedule(request_for()).header.job_id
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("path", ACTIONS)
+def test_who_may_act(api_server: Any, job: str, role: str, path: str) -> None:
+    """The question has the same guard as the act."""
+    client, permitted, path = api_server(role), role in ACTIONS[path], path.format(job=job)
+    refused = 401 if role == "anonymous" else 403
+    assert client.get(path).status_code == (200 if permitted else refused)
+    answer = client.post(path, data=asked(client, path), headers=FROM_HERE)
+    assert answer.status_code == (200 if permitted else refused), answer.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (FROM_HERE, 200),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "http://airflow.example:80"}, 200),
+        ({}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "http://testserver.evil.example"}, 403),
+        ({"Origin": "http://["}, 403),
+        ({**FROM_HERE, "Sec-Fetch-Site": "cross-site"}, 403),
+        ({**FROM_HERE, "Sec-Fetch-Site": "same-site"}, 403),
+        ({"Referer": "http://testserver/team/airflow/sosw"}, 403),
+    ],
+)
+def test_which_page_sent_a_form(
+    api_server: Any, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], status: int
+) -> None:
+    """A page of this site: of the host that was asked, or of the base URL. A browser that is silent is refused."""
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://airflow.example/team/airflow")
+    client = api_server("admin")
+    assert client.post(RESUME, data=asked(client, RESUME), headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("token", ["", "1.2", "x", "9999999999.aa", "é", "\x00", "a" * 5000])
+def test_a_form_without_its_token(api_server: Any, token: str) -> None:
+    """Nothing is done."""
+    assert api_server("admin").post(RESUME, data={"csrf_token": token}, headers=FROM_HERE).status_code == 403
+
+
+def test_the_token_of_another_form_or_user(api_server: Any) -> None:
+    """Neither is one."""
+    admin, op = api_server("admin"), api_server("op")
+    for fields in (asked(admin, f"{WORKER}/actions/pause"), asked(op, RESUME)):
+        assert fields
+        assert admin.post(RESUME, data=fields, headers=FROM_HERE).status_code == 403
+
+
+def test_a_form_that_is_too_large(api_server: Any) -> None:
+    """It is not read to its end."""
+    assert api_server("admin").post(RESUME, content=b"a" * 100_000, headers=FROM_HERE).status_code == 413
+
+
+def test_the_audit_log(api_server: Any, job: str) -> None:
+    """It has who, what, and which job, beside the DAG's other entries."""
+    from airflow import settings
+    from airflow.models.log import Log
+    from sqlalchemy import select
+    from sqlalchemy.orm import Session
+
+    client, path = api_server("admin"), CANCEL.format(job=job)
+    assert client.post(path, data=asked(client, path), headers=FROM_HERE).status_code == 200
+    with Session(settings.engine) as session:
+        found = session.scalars(select(Log).where(Log.event == "sosw.cancel").order_by(Log.id.desc())).first()
+    assert (found.dag_id, found.owner) == ("dag", "admin")
+    assert json.loads(found.extra) == {"conn_id": "sosw_default", "job_id": job}
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,8 +14,11 @@ from urllib.parse import quote
 import pytest
 
 from sosw_airflow._compat.server import pages_of_this_airflow
+from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.jobs.identity import COMMAND_DAG_ID
+from sosw_airflow.scheduling.scheduler import JobScheduler
 from tests.conftest import BUCKET, REGION
+from tests.integration.conftest import request_for
 
 pytestmark = [
     pytest.mark.skipif(pages_of_this_airflow() != "web_server", reason="this Airflow has no web server"),
@@ -109,11 +113,107 @@ def test_who_sees_which_page(web_server: Any, role: str, path: str) -> None:
         assert "/login" in answer.headers["Location"]
 
 
+WORKER = "/team/airflow/sosw/c/sosw_default/labourers/worker"
+CANCEL = "/team/airflow/sosw/c/sosw_default/dags/dag/jobs/{job}/actions/cancel"
+RESUME = f"{WORKER}/actions/resume"
+
+#: Each action, and the roles that may carry it out.
+ACTIONS = {
+    CANCEL: {"User", "Op", "Admin"},
+    RESUME: {"Op", "Admin"},
+    "/team/airflow/sosw/c/sosw_default/actions/doctor": {"Op", "Admin"},
+}
+
+FROM_HERE = {"Origin": "http://localhost"}
+
+
+def asked(client: Any, path: str) -> dict[str, str]:
+    """The fields of the form that a question has."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(path).text)
+    return {"csrf_token": found[1]} if found else {}
+
+
+@pytest.fixture
+def job(connection: None) -> str:
+    """The id of a job of the DAG ``dag``."""
+    return JobScheduler(SoswHook().deployment()).schedule(request_for()).header.job_id
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("path", ACTIONS)
+def test_who_may_act(web_server: Any, job: str, role: str, path: str) -> None:
+    """The question has the same guard as the act."""
+    client, permitted, path = web_server(role), role in ACTIONS[path], path.format(job=job)
+    refused = 302 if role == "anonymous" else 403
+    assert client.get(path).status_code == (200 if permitted else refused)
+    answer = client.post(path, data=asked(client, path), headers=FROM_HERE)
+    assert answer.status_code == (200 if permitted else refused), answer.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (FROM_HERE, 200),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({**FROM_HERE, "Sec-Fetch-Site": "cross-site"}, 403),
+    ],
+)
+def test_which_page_sent_a_form(web_server: Any, headers: dict[str, str], status: int) -> None:
+    """A page of this site. A browser that is silent is refused."""
+    client = web_server("Admin")
+    assert client.post(RESUME, data=asked(client, RESUME), headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("token", ["", "x", "é", "a" * 5000])
+def test_a_form_without_its_token(web_server: Any, token: str) -> None:
+    """Nothing is done, even if this web server's own protection is switched off, as it is here."""
+    answer = web_server("Admin").post(RESUME, data={"csrf_token": token}, headers=FROM_HERE)
+    assert answer.status_code == 403
+
+
+def test_the_token_of_another_user(web_server: Any) -> None:
+    """It is that of another session."""
+    fields = asked(web_server("Op"), RESUME)
+    assert web_server("Admin").post(RESUME, data=fields, headers=FROM_HERE).status_code == 403
+
+
+def test_airflows_own_protection(web_server: Any) -> None:
+    """Switched on, as it is by default, it refuses a form without a token and takes ours."""
+    client = web_server("Admin")
+    client.application.config["WTF_CSRF_ENABLED"] = True
+    try:
+        assert client.post(RESUME, headers=FROM_HERE).status_code == 400
+        assert client.post(RESUME, data=asked(client, RESUME), headers=FROM_HERE).status_code == 200
+    finally:
+        client.application.config["WTF_CSRF_ENABLED"] = False
+
+
+def test_a_form_that_is_too_large(web_server: Any) -> None:
+    """It is not read."""
+    assert web_server("Admin").post(RESUME, data=b"a" * 100_000, headers=FROM_HERE).status_code == 413
+
+
+def test_the_audit_log(web_server: Any, job: str) -> None:
+    """It has who, what, and which job, beside the DAG's other entries."""
+    from airflow import settings
+    from airflow.models.log import Log
+
+    client, path = web_server("Admin"), CANCEL.format(job=job)
+    assert client.post(path, data=asked(client, path), headers=FROM_HERE).status_code == 200
+    with settings.Session() as session:
+        found = session.query(Log).filter(Log.event == "sosw.cancel").order_by(Log.id.desc()).first()
+    assert (found.dag_id, found.owner) == ("dag", "Admin")
+    assert json.loads(found.extra) == {"conn_id": "sosw_default", "job_id": job}
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("role", ["anonymous", "Admin"])
 def test_no_page_changes_anything(web_server: Any, role: str, method: str) -> None:
     """Whoever asks."""
-    assert web_server(role).open("/team/airflow/sosw/c/sosw_default", method=method).status_code == 405
+    answer = web_server(role).open("/team/airflow/sosw/c/sosw_default", method=method)
+    assert answer.status_code == (302 if role == "anonymous" and method == "POST" else 405)
 
 
 def test_links_survive_a_path_before_airflow(web_server: Any) -> None:

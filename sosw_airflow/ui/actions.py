@@ -1,0 +1,207 @@
+"""What a page can change: each action with its question, its fields, and the function that does it.
+
+The work is that of the commands of the same names. A move within the queue is left out: a job's limit and its repair
+find its rows by the places that were planned (`JobLimit.base`), and a million rows would be written again. A lower
+`max_running` lets other jobs pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sosw_airflow.exceptions import UnknownJob
+from sosw_airflow.exceptions.faults import counted
+
+__all__ = ["DEPLOYMENT_ACTIONS", "JOB_ACTIONS", "LABOURER_ACTIONS", "Action", "ActionResult", "Entry", "Subject"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an action is for.
+
+    :ivar hook: of the Connection.
+    :ivar user: a name for people.
+    :ivar header: of the job, None for another subject.
+    """
+
+    hook: Any
+    user: str
+    labourer_id: str = ""
+    header: Any = None
+
+
+@dataclass(frozen=True)
+class ActionResult:
+    """What an action has done.
+
+    :ivar job: the header of a job that it has made.
+    :ivar findings: of an examination.
+    """
+
+    text: str
+    job: Any = None
+    findings: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A field of an action's form.
+
+    :ivar kind: ``text``, ``number`` or ``checkbox``, as HTML has them.
+    """
+
+    name: str
+    label: str
+    kind: str = "text"
+    most: int = 200
+
+
+@dataclass(frozen=True)
+class Action:
+    """One action.
+
+    :ivar title: what it does, for its link and its button.
+    :ivar explanation: what follows from it, before the question.
+    :ivar check: gives what is wrong with the form's fields; empty if nothing is.
+    """
+
+    name: str
+    title: str
+    explanation: str
+    act: Callable[[Subject, Mapping[str, str]], ActionResult]
+    entries: tuple[Entry, ...] = ()
+    check: Callable[[Mapping[str, str]], str] = lambda fields: ""  # noqa: ARG005
+
+
+def _repair(subject: Subject, fields: Mapping[str, str]) -> ActionResult:
+    from sosw_airflow.scheduling.repair import repair
+    from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome
+
+    unfinished = "leave" if fields.get("leave_unfinished") else "refuse"
+    repaired = repair(JobScheduler(subject.hook.deployment()), subject.header.job_id, unfinished=unfinished)
+    header = repaired.header
+    if repaired.outcome is Outcome.FOUND:
+        return ActionResult(f"Nothing to repair: no task of the job {header.job_id} has failed.")
+    tasks = counted(header.tasks, "failed task")
+    return ActionResult(f"The queue of {header.labourer_id} has {tasks} again, as a job of its own.", job=header)
+
+
+def _cancel(subject: Subject, _: Mapping[str, str]) -> ActionResult:
+    from sosw_airflow.scheduling.cancel import cancel_job
+
+    deployment = subject.hook.deployment()
+    cancelled = cancel_job(deployment, subject.header.job_id)
+    if cancelled is None:
+        raise UnknownJob(subject.header.job_id, table=deployment.tables.jobs_table)
+    return ActionResult(f"The job is cancelled: {cancelled}.")
+
+
+def _set_limit(subject: Subject, fields: Mapping[str, str]) -> ActionResult:
+    from sosw_airflow.stores.job_limits import JobLimits
+
+    limit = int(fields.get("max_running", "").strip() or 0)
+    deployment = subject.hook.deployment()
+    table = deployment.tables.jobs_table
+    before = JobLimits(deployment.dynamodb, table).change(subject.header.job_id, limit)
+    if before is None:
+        raise UnknownJob(subject.header.job_id, table=table)
+    now, then = (f"{each:,}" if each else "no limit" for each in (limit, before.max_running))
+    return ActionResult(f"max_running of the job is {now} (before: {then}).")
+
+
+def _limit_problem(fields: Mapping[str, str]) -> str:
+    text = fields.get("max_running", "").strip()
+    if text and not re.fullmatch(r"[1-9][0-9]{0,6}", text):
+        return "The limit must be a whole number from 1 to 9,999,999, or empty for no limit."
+    return ""
+
+
+def _pause(subject: Subject, fields: Mapping[str, str]) -> ActionResult:
+    from sosw_airflow.orchestration.labourer_pause import LabourerPause, pause_labourer
+
+    deployment = subject.hook.deployment()
+    pause = LabourerPause(subject.user, int(deployment.now()), fields.get("reason", ""))
+    pause_labourer(deployment.dynamodb, deployment.tables.jobs_table, subject.labourer_id, pause)
+    return ActionResult("The labourer is paused. An orchestrator that runs claims no task of it after 15 seconds.")
+
+
+def _resume(subject: Subject, _: Mapping[str, str]) -> ActionResult:
+    from sosw_airflow.orchestration.labourer_pause import resume_labourer
+
+    deployment = subject.hook.deployment()
+    former = resume_labourer(deployment.dynamodb, deployment.tables.jobs_table, subject.labourer_id)
+    return ActionResult(f"The pause by {former.by} has ended." if former else "The labourer was not paused.")
+
+
+def _examine(subject: Subject, _: Mapping[str, str]) -> ActionResult:
+    from sosw_airflow.doctor.findings import Level
+    from sosw_airflow.hooks.doctor import examine_deployment, examine_labourer
+
+    hook, labourer_id = subject.hook, subject.labourer_id
+    found = list(examine_labourer(hook, labourer_id) if labourer_id else examine_deployment(hook))
+    levels = [each.level for each in found]
+    broken, warnings = levels.count(Level.ERROR), counted(levels.count(Level.WARNING), "warning")
+    worst_first = sorted(found, key=lambda each: (Level.ERROR, Level.WARNING, Level.OK).index(each.level))
+    text = f"{broken:,} broken, {warnings}, {levels.count(Level.OK):,} right."
+    return ActionResult(text, findings=tuple(worst_first))
+
+
+def _by_name(actions: Iterable[Action]) -> dict[str, Action]:
+    return {each.name: each for each in actions}
+
+
+_DOCTOR = Action(
+    "doctor",
+    "Run doctor",
+    "It checks the Connection, the tables, the permissions and the labourers, and changes nothing. It sends some "
+    "hundred requests to AWS.",
+    _examine,
+)
+
+JOB_ACTIONS = _by_name(
+    (
+        Action(
+            "repair",
+            "Repair the job",
+            "Its failed tasks come into the queue again, as a job of its own. Each failed task comes once, however "
+            "often the job is repaired.",
+            _repair,
+            (Entry("leave_unfinished", "Repair what has failed so far, though some tasks are still open", "checkbox"),),
+        ),
+        Action(
+            "cancel",
+            "Cancel the job",
+            "The tasks that no worker has got leave the queue. What runs is not stopped. The job is never resumed.",
+            _cancel,
+        ),
+        Action(
+            "limit",
+            "Limit the job",
+            "Airflow's orchestrator invokes at most so many tasks of this job at once, and other jobs of the labourer "
+            "pass it. An orchestrator that runs follows within 10 seconds.",
+            _set_limit,
+            (Entry("max_running", "Tasks at once at most (empty: no limit)", "number", 9_999_999),),
+            _limit_problem,
+        ),
+    )
+)
+
+LABOURER_ACTIONS = _by_name(
+    (
+        Action(
+            "pause",
+            "Pause the labourer",
+            "Airflow's orchestrators invoke no further task of it until you resume it. What runs is closed as always. "
+            "sosw's own Orchestrator does not know this pause.",
+            _pause,
+            (Entry("reason", "Reason, for those who see the pause"),),
+        ),
+        Action("resume", "Resume the labourer", "Airflow's orchestrators invoke its tasks again.", _resume),
+        _DOCTOR,
+    )
+)
+
+DEPLOYMENT_ACTIONS = _by_name((_DOCTOR,))
