@@ -22,6 +22,7 @@ from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome, ScheduleReq
 from sosw_airflow.stores.deployment import Deployment
 from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.stores.queue_file import QueueFile
+from sosw_airflow.stores.ready_actions import send_ready_actions
 from sosw_airflow.stores.tables import SOSW_NAMES, TableNames
 from sosw_airflow.stores.task_queue import Capacity
 from sosw_airflow.waiting.progress_log import ProgressLog
@@ -145,7 +146,7 @@ class _Recorder:
         self.transactions: list[list[dict[str, Any]]] = []
 
     def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        self.transactions.append(TransactItems)
+        self.transactions.append(list(TransactItems))
         return {}
 
 
@@ -211,7 +212,10 @@ def _deployment(endpoint_url: str, latency: float, *, meta: bool = False) -> Dep
     def client(service: str, attempts: int) -> Any:
         retries: Any = {"mode": "standard", "total_max_attempts": attempts}
         config = Config(retries=retries, max_pool_connections=16, connect_timeout=5, read_timeout=600, proxies={})
-        return session.client(service, endpoint_url=endpoint_url, config=config)
+        made = session.client(service, endpoint_url=endpoint_url, config=config)
+        if service == "dynamodb":
+            send_ready_actions(made)
+        return made
 
     tables = TableNames(meta_table="sosw_tasks_meta") if meta else SOSW_NAMES
     return Deployment(

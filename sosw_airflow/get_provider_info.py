@@ -48,6 +48,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "example": None,
         "default": "False",
     },
+    "wire": {
+        "description": "Who serialises the pages of tasks that are written. ready: this provider, in a fraction of the "
+        "processor time. botocore: botocore, for a deployment whose own hooks change these requests before that.",
+        "version_added": "0.2.0",
+        "type": "string",
+        "example": "botocore",
+        "default": "ready",
+    },
 }
 
 

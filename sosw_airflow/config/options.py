@@ -7,7 +7,10 @@ import re
 from sosw_airflow.exceptions import SHOWN, Fault, InvalidConfiguration
 from sosw_airflow.jobs.excerpts import excerpt
 
-__all__ = ["hides_payloads_from", "max_invocations_from", "max_tasks_from", "period_modules_from"]
+__all__ = ["hides_payloads_from", "max_invocations_from", "max_tasks_from", "period_modules_from", "sends_ready_from"]
+
+#: Who makes the bodies of requests, in the words of ``wire``.
+_WIRES = ("ready", "botocore")
 
 
 def period_modules_from(text: str) -> tuple[str, ...]:
@@ -42,6 +45,17 @@ def max_invocations_from(text: str) -> int:
 def hides_payloads_from(text: str) -> bool:
     """Whether ``hide_payloads`` is on. A text that is neither yes nor no hides: nothing is shown by a typo."""
     return text.strip().lower() not in ("false", "f", "no", "n", "off", "0", "")
+
+
+def sends_ready_from(text: str) -> bool:
+    """Whether ``wire`` is ``ready``.
+
+    :raises InvalidConfiguration: it is neither that nor ``botocore``.
+    """
+    if text.strip() not in _WIRES:
+        problem = f"must be {' or '.join(_WIRES)}, not {excerpt(text)}"
+        raise InvalidConfiguration([Fault("[sosw] wire", problem)])
+    return text.strip() == "ready"
 
 
 def _whole(option: str, text: str) -> int:

@@ -42,11 +42,14 @@ class AwsClients:
 
     What the AWS Connection sets in ``config_kwargs`` comes before this provider's defaults. Two exceptions are logged:
     a client for requests that must not be sent twice never repeats them, and no answer is given up before it can come.
+
+    :param sends_ready: pages of tasks are sent as the texts that they are, not serialised by botocore.
     """
 
-    def __init__(self, settings: SoswSettings, conn_id: str) -> None:
+    def __init__(self, settings: SoswSettings, conn_id: str, *, sends_ready: bool) -> None:
         self._settings = settings
         self._conn_id = conn_id
+        self._sends_ready = sends_ready
         self._logged: set[str] = set()
 
     def client(
@@ -60,6 +63,7 @@ class AwsClients:
     ) -> Any:
         """A boto3 client; `sosw_airflow.hooks.sosw.SoswHook.client` describes the arguments and the errors."""
         from sosw_airflow.stores.object_encryption import encrypt_objects
+        from sosw_airflow.stores.ready_actions import send_ready_actions
 
         settings = self._settings
         with self._explain_faults():
@@ -72,6 +76,8 @@ class AwsClients:
                 verify=self._aws.verify,
             )
             self._require_credentials(config)
+        if service == "dynamodb" and self._sends_ready:
+            send_ready_actions(client)
         if service == "s3":
             encrypt_objects(client, settings.server_side_encryption, settings.kms_key_id)
         return client

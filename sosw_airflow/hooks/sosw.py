@@ -9,7 +9,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow._compat import BaseHook, configured, find_connection, get_variable, redact
-from sosw_airflow.config.options import hides_payloads_from, max_invocations_from, max_tasks_from, period_modules_from
+from sosw_airflow.config.options import (
+    hides_payloads_from,
+    max_invocations_from,
+    max_tasks_from,
+    period_modules_from,
+    sends_ready_from,
+)
 from sosw_airflow.config.registry import (
     LABOURER_CONN_TYPE,
     LABOURERS_VARIABLE,
@@ -192,7 +198,7 @@ class SoswHook(BaseHook):
 
     @cached_property
     def _clients(self) -> AwsClients:
-        return AwsClients(self.settings, self.sosw_conn_id)
+        return AwsClients(self.settings, self.sosw_conn_id, sends_ready=sends_ready_from(configured("wire")))
 
     def deployment(self) -> Any:
         """The deployment that the Connection describes, a `sosw_airflow.stores.deployment.Deployment`."""

@@ -10,24 +10,23 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sosw_airflow.exceptions import JobRecordDamaged, NoProgress
-from sosw_airflow.jobs.greenfield import Placement
 from sosw_airflow.jobs.identity import task_id
 from sosw_airflow.jobs.metrics import PAGES, SCHEDULED, SLOWED, Report, unreported
 from sosw_airflow.jobs.pages import Page
-from sosw_airflow.jobs.rows import LineCodec, Row, row_item
+from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.scheduling.pace import PagePace
+from sosw_airflow.scheduling.page_text import MetaTable, PageText
 from sosw_airflow.stores.aws_errors import Verdict, cancellation_codes, error_code, explain, judge, judge_reasons
 from sosw_airflow.stores.backoff import pauses
 from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.waiting.progress_log import ProgressLog
 
-__all__ = ["MetaTable", "PageWriter", "WriterStopped"]
+__all__ = ["PageWriter", "WriterStopped"]
 
 #: Seconds after which a page that waits for its turn asks again, since the pace may have changed.
 _ASK_AGAIN = 0.5
@@ -38,29 +37,6 @@ _EXISTS = "ConditionalCheckFailed"
 
 class WriterStopped(Exception):
     """The writing was stopped from outside; what is committed stays, and a later attempt continues from there."""
-
-
-@dataclass(frozen=True)
-class MetaTable:
-    """The table in which upstream's tools find the history of a task, and our names in it (sosw rule 10)."""
-
-    name: str
-    invocation_id: str
-    log_stream_name: str
-    author: str = "airflow"
-
-    def put(self, row: Row) -> dict[str, Any]:
-        """The put of a task's "created" row."""
-        item = {
-            "task_id": {"S": row.task_id},
-            "created_at": {"N": f"{row.created_at:.6f}"},
-            "action": {"S": "created"},
-            "labourer": {"S": row.labourer_id},
-            "author": {"S": self.author},
-            "invocation_id": {"S": self.invocation_id},
-            "log_stream_name": {"S": self.log_stream_name},
-        }
-        return {"TableName": self.name, "Item": item}
 
 
 class PageWriter:
@@ -94,7 +70,7 @@ class PageWriter:
     ) -> None:
         self._dynamodb = dynamodb
         self._header = header
-        self._codec = codec
+        self._text = PageText(header, codec, tasks_table, records, meta)
         self._tasks_table = tasks_table
         self._records = records
         self._pace = pace
@@ -104,7 +80,6 @@ class PageWriter:
         self._concurrency = concurrency
         self._patience = patience
         self._metrics = metrics
-        self._placement = Placement(header.greenfield_base, header.greenfield_step)
         self._halt = threading.Event()  # set when any page has failed for good
 
     def write(self, pages: Iterable[Page], progress: ProgressLog) -> None:
@@ -144,7 +119,7 @@ class PageWriter:
             raise WriterStopped
 
     def _commit(self, page: Page, progress: ProgressLog) -> None:
-        actions = self._actions(page)
+        actions = self._text.actions(page, self._now())
         waits = pauses()
         while True:
             self._sleep(0.0)
@@ -197,28 +172,6 @@ class PageWriter:
             f"Fix: restore {self._records.table} from a backup and retry. Or {new_job}; workers then get the tasks "
             f"that are in the queue twice."
         )
-
-    def _actions(self, page: Page) -> list[dict[str, Any]]:
-        job_id, created_at = self._header.job_id, self._now()
-        tasks = range(page.first, page.first + len(page.lines))
-        actions: list[dict[str, Any]] = [{"Put": self._records.marker(self._header, page.number, tasks=tasks)}]
-        for index, line in enumerate(page.lines, page.first):
-            row = Row(
-                task_id(job_id, index),
-                self._header.labourer_id,
-                self._codec.payload(line),
-                created_at,
-                self._placement.of(index),
-            )
-            put = {
-                "TableName": self._tasks_table,
-                "Item": row_item(row),
-                "ConditionExpression": "attribute_not_exists(task_id)",
-            }
-            actions.append({"Put": put})
-            if self._meta is not None:
-                actions.append({"Put": self._meta.put(row)})
-        return actions
 
     def _sleep(self, seconds: float) -> None:
         """Wait, unless the writing has stopped meanwhile.

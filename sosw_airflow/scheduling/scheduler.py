@@ -33,7 +33,8 @@ from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.jobs.transitions import FINISH, IN_DELIVERY, NEEDING_PLAN, WRITE, JobState, Transition
 from sosw_airflow.scheduling.committed_pages import committed_pages, uncommitted_pages
 from sosw_airflow.scheduling.pace import PagePace, page_limits_for
-from sosw_airflow.scheduling.page_writer import MetaTable, PageWriter, WriterStopped
+from sosw_airflow.scheduling.page_text import MetaTable
+from sosw_airflow.scheduling.page_writer import PageWriter, WriterStopped
 from sosw_airflow.scheduling.requests import QueuePosition, Request, ScheduleRequest
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.deployment import Deployment

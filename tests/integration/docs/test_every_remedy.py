@@ -117,7 +117,6 @@ REMEDIES: dict[tuple[str, str], tuple[str, ...]] = {
     ("jobs/rendered_texts.py", "give the value itself"): (f"{ARGUMENTS}::test_a_template_that_nothing_renders",),
     ("run_context.py", "give reference_date=, for"): (f"{ARGUMENTS}::test_a_partition_without_a_date",),
     ("run_context.py", "give reference_date="): (f"{ARGUMENTS}::test_a_run_without_a_date",),
-    ("scheduling/committed_pages.py", "clear the"): (f"{ROWS}::test_markers_of_another_record",),
     ("scheduling/deliver.py", "give it delivery"): (f"{JOBS}::test_a_job_that_is_written_in_part_is_not_delivered",),
     ("scheduling/deliver.py", "stop what removes"): (f"{ROWS}::test_what_removes_the_plan_of_a_delivery_is_stopped",),
     ("scheduling/page_writer.py", "restore ..."): (f"{JOBS}::test_a_table_of_jobs_that_was_emptied",),

@@ -20,7 +20,8 @@ from sosw_airflow.jobs.metrics import Metric
 from sosw_airflow.jobs.pages import Page
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.scheduling.pace import PagePace
-from sosw_airflow.scheduling.page_writer import MetaTable, PageWriter
+from sosw_airflow.scheduling.page_text import MetaTable
+from sosw_airflow.scheduling.page_writer import PageWriter
 from sosw_airflow.stores.aws_errors import Verdict
 from sosw_airflow.stores.job_record import Header, JobRecords
 from tests.integration.conftest import LABOURER, Installation, request_for

@@ -91,6 +91,8 @@ def clients(attempts: int = 2) -> Clients:
 
         def call(operation: str, arguments: dict[str, Any]) -> Any:
             if _answering and _answering[-1][1] is Edge.DIRECT:
+                if "TransactItems" in arguments:  # a page is a text until its actions are read
+                    arguments = {**arguments, "TransactItems": list(arguments["TransactItems"])}
                 return direct.call(client, total, operation, arguments, _answering[-1][0])
             return whole(operation, arguments)
 

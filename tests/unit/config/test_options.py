@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from sosw_airflow.config.options import max_invocations_from, max_tasks_from, period_modules_from
+from sosw_airflow.config.options import max_invocations_from, max_tasks_from, period_modules_from, sends_ready_from
 from sosw_airflow.exceptions import InvalidConfiguration
 from sosw_airflow.get_provider_info import OPTIONS
 from sosw_airflow.orchestration.policy import DEFAULT_LIMIT
 
 
 def test_the_defaults_are_usable() -> None:
-    """No module may be named, a million tasks are allowed, and ten of them run at once."""
+    """No module may be named, a million tasks are allowed, ten of them run at once, and pages are sent ready."""
     assert period_modules_from(OPTIONS["custom_period_modules"]["default"]) == ()
     assert max_tasks_from(OPTIONS["max_tasks"]["default"]) == 1_000_000
     assert max_invocations_from(OPTIONS["max_simultaneous_invocations"]["default"]) == DEFAULT_LIMIT
+    assert sends_ready_from(OPTIONS["wire"]["default"])
 
 
 def test_modules_are_separated_by_commas() -> None:
@@ -36,3 +37,10 @@ def test_what_is_no_number_is_refused(text: str) -> None:
         max_tasks_from(text)
     with pytest.raises(InvalidConfiguration, match=r"\[sosw\] max_simultaneous_invocations: must be a whole number"):
         max_invocations_from(text)
+
+
+def test_who_serialises_pages_is_one_of_two() -> None:
+    """Another word is refused with both."""
+    assert not sends_ready_from(" botocore ")
+    with pytest.raises(InvalidConfiguration, match=r"\[sosw\] wire: must be ready or botocore, not 'quick'"):
+        sends_ready_from("quick")

@@ -1,0 +1,134 @@
+"""A page whose JSON text is ready reaches DynamoDB as botocore's own serialiser would have sent it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sosw_airflow.jobs.pages import Page
+from sosw_airflow.jobs.rows import LineCodec
+from sosw_airflow.scheduling.page_text import MetaTable, PageText
+from sosw_airflow.stores.job_record import JobRecords
+from sosw_airflow.stores.ready_actions import ReadyActions, send_ready_actions
+from tests.integration.stores.test_job_record import HEADER
+
+CODEC = LineCodec("worker")
+META = MetaTable("sosw_tasks_meta", 'run "1"', "dag/\u2028task")
+
+
+class Wire:
+    """A client whose requests end here, before a socket is opened."""
+
+    def __init__(self, *, ready: bool) -> None:
+        self.client = boto3.client(
+            "dynamodb", region_name="us-west-2", aws_access_key_id="123456789012", aws_secret_access_key="x"
+        )
+        if ready:
+            send_ready_actions(self.client)
+        self.sent: list[Any] = []
+        self.client.meta.events.register("before-send.dynamodb", self._answer)
+
+    def _answer(self, request: Any, **_: Any) -> AWSResponse:
+        self.sent.append(request)
+        return AWSResponse(request.url, 200, {}, _Raw())
+
+    def send(self, actions: Any, **more: Any) -> dict[str, Any]:
+        """The body of the request of this transaction."""
+        self.client.transact_write_items(TransactItems=actions, ClientRequestToken="token", **more)
+        body: dict[str, Any] = json.loads(self.sent[-1].body)
+        return body
+
+
+class _Raw:
+    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
+        yield b"{}"
+
+
+@pytest.fixture(scope="module")
+def ready() -> Wire:
+    """A client that sends ready texts."""
+    return Wire(ready=True)
+
+
+@pytest.fixture(scope="module")
+def plain() -> Wire:
+    """A client as boto3 makes it."""
+    return Wire(ready=False)
+
+
+def page_text(meta: MetaTable | None = None, *, tasks_table: str = "sosw_tasks") -> PageText:
+    """The texts of a job's pages. Its table of records is never asked."""
+    return PageText(replace(HEADER, labourer_id="worker"), CODEC, tasks_table, JobRecords(None, "sosw_jobs"), meta)
+
+
+TASKS = st.lists(
+    st.dictionaries(
+        st.text(max_size=8), st.one_of(st.text(max_size=20), st.integers(), st.lists(st.text(max_size=3))), min_size=1
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(tasks=TASKS, with_meta=st.booleans(), first=st.integers(0, 10**6))
+def test_the_body_is_botocores(ready: Wire, plain: Wire, tasks: list[Any], with_meta: bool, first: int) -> None:
+    """Whatever is in the payloads, with a meta table or without."""
+    lines = [CODEC.line(task, index) for index, task in enumerate(tasks)]
+    actions = page_text(META if with_meta else None).actions(Page(7, first, 1, lines), 1_767_000_000.25)
+
+    assert ready.send(actions) == plain.send(list(actions))
+
+
+def test_every_reader_of_the_arguments_sees_the_actions() -> None:
+    """Instrumentation reads them as a list of dictionaries."""
+    actions = page_text().actions(Page(0, 0, 1, [CODEC.line({"word": "a"}, 0)]), 1.0)
+
+    assert [action["Put"]["TableName"] for action in actions] == ["sosw_jobs", "sosw_tasks"]
+    assert len(actions) == 2
+    assert actions[1]["Put"]["Item"]["payload"] == {"S": '{"word": "a"}'}
+    assert actions[1:] == [actions[1]]
+    assert repr(actions) == repr(list(actions))
+
+
+def test_what_hooks_add_to_the_request_stays(ready: Wire) -> None:
+    """A parameter that is not of the page reaches DynamoDB too."""
+    actions = ReadyActions('[{"Put": {"TableName": "t", "Item": {"id": {"S": "1"}}}}]', ["t"])
+
+    body = ready.send(actions, ReturnConsumedCapacity="TOTAL")
+
+    assert body == {"TransactItems": list(actions), "ClientRequestToken": "token", "ReturnConsumedCapacity": "TOTAL"}
+
+
+def test_the_signature_is_of_the_body_that_is_sent(ready: Wire) -> None:
+    """So DynamoDB accepts it: the same headers as those of an equal body that botocore has made."""
+    actions = ReadyActions('[{"Put": {"TableName": "t", "Item": {"id": {"S": "1"}}}}]', ["t"])
+    ready.send(actions)
+    sent = ready.sent[-1]
+
+    assert int(sent.headers["Content-Length"]) == len(sent.body)
+    assert "Authorization" in sent.headers
+
+
+def test_the_endpoint_follows_from_the_tables(ready: Wire, plain: Wire) -> None:
+    """A table may be named by its ARN; botocore's choice of an endpoint sees it."""
+    table = "arn:aws:dynamodb:us-west-2:123456789012:table/sosw_tasks"
+    actions = page_text(tasks_table=table).actions(Page(0, 0, 1, [CODEC.line({"word": "a"}, 0)]), 1.0)
+    ready.send(actions)
+    plain.send(list(actions))
+
+    assert ready.sent[-1].url == plain.sent[-1].url
+
+
+def test_other_transactions_are_left_alone(ready: Wire) -> None:
+    """Retries and moves of the same client are plain lists."""
+    plain_actions = [{"Put": {"TableName": "t", "Item": {"id": {"S": "1"}}}}]
+
+    assert ready.send(plain_actions)["TransactItems"] == plain_actions
