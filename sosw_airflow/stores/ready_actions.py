@@ -21,8 +21,8 @@ _OPERATION = "dynamodb.TransactWriteItems"
 class ReadyActions(list[dict[str, Any]]):
     """The argument ``TransactItems`` of a transaction, as JSON text.
 
-    It is a list, so that every client takes it, and so do hooks that read the arguments: whoever reads it parses the
-    text. A client of `send_ready_actions` does not.
+    It is a list, so that every client and every hook can read it: reading it parses the text. A client of
+    `send_ready_actions` does not read it.
 
     :param text: JSON text of the list of actions. It is ASCII.
     :param tables: that the actions are about: botocore's choice of an endpoint may depend on them.
