@@ -7,19 +7,19 @@ each index, however long the queue is. A number that reached its bound is "at le
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sosw_airflow.jobs.identity import job_of
 from sosw_airflow.orchestration.labourer_pause import LabourerPause
 from sosw_airflow.orchestration.lease import lease_key
-from sosw_airflow.orchestration.turn_note import MINUTES, ClosedMinutes, TurnNote
+from sosw_airflow.orchestration.turn_note import SPANS, ClosedCounts, TurnNote
 from sosw_airflow.stores.aws_errors import explain_faults
 from sosw_airflow.stores.bounded_query import BoundedQueries
 from sosw_airflow.stores.closed_tasks import End
 from sosw_airflow.stores.tables import TableNames
 
-__all__ = ["Bounded", "Glance", "glance_at", "queue_size"]
+__all__ = ["Bounded", "ClosedSpan", "Glance", "glance_at", "queue_size"]
 
 #: Seconds after which the note of an orchestrator that has ended without a word says nothing about the present.
 _FRESH = 90
@@ -31,6 +31,35 @@ class Bounded:
 
     number: int
     more: bool = False
+
+
+@dataclass(frozen=True)
+class ClosedSpan:
+    """What was closed in a part of the past.
+
+    :ivar seconds: its length.
+    :ivar series: completed and failed, step by step.
+    :ivar more: more were closed than were counted.
+    """
+
+    seconds: int
+    series: tuple[tuple[int, int], ...]
+    more: bool = False
+
+    @property
+    def completed(self) -> int:
+        """Of all steps."""
+        return sum(completed for completed, _ in self.series)
+
+    @property
+    def failed(self) -> int:
+        """Of all steps."""
+        return sum(failed for _, failed in self.series)
+
+    @property
+    def per_second(self) -> float:
+        """Tasks that were closed in a second, on average."""
+        return (self.completed + self.failed) / self.seconds
 
 
 @dataclass(frozen=True)
@@ -50,6 +79,7 @@ class Glance:
     :ivar paused: why the labourer pauses, as Airflow's orchestrator has noted it; empty if it does not.
     :ivar closed: completed and failed in each of the last 60 minutes, the present one last.
     :ivar closed_more: more were closed in the hour than were counted.
+    :ivar spans: what was closed in the last hour, day and week.
     :ivar units: read units that the reading has taken.
     """
 
@@ -68,6 +98,7 @@ class Glance:
     paused: str = ""
     closed: tuple[tuple[int, int], ...] = ()
     closed_more: bool = False
+    spans: tuple[ClosedSpan, ...] = ()
     units: float = 0.0
 
     @property
@@ -101,12 +132,15 @@ def glance_at(dynamodb: Any, tables: TableNames, labourer_id: str, *, now: int, 
     queued, more = reader.task_rows("greenfield <= :now", now)
     retrying, retrying_more = reader.retries()
     if fresh is not None:
-        running, closed, closed_more = Bounded(fresh.running), fresh.closed.series(now), False
+        running, spans = Bounded(fresh.running), _spans_of(fresh.closed, now)
     else:
         invoked, invoked_more = reader.task_rows("greenfield > :now", now)
         active = sum("completed_at" not in row for row in invoked)
         running = Bounded(active, invoked_more)
-        closed, closed_more = reader.closed(now)
+        spans = reader.closed(now)
+        if note is not None:
+            # The orchestrator has ended. It has counted more than the index shows at once; others may have closed more.
+            spans = tuple(map(_larger, spans, _spans_of(note.closed, now)))
     return Glance(
         labourer_id,
         now,
@@ -121,8 +155,9 @@ def glance_at(dynamodb: Any, tables: TableNames, labourer_id: str, *, now: int, 
         turned_at=note.at if note else None,
         pause=LabourerPause.of_lease(lease),
         paused=note.paused if note else "",
-        closed=tuple(closed),
-        closed_more=closed_more,
+        closed=spans[0].series,
+        closed_more=spans[0].more,
+        spans=spans,
         units=reader.queries.units,
     )
 
@@ -136,6 +171,17 @@ def queue_size(dynamodb: Any, tables: TableNames, labourer_id: str, *, now: int,
     queued, more = reader.task_rows("greenfield <= :now", now)
     about = reader.estimate(queued, now) if more else None
     return about or len(queued), _waits(queued, now) or 0
+
+
+def _spans_of(counts: tuple[ClosedCounts, ...], now: int) -> tuple[ClosedSpan, ...]:
+    return tuple(ClosedSpan(each.span.seconds, tuple(each.series(now))) for each in counts)
+
+
+def _larger(one: ClosedSpan, other: ClosedSpan) -> ClosedSpan:
+    """The one that has counted more; a count that is complete is not "at least" any more."""
+    if one.completed + one.failed > other.completed + other.failed:
+        return one
+    return replace(other, more=False)
 
 
 def _waits(queued: list[dict[str, Any]], now: int) -> int | None:
@@ -182,26 +228,28 @@ class _Reader:
         table, values = self.tables.retry_tasks_table, {":labourer": self.labourer_id}
         return self.queries.read(table, None, "labourer_id = :labourer", values, ProjectionExpression="task_id")
 
-    def closed(self, now: int) -> tuple[list[tuple[int, int]], bool]:
-        """What the last hour's minutes have closed, from the newest rows, and whether there are more."""
-        minutes: dict[int, tuple[int, int]] = {}
-        more = False
+    def closed(self, now: int) -> tuple[ClosedSpan, ...]:
+        """What the last hour, day and week have closed, from the newest rows."""
+        counts = tuple(map(ClosedCounts, SPANS))
+        known_since = now - max(span.seconds for span in SPANS)
         for end in End:
             found, bounded = self.queries.read(
                 self.tables.closed_tasks_table,
                 self.tables.closed_tasks_index,
                 "labourer_id_task_status = :status AND closed_at > :from",
-                {":status": f"{self.labourer_id}_{end.value}", ":from": now - 60 * MINUTES},
+                {":status": f"{self.labourer_id}_{end.value}", ":from": now - max(span.seconds for span in SPANS)},
                 ProjectionExpression="closed_at",
                 ScanIndexForward=False,
             )
-            more |= bounded
+            if bounded and found:
+                known_since = max(known_since, _number(found[-1], "closed_at"))
             for row in found:
-                minute = _number(row, "closed_at") // 60
-                completed, failed = minutes.get(minute, (0, 0))
-                is_completed = end is End.COMPLETED
-                minutes[minute] = (completed + is_completed, failed + (not is_completed))
-        return ClosedMinutes(minutes).series(now), more
+                for each in counts:
+                    step = _number(row, "closed_at") // each.span.step
+                    completed, failed = each.counts.get(step, (0, 0))
+                    is_completed = end is End.COMPLETED
+                    each.counts[step] = (completed + is_completed, failed + (not is_completed))
+        return tuple(replace(each, more=known_since > now - each.seconds) for each in _spans_of(counts, now))
 
     def estimate(self, head: list[dict[str, Any]], now: int) -> int | None:
         """All that wait, if the places behind the head are as far apart as those of the head (sosw rule 9)."""

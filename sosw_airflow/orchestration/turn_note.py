@@ -1,6 +1,6 @@
-"""What the holder of a lease did last, as the lease's item keeps it for pages and commands: under 1 KB of text. Pure.
+"""What the holder of a lease did last, as the lease's item keeps it for pages and commands: under 2 KB of text. Pure.
 
-It has the last turn's figures, the reason of a pause, and what was closed in each minute of the last hour.
+It has the last turn's figures, the reason of a pause, and what was closed in the last hour, day and week.
 """
 
 from __future__ import annotations
@@ -13,37 +13,73 @@ from typing import Any
 from sosw_airflow.jobs.json_documents import parse_json
 from sosw_airflow.orchestration.turn_report import TurnReport
 
-__all__ = ["MINUTES", "ClosedMinutes", "TurnNote", "note_turn"]
+__all__ = ["DAY", "HOUR", "SPANS", "WEEK", "ClosedCounts", "Span", "TurnNote", "note_turn"]
 
-#: Minutes that are remembered.
-MINUTES = 60
-
-#: Characters of the reason of a pause: the item stays below 1 KB, so a beat costs one write unit.
+#: Characters of the reason of a pause: the item stays below 2 KB, so a beat costs two write units at most.
 _REASON = 300
 
 
-@dataclass
-class ClosedMinutes:
-    """How many tasks were closed as completed and as failed, minute by minute.
+@dataclass(frozen=True)
+class Span:
+    """A part of the past.
 
-    :ivar counts: by the minute since 1970; a minute without an end has none.
+    :ivar step: seconds for which one number of closed tasks is kept.
+    :ivar steps: how many of them.
     """
 
+    step: int
+    steps: int
+
+    @property
+    def seconds(self) -> int:
+        """Its length."""
+        return self.step * self.steps
+
+
+#: Minute by minute, hour by hour, and by a quarter of a day.
+HOUR, DAY, WEEK = SPANS = (Span(60, 60), Span(3600, 24), Span(21_600, 28))
+
+
+@dataclass
+class ClosedCounts:
+    """How many tasks were closed as completed and as failed, step by step of one span.
+
+    :ivar counts: by the step since 1970; a step without an end has none.
+    """
+
+    span: Span = HOUR
     counts: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def add(self, now: float, *, completed: int, failed: int) -> None:
-        """Count what a turn has closed, and forget what is older than an hour."""
-        minute = int(now) // 60
+        """Count what a turn has closed, and forget what is older than the span."""
+        present = int(now) // self.span.step
         if completed or failed:
-            before = self.counts.get(minute, (0, 0))
-            self.counts[minute] = (before[0] + completed, before[1] + failed)
-        for old in [each for each in self.counts if not minute - MINUTES < each <= minute]:
+            before = self.counts.get(present, (0, 0))
+            self.counts[present] = (before[0] + completed, before[1] + failed)
+        for old in [each for each in self.counts if not present - self.span.steps < each <= present]:
             del self.counts[old]
 
     def series(self, now: float) -> list[tuple[int, int]]:
-        """The last 60 minutes, the present one last: completed and failed of each."""
-        last = int(now) // 60
-        return [self.counts.get(minute, (0, 0)) for minute in range(last - MINUTES + 1, last + 1)]
+        """The steps up to the present one: completed and failed of each."""
+        last = int(now) // self.span.step
+        return [self.counts.get(each, (0, 0)) for each in range(last - self.span.steps + 1, last + 1)]
+
+    def flat(self) -> list[int]:
+        """As it is stored: the first step, then of each its distance and both counts."""
+        first = min(self.counts, default=0)
+        return [first, *(number for each in sorted(self.counts) for number in (each - first, *self.counts[each]))]
+
+    @classmethod
+    def of(cls, span: Span, flat: list[int]) -> ClosedCounts:
+        """From what `flat` has made.
+
+        :raises ValueError: it is something else.
+        """
+        first, *numbers = flat
+        if not all(type(number) is int for number in flat):
+            raise ValueError
+        groups = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
+        return cls(span, {first + each: (completed, failed) for each, completed, failed in groups})
 
 
 @dataclass(frozen=True)
@@ -52,35 +88,31 @@ class TurnNote:
 
     :ivar at: seconds since 1970 of the turn, by its orchestrator's clock.
     :ivar paused: why the labourer pauses; empty if it does not. It may hold what Airflow masks.
+    :ivar closed: one of each of `SPANS`.
     """
 
     at: int
     running: int
     limit: int
     paused: str
-    closed: ClosedMinutes
+    closed: tuple[ClosedCounts, ...]
 
     def text(self) -> str:
         """The note as it is stored."""
-        counts = self.closed.counts
-        first = min(counts, default=0)
-        flat = [number for minute in sorted(counts) for number in (minute - first, *counts[minute])]
-        numbers = [self.at, self.running, self.limit, first, *flat]
-        return json.dumps([numbers, self.paused], separators=(",", ":"))
+        numbers = [self.at, self.running, self.limit]
+        return json.dumps([numbers, *(each.flat() for each in self.closed), self.paused], separators=(",", ":"))
 
     @classmethod
     def of(cls, text: str) -> TurnNote | None:
         """The note that a text holds; None if it holds none, as of another version."""
         try:
-            numbers, paused = parse_json(text)
-            at, running, limit, first, *flat = numbers
-            if not all(type(number) is int for number in numbers) or len(flat) % 3 or not isinstance(paused, str):
+            (at, running, limit), *closed, paused = parse_json(text)
+            if not all(type(number) is int for number in (at, running, limit)) or not isinstance(paused, str):
                 return None
-            groups = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
-            counts = {first + minute: (completed, failed) for minute, completed, failed in groups}
+            counts = tuple(ClosedCounts.of(span, flat) for span, flat in zip(SPANS, closed, strict=True))
         except (TypeError, ValueError):
             return None
-        return cls(at, running, limit, paused, ClosedMinutes(counts))
+        return cls(at, running, limit, paused, counts)
 
     @classmethod
     def of_lease(cls, item: Mapping[str, Mapping[str, Any]]) -> TurnNote | None:
@@ -91,6 +123,7 @@ class TurnNote:
 def note_turn(former: str, report: TurnReport, *, now: float) -> str:
     """The text of the note after a turn, from that of the turn before it, by any orchestrator."""
     note = TurnNote.of(former)
-    closed = note.closed if note else ClosedMinutes()
-    closed.add(now, completed=report.completed, failed=report.failed)
+    closed = note.closed if note else tuple(map(ClosedCounts, SPANS))
+    for each in closed:
+        each.add(now, completed=report.completed, failed=report.failed)
     return TurnNote(int(now), report.running, report.limit, report.paused[:_REASON], closed).text()

@@ -17,9 +17,10 @@ class Share(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column over time: its place, and the heights of its two parts, in a drawing of 120 by 24."""
+    """A column over time: its place, its width, and the heights of its two parts, in a drawing of 120 by 24."""
 
     left: float
+    width: float
     completed: float
     failed: float
 
@@ -41,17 +42,22 @@ def shares(counts: Sequence[tuple[str, int]]) -> list[Share]:
 
 
 def columns(minutes: Sequence[tuple[int, int]], *, width: float = 120, height: float = 24) -> list[Column]:
-    """A column for each minute with an end, the highest as high as the drawing.
+    """A column for each step with an end, the highest as high as the drawing.
 
     >>> columns([(0, 0), (4, 0), (1, 1)], width=3, height=4)
-    [Column(left=1.0, completed=4.0, failed=0.0), Column(left=2.0, completed=1.0, failed=1.0)]
+    [Column(left=1.0, width=0.8, completed=4.0, failed=0.0), Column(left=2.0, width=0.8, completed=1.0, failed=1.0)]
     """
     most = max((sum(each) for each in minutes), default=0)
     if not most:
         return []
     step = width / len(minutes)
     return [
-        Column(round(number * step, 2), round(height * completed / most, 2), round(height * failed / most, 2))
+        Column(
+            round(number * step, 2),
+            round(0.8 * step, 2),
+            round(height * completed / most, 2),
+            round(height * failed / most, 2),
+        )
         for number, (completed, failed) in enumerate(minutes)
         if completed or failed
     ]

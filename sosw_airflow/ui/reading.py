@@ -16,14 +16,14 @@ from sosw_airflow.exceptions import Fault, InvalidConfiguration, SoswError, Unkn
 from sosw_airflow.hooks.sosw import SoswHook, default_max_invocations
 from sosw_airflow.ui.cached_reads import CachedReads, Reading
 
-__all__ = ["PAGE_TASKS", "JobSight", "LabourerSight", "Overview", "SoswReadings", "TaskPage"]
+__all__ = ["LABOURER_ROWS", "PAGE_TASKS", "JobSight", "LabourerSight", "Overview", "SoswReadings", "TaskPage"]
 
 #: Read units of one reading of all labourers. Those that were read longest ago come first; a busy one counts as older.
 OVERVIEW_UNITS = 20.0
 _BUSY = 3
 
 #: Rows of each index for the page of one labourer: 60 read units for rows of 1 KB.
-_LABOURER_ROWS = 200
+LABOURER_ROWS = 200
 
 #: Jobs of a labourer's queue that are named.
 _NAMED_JOBS = 20
@@ -58,6 +58,7 @@ class LabourerSight:
     """One labourer.
 
     :ivar jobs: of its queue's head: header (None if it has no record), id, tasks among the rows that were read.
+    :ivar causes: of its newest failures in a week, and ``causes_at`` the time of their reading, on the monotonic clock.
     :ivar policy: None if its settings are faulty; ``problem`` says why.
     :ivar registered: in the Variable; else it is a Connection, or only its rows are known.
     """
@@ -68,6 +69,8 @@ class LabourerSight:
     problem: str
     registered: bool
     settings: Mapping[str, Any]
+    causes: Any = None
+    causes_at: float = float("-inf")
 
 
 @dataclass
@@ -116,7 +119,8 @@ class SoswReadings:
 
     def labourer(self, conn_id: str, labourer_id: str) -> Reading:
         """A `LabourerSight`."""
-        return self.cache.read(("labourer", conn_id, labourer_id), lambda _: self._labourer(conn_id, labourer_id))
+        subject = ("labourer", conn_id, labourer_id)
+        return self.cache.read(subject, lambda former: self._labourer(conn_id, labourer_id, former))
 
     def header(self, conn_id: str, job_id: str) -> Reading:
         """The header of a job, or None in it if there is none."""
@@ -195,10 +199,11 @@ class SoswReadings:
             glances[labourer_id], units = glance, units + glance.units
         return Overview(glances, units)
 
-    def _labourer(self, conn_id: str, labourer_id: str) -> LabourerSight:
+    def _labourer(self, conn_id: str, labourer_id: str, former: LabourerSight | None) -> LabourerSight:
         from sosw_airflow.orchestration.glance import glance_at
         from sosw_airflow.orchestration.policy import LabourerPolicy
         from sosw_airflow.stores.job_record import JobRecords
+        from sosw_airflow.waiting.failure_causes import read_newest_causes
 
         hook, deployment = self._connect(conn_id)
         registered = labourer_id in labourers_from(get_variable(LABOURERS_VARIABLE))
@@ -210,7 +215,7 @@ class SoswReadings:
         except SoswError as error:
             problem = str(error)
         glance = glance_at(
-            deployment.dynamodb, deployment.tables, labourer_id, now=int(deployment.now()), rows=_LABOURER_ROWS
+            deployment.dynamodb, deployment.tables, labourer_id, now=int(deployment.now()), rows=LABOURER_ROWS
         )
         records = JobRecords(deployment.dynamodb, deployment.tables.jobs_table)
         jobs = []
@@ -220,7 +225,12 @@ class SoswReadings:
             except SoswError:  # its page says what is wrong with it
                 header = None
             jobs.append((header, job_id, tasks))
-        return LabourerSight(glance, jobs, policy, problem, registered, settings)
+        causes, causes_at = (former.causes, former.causes_at) if former else (None, float("-inf"))
+        if glance.spans[-1].failed and time.monotonic() - causes_at > _CAUSES_EVERY:
+            since = glance.seen_at - glance.spans[-1].seconds
+            causes = read_newest_causes(deployment.dynamodb, deployment.tables, labourer_id, since=since)
+            causes_at = time.monotonic()
+        return LabourerSight(glance, jobs, policy, problem, registered, settings, causes, causes_at)
 
     def _header(self, conn_id: str, job_id: str) -> Any:
         from sosw_airflow.stores.job_record import JobRecords
@@ -249,7 +259,7 @@ class SoswReadings:
                     header.labourer_id,
                     job_id,
                     now=int(deployment.now()),
-                    rows=_LABOURER_ROWS,
+                    rows=LABOURER_ROWS,
                 )
             except AccessDenied as denied:
                 problem = str(denied)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ def _templates() -> Any:
     environment.globals.update(
         shares=drawings.shares,
         columns=drawings.columns,
+        job_shares=_job_shares,
+        zip=zip,
         share=texts.share,
         job_parts=job_parts,
         mask=_mask,
@@ -57,6 +60,16 @@ def job_parts(conn_id: str, header: Any) -> tuple[str, ...]:
     The job of a command has the DAG id ``cli``: a role that may read certain DAGs only does not see it.
     """
     return ("c", conn_id, "dags", header.dag_id, "jobs", header.job_id)
+
+
+#: Colours of jobs; the next one begins again.
+_JOB_COLOURS = 6
+
+
+def _job_shares(jobs: Sequence[tuple[Any, str, int]], others: int) -> list[tuple[str, int]]:
+    """The parts of a queue's bar: a colour and the tasks of each job, then all others."""
+    named = [(f"job{number % _JOB_COLOURS}", tasks) for number, (_, _, tasks) in enumerate(jobs)]
+    return [*named, ("open", others)]
 
 
 def _mask(text: str) -> str:

@@ -15,7 +15,7 @@ from sosw_airflow.ui.action_pages import ActionPages, ActionTarget
 from sosw_airflow.ui.action_runs import ActionRuns
 from sosw_airflow.ui.actions import Action
 from sosw_airflow.ui.cached_reads import Reading
-from sosw_airflow.ui.reading import PAGE_TASKS, SoswReadings
+from sosw_airflow.ui.reading import LABOURER_ROWS, PAGE_TASKS, SoswReadings
 from sosw_airflow.ui.rendering import page, static
 from sosw_airflow.ui.requests import PageRequest, PageResponse
 from sosw_airflow.ui.routes import ROUTES, is_permitted, refusal
@@ -109,6 +109,7 @@ class Site:
             conn_id=conn_id,
             labourer_id=labourer_id,
             actions=self._offered(request, ActionTarget.labourer(conn_id, labourer_id)),
+            labourer_rows=LABOURER_ROWS,
             reading=reading,
             refresh=REFRESH_SECONDS,
         )

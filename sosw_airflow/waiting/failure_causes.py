@@ -1,24 +1,30 @@
-"""Reads why tasks of a job failed: at most a thousand of its failed tasks, evenly spread over the job."""
+"""Reads why tasks failed: of a job, at most a thousand, evenly spread over it; of a labourer, the newest."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import islice
+from typing import Any
 
 from sosw_airflow.stores.backoff import Backoff
-from sosw_airflow.stores.closed_tasks import End
+from sosw_airflow.stores.bounded_query import BoundedQueries
+from sosw_airflow.stores.closed_tasks import ClosedTasks, End, whole_number
+from sosw_airflow.stores.tables import TableNames
 from sosw_airflow.waiting.causes import Causes, CausesSummary
 from sosw_airflow.waiting.progress import ProgressReader
 from sosw_airflow.waiting.results import ResultReader
 from sosw_airflow.waiting.task_results import TaskResult, TaskState
 
-__all__ = ["MOST_READ", "LogsOf", "read_causes"]
+__all__ = ["MOST_READ", "NEWEST", "LogsOf", "read_causes", "read_newest_causes"]
 
 LogsOf = Callable[[str], Callable[[TaskResult], str]]
 
 #: Failed tasks that are read: ten requests, and 500 read units for rows of up to 4 KB.
 MOST_READ = 1000
+
+#: Newest failed tasks of a labourer that are read: two requests, 13 and 100 read units for rows of 1 and up to 4 KB.
+NEWEST = 100
 
 
 def read_causes(
@@ -42,6 +48,32 @@ def read_causes(
         # A task that the index lists as failed may have completed since.
         causes.add_all(result for result in results if result.state is TaskState.FAILED)
     return causes.summary(failed if failed > most else None)
+
+
+def read_newest_causes(dynamodb: Any, tables: TableNames, labourer_id: str, *, since: int) -> CausesSummary:
+    """The causes of the newest failures of a labourer, whichever their jobs are.
+
+    :param since: seconds since 1970.
+    :raises SoswError: AWS refuses.
+    """
+    found, _ = BoundedQueries(dynamodb, NEWEST).read(
+        tables.closed_tasks_table,
+        tables.closed_tasks_index,
+        "labourer_id_task_status = :failed AND closed_at > :since",
+        {":failed": f"{labourer_id}_{End.FAILED.value}", ":since": since},
+        ProjectionExpression="task_id, closed_at",
+        ScanIndexForward=False,
+    )
+    closed_at = {row["task_id"]["S"]: whole_number(row["closed_at"]["N"]) for row in found}
+    if not closed_at:
+        return CausesSummary()
+    rows, _ = ClosedTasks(dynamodb, tables, labourer_id).some_rows(list(closed_at))
+    failed = [row for row in rows if row.end is End.FAILED]  # one may have completed since
+    causes = Causes().add_all(
+        TaskResult(0, row.task_id, TaskState.FAILED, error=row.error, closed_at=closed_at[row.task_id])
+        for row in failed
+    )
+    return causes.summary()
 
 
 def _spread(indexes: Iterator[int], length: int, most: int) -> Iterator[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -125,7 +126,62 @@ def test_a_labourers_page_has_the_jobs_of_its_queue(browser: Browser, schedule: 
     page = browser.page("/c/sosw_default/labourers/worker")
     assert page.text.index(first) < page.text.index(second)
     assert f"/sosw/c/sosw_default/dags/dag/jobs/{first}" in page.links
-    assert "Invocations at once 10 ([sosw] max_simultaneous_invocations)" in page.text
+    assert "Invocations at once 10 the option max_simultaneous_invocations of [sosw]" in page.text
+
+
+def test_each_setting_says_where_it_comes_from(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Variable, or a default."""
+    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps({"worker": {"max_attempts": 5, "expiry": 90}}))
+    text = browser.page("/c/sosw_default/labourers/worker").text
+    assert "Attempts 5 max_attempts of the Variable sosw_labourers" in text
+    assert "Lost after 90 s expiry of the Variable sosw_labourers" in text
+    assert "Invocation event default" in text
+
+
+def test_a_labourer_has_its_throughput_and_its_failures_by_cause(
+    browser: Browser, configured: Aws, schedule: Any
+) -> None:
+    """Of an hour, a day and a week, from the index if no orchestrator of Airflow has counted them."""
+    job_id = schedule(request_for())
+    close(configured, job_id, 0, ok=True)
+    close(configured, job_id, 1, ok=False, error_type="KeyError", error_message="'size'")
+    put_closed(configured, "a" * 32, hours=5)
+    put_closed(configured, "b" * 32, hours=50)
+    page = browser.page("/c/sosw_default/labourers/worker")
+    assert "hour 1 1 50.0 %" in page.text
+    assert "24 hours 2 1 33.3 %" in page.text
+    assert "7 days 3 1 25.0 %" in page.text
+    assert "KeyError: <value> 1" in page.text
+
+
+def put_closed(aws: Aws, task_id: str, *, hours: int) -> None:
+    """A task that was completed so long ago."""
+    item = {
+        "task_id": {"S": task_id},
+        "labourer_id": {"S": "worker"},
+        "labourer_id_task_status": {"S": "worker_1"},
+        "closed_at": {"N": str(int(time.time()) - 3600 * hours)},
+    }
+    aws.dynamodb.put_item(TableName="sosw_closed_tasks", Item=item)
+
+
+def test_what_an_orchestrator_has_counted_is_exact(browser: Browser, configured: Aws) -> None:
+    """However much it was: nothing of it is read."""
+    lease = Lease(configured.dynamodb, "sosw_jobs", "worker", "host/1/abcd")
+    lease.acquire()
+    lease.last_turn = note_turn("", TurnReport("worker", completed=1_234_567, failed=7), now=time.time())
+    lease.release()
+    text = browser.page("/c/sosw_default/labourers/worker").text
+    assert "7 days 1,234,567 7 0.0 %" in text
+    assert "were read" not in text
+
+
+def test_the_queue_is_a_bar_of_its_jobs(browser: Browser, schedule: Any) -> None:
+    """One part a job, in the colour of its row."""
+    schedule(request_for())
+    html = browser.page("/c/sosw_default/labourers/worker").html
+    assert '<rect class="fill-job0" x="0.0" y="0" width="1000.0" height="16"/>' in html
+    assert 'class="key fill-job0"' in html
 
 
 def test_a_labourer_whose_settings_are_faulty(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sosw_airflow.orchestration.turn_note import ClosedMinutes, TurnNote, note_turn
+from sosw_airflow.orchestration.turn_note import HOUR, SPANS, ClosedCounts, TurnNote, note_turn
 from sosw_airflow.orchestration.turn_report import TurnReport
 
 NOON = 1_764_244_800
@@ -33,7 +33,7 @@ def test_what_turns_close_is_counted_by_the_minute() -> None:
         text = note_turn(text, turn(completed=completed, failed=failed), now=NOON + seconds)
     note = TurnNote.of(text)
     assert note is not None
-    assert note.closed.series(NOON + 61)[-3:] == [(0, 0), (6, 1), (0, 3)]
+    assert note.closed[0].series(NOON + 61)[-3:] == [(0, 0), (6, 1), (0, 3)]
 
 
 def test_after_an_hour_a_minute_is_forgotten() -> None:
@@ -41,28 +41,52 @@ def test_after_an_hour_a_minute_is_forgotten() -> None:
     text = note_turn("", turn(completed=5), now=NOON)
     later = TurnNote.of(note_turn(text, turn(completed=1), now=NOON + 3600))
     assert later is not None
-    assert later.closed.counts == {(NOON + 3600) // 60: (1, 0)}
+    assert later.closed[0].counts == {(NOON + 3600) // 60: (1, 0)}
 
 
-def test_an_hour_of_a_busy_labourer_fits_into_a_write_unit() -> None:
-    """At 300 tasks a second, with a long reason."""
+def test_a_day_and_a_week_are_kept_in_larger_steps() -> None:
+    """By the hour, and by a quarter of a day."""
     text = ""
-    for minute in range(200):
+    for hours in range(0, 200, 2):
+        text = note_turn(text, turn(completed=1, failed=2), now=NOON + 3600 * hours)
+    note = TurnNote.of(text)
+    assert note is not None
+    sums = [tuple(map(sum, zip(*each.series(NOON + 3600 * 198), strict=True))) for each in note.closed]
+    assert sums == [(1, 2), (12, 24), (82, 164)]
+
+
+def test_a_week_of_a_busy_labourer_fits_into_two_write_units() -> None:
+    """At 300 tasks a second."""
+    text = ""
+    for minute in range(0, 200 * 60, 7):
+        text = note_turn(text, turn(completed=18_000 * 7, failed=9), now=NOON + 60 * minute)
+    for minute in range(200 * 60, 201 * 60):
         text = note_turn(text, turn(completed=18_000, failed=9, paused="x" * 5000), now=NOON + 60 * minute)
     beside = 120  # bytes of the item's other attributes
-    assert len(text.encode()) + beside < 1200
-    assert len(text.replace("x" * 300, "").encode()) + beside < 1024
+    assert len(text.replace("x" * 300, "").encode()) + beside < 2048
 
 
 @given(st.dictionaries(st.integers(0, 10**9), st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), max_size=60))
 def test_a_note_is_read_as_it_was_written(counts: dict[int, tuple[int, int]]) -> None:
     """Whatever was closed."""
-    note = TurnNote(NOON, 1, 2, 'a "reason" \u20ac', ClosedMinutes(counts))
+    closed = tuple(ClosedCounts(span, counts if span is HOUR else {}) for span in SPANS)
+    note = TurnNote(NOON, 1, 2, 'a "reason" \u20ac', closed)
     assert TurnNote.of(note.text()) == note
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "[]", "{}", '[[1,2,3],""]', '[[1,2,3,4,5],""]', '[[1,2,3,null],""]', "[[1,2,3,4],7]", "7"]
+    "text",
+    [
+        "",
+        "x",
+        "[]",
+        "{}",
+        '[[1,2,3],""]',
+        '[[1,2,3,4],""]',
+        '[[1,2,3],[0],[0],[null],""]',
+        "[[1,2,3],[0],[0],[0],7]",
+        "7",
+    ],
 )
 def test_a_text_that_is_no_note(text: str) -> None:
     """As of another version, or changed by hand."""
@@ -73,4 +97,4 @@ def test_another_orchestrator_continues_a_text_that_is_no_note() -> None:
     """It begins anew."""
     note = TurnNote.of(note_turn("of another version", turn(completed=2), now=NOON))
     assert note is not None
-    assert note.closed.counts == {NOON // 60: (2, 0)}
+    assert note.closed[0].counts == {NOON // 60: (2, 0)}
