@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.exceptions import Fault, InvalidConfiguration, MissingCredentials
+from sosw_airflow.stores.request_meter import RequestMeter
 
 if TYPE_CHECKING:
     from sosw_airflow.config.settings import SoswSettings
@@ -51,6 +52,8 @@ class AwsClients:
         self._conn_id = conn_id
         self._sends_ready = sends_ready
         self._logged: set[str] = set()
+        #: Counts what all clients use.
+        self.meter = RequestMeter()
 
     def client(
         self,
@@ -80,6 +83,7 @@ class AwsClients:
             send_ready_actions(client)
         if service == "s3":
             encrypt_objects(client, settings.server_side_encryption, settings.kms_key_id)
+        self.meter.attach(client)
         return client
 
     @cached_property

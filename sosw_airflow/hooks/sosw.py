@@ -34,6 +34,7 @@ from sosw_airflow.jobs.rendered_texts import rendered_wrongly
 from sosw_airflow.jobs.schema import JobSchema
 
 if TYPE_CHECKING:
+    from sosw_airflow.jobs.cost import Usage
     from sosw_airflow.waiting.task_results import TaskResult
 
 __all__ = [
@@ -195,6 +196,11 @@ class SoswHook(BaseHook):
         return self._clients.client(
             service, attempts=attempts, region_name=region_name, connections=connections, read_timeout=read_timeout
         )
+
+    @property
+    def usage(self) -> Usage:
+        """What the requests of this hook's clients have used so far, as AWS counts it."""
+        return self._clients.meter.usage
 
     @cached_property
     def _clients(self) -> AwsClients:

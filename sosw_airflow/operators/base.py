@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sosw_airflow.hooks.sosw import SoswHook
     from sosw_airflow.operators.arguments import AirflowArguments
     from sosw_airflow.operators.cancellation import CancelOnKill
+    from sosw_airflow.scheduling.scheduler import ScheduleResult
     from sosw_airflow.triggers.attempt import Attempt
     from sosw_airflow.waiting.poller import JobPoller, JobResult
     from sosw_airflow.waiting.tolerance import Tolerance
@@ -99,7 +100,7 @@ class SoswBaseOperator(BaseOperator):
         :raises SoswError: as when waiting without deferral.
         """
         from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.operators.waiting import hops_after, job_of_deferral, poller_of, summary_of
+        from sosw_airflow.operators.waiting import hops_after, job_of_deferral, poller_of
         from sosw_airflow.triggers.stored import mapping_of, moment_of
         from sosw_airflow.waiting.poller import JobResult, Status
 
@@ -108,7 +109,7 @@ class SoswBaseOperator(BaseOperator):
             deployment = hook.deployment()
             job_id = job_of_deferral(event, summary)
             # `dag.test()` loses the arguments that were deferred beside the trigger: the record has them.
-            summary = dict(mapping_of(summary)) or summary_of(deployment, job_id)
+            summary = dict(mapping_of(summary)) or self._recorded_summary(hook, job_id)
             result, poller = JobResult.of(event), None
             if result is not None and result.progress.job_id != job_id:
                 result = None
@@ -123,7 +124,7 @@ class SoswBaseOperator(BaseOperator):
                     self._defer(context, poller, summary, hops=hops_after(event) if result is None else 0)
                     raise AssertionError  # _defer has raised
             self._lineage = summary
-            return self._report(context, {**summary, **self._conclude(context, hook, result, poller)})
+            return self._report(context, hook, {**summary, **self._conclude(context, hook, result, poller)})
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Take the job over from the deferral, then resume (or fail, if the trigger has failed)."""
@@ -187,7 +188,7 @@ class SoswBaseOperator(BaseOperator):
             return [Fault("results", "needs wait_for_completion=True: they are written once every task is closed")]
         return []
 
-    def _finish(self, context: Context, hook: SoswHook, summary: dict[str, Any]) -> dict[str, Any]:
+    def _finish(self, context: Context, hook: SoswHook, scheduled: ScheduleResult) -> dict[str, Any]:
         """Wait if `wait_for_completion` is set. Returns the summary for the XCom, or defers."""
         from sosw_airflow.operators.waiting import (
             beside,
@@ -198,9 +199,10 @@ class SoswBaseOperator(BaseOperator):
         )
         from sosw_airflow.run_context import dag_id_of
 
+        summary = self._summary(hook, scheduled)
         self._lineage = summary
         if not self._waits:
-            return self._report(context, summary)
+            return self._report(context, hook, summary)
         deployment, job_id = hook.deployment(), summary["job_id"]
         poller = poller_of(deployment, job_id, deadline_after(self.timeout), tolerance=self._fast_tolerance)
         on_kill = self._cancel_on_kill = self._cancel_on_kill or self._stop_on_kill(context)
@@ -213,13 +215,40 @@ class SoswBaseOperator(BaseOperator):
         if result is None:
             self._defer(context, poller, summary)
             raise AssertionError  # _defer has raised
-        return self._report(context, {**summary, **self._conclude(context, hook, result, poller)})
+        return self._report(context, hook, {**summary, **self._conclude(context, hook, result, poller)})
 
-    def _report(self, context: Context, summary: dict[str, Any]) -> dict[str, Any]:
-        """Describe the job in the events of the outlets; returns the summary for the XCom."""
+    def _summary(self, hook: SoswHook, scheduled: ScheduleResult) -> dict[str, Any]:
+        """The summary of the job with the estimate of its costs, which a delivered job has not."""
+        from sosw_airflow.jobs.transitions import JobState
+        from sosw_airflow.operators.costs import estimate_of
+        from sosw_airflow.operators.waiting import seconds
+
+        summary: dict[str, Any] = scheduled.summary()
+        if scheduled.header.state is JobState.WRITTEN:
+            summary["estimate"] = estimate_of(
+                hook,
+                scheduled.header,
+                waits=bool(self._waits),
+                orchestrates=self.orchestrate,
+                results=self.results is not None,
+                poll_interval=seconds(self.poll_interval),
+            )
+        return summary
+
+    def _recorded_summary(self, hook: SoswHook, job_id: str) -> dict[str, Any]:
+        """The same, from the job's record; only the id if the record does not exist."""
+        from sosw_airflow.operators.waiting import recorded_job
+
+        scheduled = recorded_job(hook.deployment(), job_id)
+        return {"job_id": job_id} if scheduled is None else self._summary(hook, scheduled)
+
+    def _report(self, context: Context, hook: SoswHook, summary: dict[str, Any]) -> dict[str, Any]:
+        """Describe the job in the events of the outlets, log its costs; returns the summary for the XCom."""
         from sosw_airflow.operators.asset_events import describe_jobs
+        from sosw_airflow.operators.costs import report_usage
 
         describe_jobs(context, self.outlets, summary)
+        report_usage(summary, hook.usage)
         return summary
 
     @property

@@ -55,7 +55,8 @@ class SoswScheduleOperator(SoswBaseOperator):
         else does that. (templated)
 
     Returns (as XCom) ``job_id``, ``labourer``, ``tasks``, ``pages``, ``queue_key``, ``reference_date``,
-    ``first_task_id``, ``last_task_id`` and ``state``; the same for every attempt of one generation. After waiting also
+    ``first_task_id``, ``last_task_id`` and ``state``; the same for every attempt of one generation. Also ``estimate``,
+    what the job costs: units, requests and list price. After waiting also
     ``completed`` and ``failed``; with ``results`` also ``results``: the addresses of ``manifest``, ``completed`` and
     ``failed``, and ``counts``, the number of tasks in each state.
     """
@@ -127,7 +128,7 @@ class SoswScheduleOperator(SoswBaseOperator):
                 argument_faults=self._argument_faults(),
                 announce=partial(self._announce, context, hook),
             )
-            return self._finish(context, hook, scheduling.run(context).summary())
+            return self._finish(context, hook, scheduling.run(context))
 
 
 class SoswRepairOperator(SoswBaseOperator):
@@ -178,7 +179,7 @@ class SoswRepairOperator(SoswBaseOperator):
                 announce=partial(self._announce, context, hook),
                 argument_faults=self._argument_faults(),
             )
-            return self._finish(context, hook, repairing.run(context).summary())
+            return self._finish(context, hook, repairing.run(context))
 
 
 class SoswDrainQueueOperator(SoswBaseOperator):
@@ -224,7 +225,7 @@ class SoswDrainQueueOperator(SoswBaseOperator):
                 announce=partial(self._announce, context, hook),
                 argument_faults=self._argument_faults(),
             )
-            return self._finish(context, hook, draining.run(context).summary())
+            return self._finish(context, hook, draining.run(context))
 
 
 class SoswDoctorOperator(BaseOperator):

@@ -51,8 +51,8 @@ __all__ = [
     "hops_after",
     "job_of_deferral",
     "poller_of",
+    "recorded_job",
     "seconds",
-    "summary_of",
     "wait_until_over",
     "waiting_faults",
 ]
@@ -211,10 +211,10 @@ def hops_after(event: object) -> int:
     return hops
 
 
-def summary_of(deployment: Deployment, job_id: str) -> dict[str, Any]:
-    """The summary of a job, from its record; only its id if the record does not exist."""
+def recorded_job(deployment: Deployment, job_id: str) -> ScheduleResult | None:
+    """A job that was scheduled, from its record; None if the record does not exist."""
     header = JobRecords(deployment.dynamodb, deployment.tables.jobs_table).header(job_id)
-    return {"job_id": job_id} if header is None else dict(ScheduleResult(header, Outcome.FOUND).summary())
+    return None if header is None else ScheduleResult(header, Outcome.FOUND)
 
 
 def conclude(

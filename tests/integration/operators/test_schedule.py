@@ -71,6 +71,7 @@ def test_the_summary_tells_where_to_look(
         "first_task_id": f"{job_id}000000000000",
         "last_task_id": f"{job_id}000000000007",
         "state": "written",
+        "estimate": summary["estimate"],
     } == summary
     assert {job_id} == {job_of(row["task_id"]["S"]) for row in installation.rows()}
 

@@ -1,0 +1,79 @@
+"""What an operator says about costs: the estimate in the summary, and in the log what its process has used."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sosw_airflow.config.prices import list_prices
+from sosw_airflow.hooks.sosw import default_max_invocations
+from sosw_airflow.jobs.cost import (
+    JobShape,
+    Labour,
+    Usage,
+    invoking,
+    orchestrating,
+    polling,
+    reading_results,
+    writing,
+)
+
+if TYPE_CHECKING:
+    from sosw_airflow.hooks.sosw import SoswHook
+    from sosw_airflow.stores.job_record import Header
+
+__all__ = ["estimate_of", "report_usage"]
+
+log = logging.getLogger(__name__)
+
+
+def estimate_of(
+    hook: SoswHook, header: Header, *, waits: bool, orchestrates: bool, results: bool, poll_interval: float
+) -> dict[str, Any]:
+    """What the job costs, with one attempt for each task and without the time of its function, which is not known.
+
+    :param waits: the operator polls; ``orchestrates``: it invokes the tasks; ``results``: it writes their results.
+    :param poll_interval: seconds.
+    """
+    shape = JobShape.of_queue_file(
+        tasks=header.tasks, size=header.queue_bytes, pages=header.pages, with_meta=bool(header.meta_table)
+    )
+    settings = hook.labourer(header.labourer_id).settings
+    limit = settings.get("max_simultaneous_invocations")
+    labour = Labour(
+        limit=limit if isinstance(limit, int) and limit > 0 else default_max_invocations(),
+        assistant=settings.get("invocation") != "request",
+        poll_interval=poll_interval,
+    )
+    usage = writing(shape) + invoking(shape, labour)
+    if orchestrates:
+        usage += orchestrating(shape, labour)
+    if waits:
+        usage += polling(shape, labour)
+    if results:
+        usage += reading_results(shape, labour)
+    prices = list_prices()
+    return {**usage.as_dict(), "price": round(prices.of(usage), 6), "currency": prices.currency}
+
+
+def report_usage(summary: Mapping[str, Any], used: Usage) -> None:
+    """Log the estimate, and beside it what the requests of this process have used."""
+    estimate = summary.get("estimate")
+    if not isinstance(estimate, Mapping):
+        return
+    counted = {**used.as_dict(), "price": round(list_prices().of(used), 6), "currency": list_prices().currency}
+    log.info(
+        "Costs of the job %s, estimated as a whole: %s. Counted in this process: %s.",
+        summary.get("job_id"),
+        _text(estimate),
+        _text(counted),
+    )
+
+
+def _text(usage: Mapping[str, Any]) -> str:
+    s3 = usage["s3_writes"] + usage["s3_reads"]
+    return (
+        f"{usage['write_units']:,} write units, {usage['read_units']:,} read units, {s3:,} requests to S3, "
+        f"{usage['lambda_requests']:,} to Lambda; {usage['price']:.6f} {usage['currency']}"
+    )
