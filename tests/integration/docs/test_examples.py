@@ -143,7 +143,7 @@ def test_json_is_json(block: Block) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_links_lead_somewhere(page: Path) -> None:
     """Each relative link names a file of the repository."""
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
     assert [] == [link for link in links if not (page.parent / link).exists()]
 
 

@@ -39,5 +39,5 @@ def test_number_of_examples_is_right() -> None:
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
 def test_links_lead_somewhere(document: str) -> None:
     """Each relative link of the top-level documents names a file or folder of the repository."""
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / document).read_text())
+    links = re.findall(r"\]\((?!https?:)([^)#\s]+)", (ROOT / document).read_text())
     assert [link for link in links if not (ROOT / link).exists()] == []
