@@ -80,6 +80,21 @@ class LostAnswers(LoseResponse):
 
 
 @dataclass
+class Stored(Fault):
+    """Answers that an orchestrator has stored: task and attempt, and when. The requests pass."""
+
+    at: dict[tuple[str, int], float] = field(default_factory=dict)
+
+    async def after(self, request: Request, response: Response, random: random.Random) -> Verdict:
+        """Note it."""
+        document = json.loads(request.body)
+        if response.status == 200 and "completed_at" in document.get("ExpressionAttributeNames", {}).values():
+            attempt = int(document["ExpressionAttributeValues"][":attempt"]["N"])
+            self.at.setdefault((document["Key"]["task_id"]["S"], attempt), time.monotonic())
+        return None
+
+
+@dataclass
 class Chaos:
     """One queue, two orchestrators, an emulator and a Lambda behind fault proxies."""
 
@@ -93,6 +108,8 @@ class Chaos:
     paused: list[tuple[float, float]] = field(default_factory=list)
     silenced: list[tuple[float, float]] = field(default_factory=list)
     lost: LostAnswers = field(default_factory=LostAnswers)
+    stored: Stored = field(default_factory=Stored)
+    late: set[tuple[str, int]] = field(default_factory=set)
     invocation: str = "event"
 
     def __post_init__(self) -> None:
@@ -143,12 +160,21 @@ class Chaos:
         self.start()
 
     def unheard(self, execution: Execution) -> bool:
-        """Whether its orchestrator could not store its answer: it was killed, paused, throttled, or the answer lost."""
+        """Whether its orchestrator could not store its answer: it was killed, paused, throttled, or the answer lost.
+
+        Or it stored it so late that the task had expired: repeats of a faulty request, on a machine that is busy.
+        """
         if self.invocation == "event":
             return False
         ended = execution.ended or float("inf")
         silenced = any(execution.began <= end and begin <= ended + STORING for begin, end in self.silenced)
-        return silenced or execution.task_id in self.lost.task_ids
+        if silenced or execution.task_id in self.lost.task_ids:
+            return True
+        attempt = (execution.task_id, execution.attempt)
+        if self.stored.at.get(attempt, float("inf")) < execution.began + EXPIRY - 1.0:
+            return False
+        self.late.add(attempt)
+        return True
 
     def throttle_writes(self, seconds: float) -> None:
         """No write to any table succeeds for a while."""
@@ -237,6 +263,7 @@ def faults(chaos: Chaos) -> None:
         (server_error(applied=True), 0.005),
     ):
         chaos.tables.add(dynamodb(), fault, when=chance(probability))
+    chaos.tables.add(on("UpdateItem", table="sosw_tasks"), chaos.stored)
     chaos.lambdas.add(on(INVOKE), chaos.lost, when=chance(0.015))
     chaos.lambdas.add(on(INVOKE), LoseRequest(), when=chance(0.01))
 
@@ -280,6 +307,7 @@ def assert_promise(chaos: Chaos, task_ids: list[str]) -> None:
             strange.append(f"{task_id} was completed {completions} times: {executed}")
         strange += unexplained(executed, chaos.unheard)
     assert strange == []
+    assert len(chaos.late) <= TASKS / 10, chaos.late
     for at, active in chaos.edge.at_once:
         paused = any(begun <= at <= ended for begun, ended in chaos.paused)
         assert active <= LIMIT + (THREADS if paused else 0), f"{active} at once at a limit of {LIMIT}"
@@ -295,6 +323,7 @@ def test_killed_and_paused_at_the_boundaries(chaos: Chaos) -> None:
         create_missing_tables(chaos.dynamodb)
         chaos.edge.executions.clear()
         chaos.edge.at_once.clear()
+        chaos.late.clear()
         task_ids = queue(chaos, rounds)
         faults(chaos)
         chaos.start()

@@ -87,6 +87,13 @@ def test_the_body_is_botocores(ready: Wire, plain: Wire, tasks: list[Any], with_
     assert ready.send(actions) == plain.send(list(actions))
 
 
+def test_without_it_botocore_serialises_the_same(plain: Wire) -> None:
+    """With `[sosw] wire = botocore` the client takes the same argument."""
+    actions = page_text().actions(Page(0, 0, 1, [CODEC.line({"word": "a"}, 0)]), 1.0)
+
+    assert plain.send(actions)["TransactItems"] == list(actions)
+
+
 def test_every_reader_of_the_arguments_sees_the_actions() -> None:
     """Instrumentation reads them as a list of dictionaries."""
     actions = page_text().actions(Page(0, 0, 1, [CODEC.line({"word": "a"}, 0)]), 1.0)
