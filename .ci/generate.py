@@ -22,7 +22,7 @@ except ImportError:  # Python 3.10
 ROOT = Path(__file__).parents[1]
 
 #: Modules that stand alone: a map of the rooms is clearer without them.
-ALONE = {"assets", "connection_forms", "get_provider_info"}
+ALONE = {"assets", "connection_forms", "get_provider_info", "source"}
 ASSISTANT_TEMPLATE_HEAD = """\
 # The Lambda function to which labourers of sosw_airflow report, made from the code.
 #

@@ -16,6 +16,7 @@ LABOURERS: dict[str, dict[str, Any]] = {
         "archive_mail",
         "bill_customers",
         "count_posts",
+        "greet_customers",
         "import_invoices",
         "measure_station",
         "pull_air_quality",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import warnings
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from contextlib import contextmanager, redirect_stdout
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
-from sosw_airflow.cli.usage import NoAirflowError
+from sosw_airflow.cli.usage import Arguments, NoAirflowError
 
 if TYPE_CHECKING:
     from sosw_airflow.hooks.sosw import SoswHook
@@ -95,7 +94,7 @@ def is_labourer_connection(labourer_id: str) -> bool:
     return connection is not None and connection.conn_type == LABOURER_CONN_TYPE
 
 
-def add_connection(parser: argparse.ArgumentParser) -> None:
+def add_connection(parser: Arguments) -> None:
     """Declare the argument that names the Connection."""
     parser.add_argument(
         "--conn-id", default="sosw_default", metavar="ID", help="id of the Connection (default: %(default)s)"

@@ -1,21 +1,28 @@
-"""`sosw-airflow plan`: what a job would become. It writes nothing, and by default needs neither AWS nor Airflow."""
+"""`sosw-airflow plan`: what a job would become. It writes nothing, and by default needs neither AWS nor Airflow.
+
+The sources of a job are read, which needs both.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from sosw_airflow.cli.deployments import add_connection
 from sosw_airflow.cli.exit_codes import DONE, REFUSED, UNFINISHED
 from sosw_airflow.cli.job_arguments import add_job_source, natural_int, positive_int, positive_number
 from sosw_airflow.cli.output import add_output, print_document, print_record
 from sosw_airflow.cli.plan_cost import add_cost_arguments, cost_of
-from sosw_airflow.exceptions import Fault, InvalidJob
+from sosw_airflow.exceptions import EmptySource, Fault, InvalidJob
 from sosw_airflow.exceptions.faults import counted, tasks_are
 
 if TYPE_CHECKING:
     from sosw_airflow.cli.plan_sources import PlannedJob
+    from sosw_airflow.jobs.event import JobRequest
+    from sosw_airflow.jobs.expansion import Expansion
     from sosw_airflow.jobs.planning import JobPlan, WritingTerms
 
 __all__ = ["EXIT_CODES", "add_arguments", "run"]
@@ -43,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="file with the registered labourers (default: the Variable sosw_labourers, if --schema is not given)",
     )
+    sources = parser.add_argument_group("its sources, if it has some")
+    sources.add_argument(
+        "--sample", type=positive_int, metavar="N", help="read only the first N values of each source (default: all)"
+    )
+    add_connection(sources)
     terms = parser.add_argument_group("how it is written (default: on demand)")
     terms.add_argument("--write-units", type=positive_int, metavar="N", help="write units a second of the tasks table")
     terms.add_argument("--index-write-units", type=positive_int, metavar="N", help="of its index (default: the same)")
@@ -73,7 +85,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     today = arguments.date or datetime.now(timezone.utc).date()
     planned = planned_job(arguments, today)
-    plan = _plan(planned, arguments)
+    try:
+        plan = _plan(planned, arguments)
+    except EmptySource as error:
+        if error.on_empty == "fail":
+            raise
+        print(f"Nothing to schedule. {error}", file=sys.stderr)
+        return DONE
     cost = cost_of(plan.shape, arguments)
     document = {"source": planned.source, **plan.as_dict(), "cost": cost.as_dict()}
     if arguments.output == "table":
@@ -88,23 +106,37 @@ def run(arguments: argparse.Namespace) -> int:
 def _plan(planned: PlannedJob, arguments: argparse.Namespace) -> JobPlan:
     from sosw_airflow.jobs.expansion import Expansion
     from sosw_airflow.jobs.planning import plan_job
+    from sosw_airflow.jobs.sources import find_sources
 
-    expansion = Expansion(
-        planned.request,
-        schema=planned.schema,
-        reference_date=planned.reference_date,
-        data_interval=planned.data_interval,
-    )
-    plan = plan_job(
-        expansion,
-        labourer_id=planned.labourer_id,
-        reference_date=planned.reference_date,
-        terms=_terms(arguments),
-        samples=arguments.samples,
-    )
-    if not plan.tasks:
-        raise InvalidJob([Fault("", "the job expands to no task")])
-    return plan
+    def expand(request: JobRequest) -> Expansion:
+        return Expansion(
+            request,
+            schema=planned.schema,
+            reference_date=planned.reference_date,
+            data_interval=planned.data_interval,
+        )
+
+    def planned_as(expansion: Expansion) -> JobPlan:
+        plan = plan_job(
+            expansion,
+            labourer_id=planned.labourer_id,
+            reference_date=planned.reference_date,
+            terms=_terms(arguments),
+            samples=arguments.samples,
+        )
+        if not plan.tasks:
+            raise InvalidJob([Fault("", "the job expands to no task")])
+        return plan
+
+    sourced = find_sources(planned.request.job, planned.schema)
+    if sourced is None:
+        return planned_as(expand(planned.request))
+    from sosw_airflow.cli.sources import read_for_plan
+
+    read = read_for_plan(planned.request, sourced, expand, conn_id=arguments.conn_id, sample=arguments.sample)
+    with read as (expansion, notes):
+        plan = planned_as(expansion)
+    return replace(plan, notes=(*plan.notes, *notes))
 
 
 def _terms(arguments: argparse.Namespace) -> WritingTerms:

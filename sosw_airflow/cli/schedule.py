@@ -22,7 +22,10 @@ from sosw_airflow.cli.writing import STOPPED, show_result, write
 from sosw_airflow.exceptions.faults import counted, tasks_are
 
 if TYPE_CHECKING:
+    from sosw_airflow.cli.plan_sources import PlannedJob
+    from sosw_airflow.jobs.event import JobRequest
     from sosw_airflow.jobs.identity import JobIdentity
+    from sosw_airflow.scheduling.requests import QueuePosition, Request
     from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleResult
     from sosw_airflow.stores.deployment import Deployment
 
@@ -52,10 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     from sosw_airflow.cli.plan_sources import JobSources, resolve_job
     from sosw_airflow.cli.usage import read_bytes
+    from sosw_airflow.exceptions import EmptySource
     from sosw_airflow.jobs.event import parse_event
-    from sosw_airflow.jobs.expansion import Expansion
     from sosw_airflow.jobs.identity import command_identity
-    from sosw_airflow.scheduling.requests import ScheduleRequest
     from sosw_airflow.scheduling.scheduler import Outcome
 
     request = parse_event(read_bytes(arguments.job))
@@ -67,29 +69,18 @@ def run(arguments: argparse.Namespace) -> int:
 
     def work(scheduler: JobScheduler) -> ScheduleResult:
         print(f"Job {identity.job_id}, --id {run_id}", file=sys.stderr)
-        return scheduler.schedule(scheduled_job)
+        return scheduler.schedule(_request(job, identity, scheduler, arguments, settings.max_tasks))
 
     with open_deployment(arguments.conn_id, patient=True) as deployment:
         today = arguments.date or _reference_date(deployment, identity)
         job = resolve_job(request, sources, arguments, today)
-        expansion = Expansion(
-            job.request,
-            schema=job.schema,
-            reference_date=job.reference_date,
-            data_interval=job.data_interval,
-            max_tasks=arguments.max_tasks or settings.max_tasks,
-        )
-        for warning in expansion.warnings:
-            print(f"Warning: {warning}", file=sys.stderr)
-        scheduled_job = ScheduleRequest(
-            identity,
-            expansion,
-            job.reference_date,
-            job.data_interval,
-            "front" if arguments.front else "back",
-            arguments.max_running or 0,
-        )
-        scheduled = write(deployment, work, resume=command_line("schedule", arguments, arguments.job, id=run_id))
+        try:
+            scheduled = write(deployment, work, resume=command_line("schedule", arguments, arguments.job, id=run_id))
+        except EmptySource as error:
+            if error.on_empty == "fail":
+                raise
+            print(f"Nothing to schedule. {error}", file=sys.stderr)
+            return DONE
     text = ""
     if scheduled is not None:
         number = scheduled.header.tasks
@@ -101,6 +92,42 @@ def run(arguments: argparse.Namespace) -> int:
             Outcome.FOUND: f"Nothing to do: an earlier call has put {put}.",
         }[scheduled.outcome]
     return show_result(scheduled, text, arguments.output)
+
+
+def _request(
+    job: PlannedJob, identity: JobIdentity, scheduler: JobScheduler, arguments: argparse.Namespace, max_tasks: int
+) -> Request:
+    """The job as it is scheduled; all of it is checked, but for the values of its sources."""
+    from sosw_airflow.jobs.expansion import Expansion
+    from sosw_airflow.jobs.sources import find_sources
+    from sosw_airflow.scheduling.requests import ScheduleRequest, SourcedRequest
+
+    def expand(request: JobRequest) -> Expansion:
+        return Expansion(
+            request,
+            schema=job.schema,
+            reference_date=job.reference_date,
+            data_interval=job.data_interval,
+            max_tasks=arguments.max_tasks or max_tasks,
+        )
+
+    position: QueuePosition = "front" if arguments.front else "back"
+    place = (job.reference_date, job.data_interval, position, arguments.max_running or 0)
+    sourced = find_sources(job.request.job, job.schema)
+    if sourced is None:
+        expansion = expand(job.request)
+        for warning in expansion.warnings:
+            print(f"Warning: {warning}", file=sys.stderr)
+        return ScheduleRequest(identity, expansion, *place)
+    from functools import partial
+
+    from sosw_airflow.cli.sources import check_sources, read_to_schedule
+
+    check_sources(job.request, sourced, expand, conn_id=arguments.conn_id)
+    read = partial(
+        read_to_schedule, job.request, sourced, expand, conn_id=arguments.conn_id, check=scheduler.check_stop
+    )
+    return SourcedRequest(identity, job.request.job, job.schema, read, *place)
 
 
 def _reference_date(deployment: Deployment, identity: JobIdentity) -> date:

@@ -19,6 +19,11 @@ from sosw_airflow.exceptions.base import SoswError as SoswError
 from sosw_airflow.exceptions.faults import SHOWN as SHOWN
 from sosw_airflow.exceptions.faults import Fault as Fault
 from sosw_airflow.exceptions.faults import counted, known_names, lines_of, quoted, tasks_are
+from sosw_airflow.exceptions.sources import EmptySource as EmptySource
+from sosw_airflow.exceptions.sources import InvalidSource as InvalidSource
+from sosw_airflow.exceptions.sources import MissingSource as MissingSource
+from sosw_airflow.exceptions.sources import SourceChanged as SourceChanged
+from sosw_airflow.exceptions.sources import SourceNotAllowed as SourceNotAllowed
 
 
 class InvalidConfiguration(_FaultyDocument):

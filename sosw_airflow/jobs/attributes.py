@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sosw_airflow.jobs.streamed_values import StreamedValues
+
 __all__ = ["MAX_BYTES", "Attribute", "attributes_of", "batch_size_of", "limits_bytes"]
 
 #: The limit of a batch in bytes, unless the schema has the attribute "byte": then it is that attribute's batch size.
@@ -46,7 +48,7 @@ class Attribute:
         value = job.get(self.plural) or job.get(self.name)
         if not value:
             return []
-        return value if isinstance(value, (list, tuple)) else [value]
+        return value if isinstance(value, (list, tuple, StreamedValues)) else [value]
 
     def flags_of(self, job: Mapping[str, Any]) -> dict[str, Any]:
         """The flags of a node, for any level."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 from sosw_airflow.exceptions import Fault
 from sosw_airflow.jobs.attributes import MAX_BYTES, Attribute, batch_size_of, limits_bytes
 from sosw_airflow.jobs.excerpts import excerpt
-from sosw_airflow.jobs.job_checks import ROW_NAMES, is_listed, row_faults
+from sosw_airflow.jobs.job_checks import ROW_NAMES, is_listed, row_faults, unfit_for_a_task
 from sosw_airflow.jobs.json_texts import encode
 from sosw_airflow.jobs.json_values import Path, dotted
 from sosw_airflow.jobs.list_types import ListTypes, are_flat, are_objects, types_of
+from sosw_airflow.jobs.streamed_values import StreamedValues, as_lists, is_empty_source
 
 __all__ = ["Chunker", "Node", "TaskSeries"]
 
@@ -35,10 +38,10 @@ class TaskSeries:
 
     base: dict[str, Any]
     attribute: str | None = None
-    values: list[Any] = field(default_factory=list)
+    values: Sequence[Any] = field(default_factory=list)
     size: int = 1
     types: frozenset[type] = frozenset()
-    ends: list[int] | None = None
+    ends: Sequence[int] | None = None
 
     @property
     def number(self) -> int:
@@ -50,7 +53,7 @@ class TaskSeries:
     def bounds(self) -> Iterator[tuple[int, int]]:
         """Where the values of each task begin and end."""
         if self.ends is not None:
-            return zip([0, *self.ends], self.ends, strict=False)
+            return zip(chain((0,), self.ends), self.ends, strict=False)
         total = len(self.values)
         return ((start, min(start + self.size, total)) for start in range(0, total, self.size))
 
@@ -93,6 +96,7 @@ class Chunker:
     :param checked: the job has been walked before, without a fault.
     :param shared: ids of the objects that stand in several places of the job.
     :param max_bytes: of the JSON text of a batch's values, for nodes that inherit no ``max_bytes_per_batch``.
+    :param streamed: some lists of the job are values of sources.
     :ivar batched: it has cut values into batches of several.
     :ivar limited: a limit of bytes held for one of these batches.
     """
@@ -105,12 +109,14 @@ class Chunker:
         checked: bool,
         shared: AbstractSet[int] = frozenset(),
         max_bytes: int | None = None,
+        streamed: bool = False,
     ) -> None:
         self._attributes = attributes
         self._shared = shared
         self._types = types
         self._checked = checked
         self._max_bytes = max_bytes
+        self._streamed = streamed
         self._reads_bytes = limits_bytes(attributes)
         self.batched = self.limited = False
         self.faults: list[Fault] = []
@@ -136,8 +142,10 @@ class Chunker:
             self.faults.extend(row_faults(job, path))
             if name is not None and name != attribute.plural and attribute.plural in ROW_NAMES:
                 self._fault((*path, name), f"becomes {attribute.plural!r}, a name of sosw's own rows: rename it")
+        if name is not None and is_empty_source(job[name]):
+            return
         if not self.needs(level, job, outer, {}, top=True):
-            yield from self._unchunked(job, outer, attribute, name)
+            yield from self._unchunked(job, outer, attribute, name, path)
             return
         emitted, faults_before = False, len(self.faults)
         values = attribute.values_in(job)
@@ -198,7 +206,9 @@ class Chunker:
             return False
         searched.add((id(node), level))
         attribute = self._attributes[level]
-        values = [value for value in attribute.values_in(node) if value != {}]
+        if isinstance(streamed := attribute.values_in(node), StreamedValues):
+            return attribute.plural == name
+        values = [value for value in streamed if value != {}]
         if attribute.plural == name:
             return bool(values)
         return any(
@@ -209,7 +219,7 @@ class Chunker:
         )
 
     def _unchunked(
-        self, job: dict[str, Any], outer: dict[str, Any], attribute: Attribute, name: str | None
+        self, job: dict[str, Any], outer: dict[str, Any], attribute: Attribute, name: str | None, path: Path
     ) -> Iterator[TaskSeries]:
         if name is None:
             yield TaskSeries({**outer, **job})
@@ -217,12 +227,15 @@ class Chunker:
         rest = {key: value for key, value in job.items() if key != name}
         value = job[name]
         flat = self._flat(value) if value else None
-        if flat is not None:
+        if isinstance(value, StreamedValues) and (unfit := unfit_for_a_task(value)):
+            self._fault((*path, name), unfit)
+        elif flat is not None:
             yield TaskSeries(
                 {**outer, **rest}, attribute.plural, flat[0], _UNCHUNKED, flat[1]
             )  # siblings are kept (D4)
         elif value:
-            yield TaskSeries({**outer, **rest, name: value})  # moves to the end, as upstream has it
+            whole = as_lists(value) if self._streamed else value
+            yield TaskSeries({**outer, **rest, name: whole})  # moves to the end, as upstream has it
         else:
             yield TaskSeries({**outer, **rest})
 
@@ -282,7 +295,7 @@ class Chunker:
             yield run
             return
         self.limited = True
-        ends: list[int] = []
+        ends = array("Q")
         begun = used = 0
         for position, value in enumerate(values):
             bytes_ = len(encode(value))
@@ -298,7 +311,8 @@ class Chunker:
                 ends.append(position)
                 begun, used = position, 0
             used += bytes_ + (2 if position > begun else 0)
-        yield replace(run, ends=[*ends, len(values)])
+        ends.append(len(values))
+        yield replace(run, ends=ends)
 
     def _size_of_leaves(self, level: int, outer: dict[str, Any]) -> int:
         """The size of batches where a node of this level has nothing but values; 0 if it is not to be chunked.
@@ -313,19 +327,20 @@ class Chunker:
         asked = any(outer.get(flag) for flag in attribute.flags_at_top)
         return (attribute.batch_size({}, outer) or 1) if asked else 0
 
-    def _nothing_but_values(self, node: object, plural: str) -> list[Any] | None:
+    def _nothing_but_values(self, node: object, plural: str) -> Sequence[Any] | None:
         """The values of a node that has one flat list and nothing else; None for any other."""
         if not isinstance(node, dict) or len(node) != 1:
             return None
         values = node.get(plural)
-        return values if values and isinstance(values, list) and are_flat(self._types.of(values)) else None
+        listed = isinstance(values, (list, StreamedValues))
+        return values if values and listed and are_flat(self._types.of(values)) else None
 
     def _fault(self, path: Path, problem: str) -> None:
         self.faults.append(Fault(dotted(path), problem))
 
-    def _flat(self, value: Any) -> tuple[list[Any], frozenset[type]] | None:
+    def _flat(self, value: Any) -> tuple[Sequence[Any], frozenset[type]] | None:
         """The flat values of a list or of an object of nulls, and their types; None if there is more to them."""
-        if isinstance(value, (list, tuple)):
+        if isinstance(value, (list, tuple, StreamedValues)):
             types = self._types.of(value)
             return (_as_list(value), types) if are_flat(types) else None
         if isinstance(value, dict):
@@ -337,5 +352,5 @@ class Chunker:
         return None
 
 
-def _as_list(values: Sequence[Any]) -> list[Any]:
-    return values if isinstance(values, list) else list(values)
+def _as_list(values: Sequence[Any]) -> Sequence[Any]:
+    return values if isinstance(values, (list, StreamedValues)) else list(values)

@@ -21,12 +21,13 @@ from sosw_airflow.jobs.chunking import Chunker, Node, TaskSeries
 from sosw_airflow.jobs.counting import Multiplier, TaskCount, count_tasks
 from sosw_airflow.jobs.event import JobRequest, parse_event
 from sosw_airflow.jobs.excerpts import excerpt, printable
-from sosw_airflow.jobs.job_checks import row_faults, structure_faults, untrue_text
+from sosw_airflow.jobs.job_checks import row_faults, structure_faults, unfit_for_a_task, untrue_text
 from sosw_airflow.jobs.json_values import JsonCheck, as_json
 from sosw_airflow.jobs.list_types import ListTypes
 from sosw_airflow.jobs.periods import DataInterval, DayRange, InvalidPeriod, resolve_period
 from sosw_airflow.jobs.rows import DYNAMODB_ITEM_LIMIT
 from sosw_airflow.jobs.schema import JobSchema
+from sosw_airflow.jobs.streamed_values import StreamedValues, as_lists, is_empty_source
 
 __all__ = ["Expansion", "JobWarning", "TaskSeries", "expand"]
 
@@ -78,11 +79,12 @@ class Expansion:
         self._count = TaskCount(1)
         found: list[str] = []
         self._types = ListTypes()
+        self._streamed = False
         check = JsonCheck(self.job, types=self._types)
         faults, total = check.faults, check.total
         if check.endless:
             raise InvalidJob(faults, total=total)
-        shared = check.shared
+        shared, self._streamed = check.shared, check.streamed
         if faults:
             self.job = as_json(self.job)  # only to search for more faults, in other places
             self._types = ListTypes()
@@ -94,6 +96,8 @@ class Expansion:
             raise InvalidJob([*faults, *more][:1000], total=total + len(more))
         self._limit_tasks(max_tasks)
         self.warnings = tuple(found)
+        if self._streamed and not self._chunks:
+            self.job = as_lists(self.job)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """The tasks' payload attributes, in sosw's order. They share nested values with the job: do not change them."""
@@ -122,7 +126,14 @@ class Expansion:
 
     def _chunker(self, *, checked: bool, shared: AbstractSet[int] = frozenset()) -> Chunker:
         limit = self.schema.max_bytes_per_batch
-        return Chunker(self._attributes, self._types, checked=checked, shared=shared, max_bytes=limit)
+        return Chunker(
+            self._attributes,
+            self._types,
+            checked=checked,
+            shared=shared,
+            max_bytes=limit,
+            streamed=self._streamed,
+        )
 
     @property
     def passed_whole(self) -> bool:
@@ -130,6 +141,8 @@ class Expansion:
         return not self._chunks and not self._dated
 
     def _base_jobs(self) -> Iterator[dict[str, Any]]:
+        if not self.tasks:
+            return
         if self.passed_whole:
             yield dict(self.job)
             return
@@ -173,8 +186,19 @@ class Expansion:
         else:
             yield from faults
             yield from row_faults(self.job, ())
+            yield from self._check_whole_values()
         if MAX_BYTES in self.job and limits_bytes(self._attributes) and not chunker.batched:
             found.append(f"{MAX_BYTES}: changes nothing, since no max_..._per_batch cuts values into batches")
+
+    def _check_whole_values(self) -> Iterator[Fault]:
+        """The values of a source, of which one task gets all."""
+        for attribute in self._attributes:
+            name = attribute.spelling_in(self.job)
+            values = self.job[name] if name is not None else None
+            if is_empty_source(values):
+                self._count = TaskCount(0)
+            elif name is not None and isinstance(values, StreamedValues) and (unfit := unfit_for_a_task(values)):
+                yield Fault(name, unfit)
 
     def _limit_tasks(self, max_tasks: int | None) -> None:
         """Set the number of tasks and their dates, and refuse too many."""

@@ -12,8 +12,11 @@ from sosw_airflow.jobs.json_documents import NotJson, parse_json
 from sosw_airflow.jobs.json_values import Path, dotted, json_faults
 from sosw_airflow.jobs.list_types import ListTypes, are_flat
 from sosw_airflow.jobs.rendered_texts import WAYS_OUT, rendered_object, rendered_wrongly
+from sosw_airflow.jobs.rows import DYNAMODB_ITEM_LIMIT
+from sosw_airflow.jobs.sources import is_source
+from sosw_airflow.jobs.streamed_values import StreamedValues
 
-__all__ = ["ROW_NAMES", "is_listed", "row_faults", "structure_faults", "untrue_text"]
+__all__ = ["ROW_NAMES", "is_listed", "row_faults", "structure_faults", "unfit_for_a_task", "untrue_text"]
 
 #: Names of the row, and of the parameters of upstream's ``create_task``: as a job's attribute they would change the row
 #: or crash (sosw difference D9).
@@ -60,6 +63,10 @@ def structure_faults(
         yield from _text_faults(job[spelling], (*path, spelling))
     if are_flat(types.of(values)):
         return
+    if spelling is not None and is_source(job[spelling]):
+        problem = "is a source, which the operators and commands read: give its values in its place"
+        yield Fault(dotted((*path, spelling)), problem)
+        return
     for position, value in enumerate(values):
         if isinstance(value, dict) and spelling is not None:
             here = (*path, spelling, position) if is_listed(job[spelling]) else (*path, spelling)
@@ -99,9 +106,19 @@ def untrue_text(path: Path, value: object) -> Iterator[str]:
         yield f"{dotted(path)}: the text {value!r} counts as true; use false without quotes"
 
 
+def unfit_for_a_task(values: StreamedValues) -> str | None:
+    """Why all of the values cannot stand in one task, None if they may."""
+    if values.text_bytes <= DYNAMODB_ITEM_LIMIT:
+        return None
+    return (
+        f"gives {len(values):,} values of {values.text_bytes:,} bytes, and nothing asks to cut them into tasks, "
+        f"which have {DYNAMODB_ITEM_LIMIT:,} bytes at most: give the job an isolate_... or a max_..._per_batch for them"
+    )
+
+
 def is_listed(value: object) -> bool:
     """Whether it is a list, whose elements have positions."""
-    return isinstance(value, (list, tuple))
+    return isinstance(value, (list, tuple, StreamedValues))
 
 
 def _text_faults(text: str, path: Path) -> Iterator[Fault]:

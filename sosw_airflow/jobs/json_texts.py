@@ -42,7 +42,7 @@ def joined(values: Sequence[Any], types: frozenset[type], between: str) -> str:
     return between.join(map(encode, values))
 
 
-def listed(values: list[Any], types: frozenset[type]) -> str:
+def listed(values: Sequence[Any], types: frozenset[type]) -> str:
     """The text of a list of values; ``types`` as for `joined`."""
     if types == _INTEGERS and len(values) <= _MANY:
         return _format(len(values)) % tuple(values)  # a third quicker than to make a text of each

@@ -14,6 +14,7 @@ from typing import Any
 from sosw_airflow.exceptions import Fault
 from sosw_airflow.jobs.excerpts import excerpt, printable
 from sosw_airflow.jobs.list_types import ListTypes, PlainText
+from sosw_airflow.jobs.streamed_values import StreamedValues
 
 __all__ = ["DEEPEST", "JsonCheck", "Path", "as_json", "dotted", "is_utf8", "json_faults"]
 
@@ -60,6 +61,7 @@ class JsonCheck:
     :ivar total: the number of all faults.
     :ivar endless: the document contains itself, is too deep or too large: do not walk through it.
     :ivar shared: the ids of objects and lists that stand in several places.
+    :ivar streamed: some of its lists are values of sources.
     """
 
     def __init__(self, value: object, path: Path = (), *, types: ListTypes | None = None) -> None:
@@ -67,6 +69,7 @@ class JsonCheck:
         self.total = 0
         self.endless = False
         self.shared: set[int] = set()
+        self.streamed = False
         self._types = types or ListTypes()
         self._outermost = len(path)
         # Of each object and list: how many there are in it, written out, and how deep it is. None while it is checked.
@@ -90,6 +93,8 @@ class JsonCheck:
                 self._fault(
                     path, "is an integer of more than 4,300 digits, which Python does not read: give it as text"
                 )
+        elif isinstance(value, StreamedValues):
+            self.streamed = True
         elif value is not None:
             order = "; a list keeps the order of its tasks" if isinstance(value, (set, frozenset)) else ""
             self._fault(
@@ -179,7 +184,7 @@ def as_json(value: Any, copies: dict[int, Any] | None = None) -> Any:
         return value if is_utf8(value) else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, int):
         return value if -_TOO_LONG < value < _TOO_LONG else 0
-    finite = value is None or (isinstance(value, float) and math.isfinite(value))
+    finite = value is None or isinstance(value, StreamedValues) or (isinstance(value, float) and math.isfinite(value))
     return value if finite else excerpt(value)
 
 

@@ -17,6 +17,7 @@ from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.attributes import MAX_BYTES, Attribute, attributes_of
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.json_values import Path, dotted
+from sosw_airflow.jobs.streamed_values import StreamedValues
 
 __all__ = ["Advice", "advice_on"]
 
@@ -85,7 +86,7 @@ def _notes(expansion: Expansion) -> Iterator[str]:
 
 
 def _length(value: object) -> int:
-    return len(value) if isinstance(value, (list, tuple, dict)) else 0
+    return len(value) if isinstance(value, (list, tuple, dict, StreamedValues)) else 0
 
 
 class _Names:

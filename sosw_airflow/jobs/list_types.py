@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from operator import countOf
 from typing import Any
 
+from sosw_airflow.jobs.streamed_values import StreamedValues
+
 __all__ = ["ListTypes", "PlainText", "are_flat", "are_objects", "types_of"]
 
 #: Values from which on it is quicker to remember what was found than to search again.
@@ -41,7 +43,7 @@ class ListTypes:
 
     def of(self, values: Sequence[Any]) -> frozenset[type]:
         """The types of the values of a list that belongs to the document, so that it lives as long as this object."""
-        if len(values) < _LONG:
+        if len(values) < _LONG or isinstance(values, StreamedValues):
             return types_of(values)
         found = self._found.get(id(values))
         if found is None:
@@ -54,6 +56,8 @@ def types_of(values: Sequence[Any]) -> frozenset[type]:
     """The types of the values of any list."""
     if not values:
         return frozenset()
+    if isinstance(values, StreamedValues):
+        return values.types
     first = type(values[0])
     if first is str:
         try:

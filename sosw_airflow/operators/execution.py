@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sosw_airflow.exceptions import (
     ConflictingLabourers,
@@ -18,6 +18,7 @@ from sosw_airflow.exceptions import (
 )
 from sosw_airflow.hooks.metrics import reporter
 from sosw_airflow.hooks.sosw import SoswHook, default_max_tasks, period_modules
+from sosw_airflow.hooks.sources import SourceAccess
 from sosw_airflow.jobs.event import JobRequest, function_name, parse_event
 from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.expansion import Expansion
@@ -26,20 +27,24 @@ from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.lazy_values import plain_job
 from sosw_airflow.jobs.rendered_texts import rendered_wrongly
 from sosw_airflow.jobs.schema import JobSchema
+from sosw_airflow.jobs.sources import find_sources
 from sosw_airflow.run_context import attempt_of, dag_id_of, data_interval_days, day_of_run, job_identity, reference_date
 from sosw_airflow.scheduling.deliver import deliver
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
 from sosw_airflow.scheduling.repair import is_asked_by, last_of_chain, repair, resume
-from sosw_airflow.scheduling.requests import ScheduleRequest
+from sosw_airflow.scheduling.requests import QueuePosition, Request, ScheduleRequest, SourcedRequest
 from sosw_airflow.scheduling.reruns import identity_in_run, report_other_run
 from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome, ScheduleResult
 from sosw_airflow.stores.documents import read_document
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from sosw_airflow._compat import Context
     from sosw_airflow.config.registry import Labourer
     from sosw_airflow.jobs.identity import JobIdentity
     from sosw_airflow.jobs.metrics import Report
+    from sosw_airflow.jobs.periods import DataInterval
     from sosw_airflow.operators.cancellation import CancelOnKill
 
 __all__ = ["DrainExecution", "RepairExecution", "ScheduleExecution"]
@@ -58,8 +63,10 @@ _WHY = " with delivery='queue_file': sosw's own Scheduler writes the tasks then,
 class ScheduleExecution:
     """One attempt at a job, with the rendered arguments of `SoswScheduleOperator`.
 
+    :ivar source_conn_ids: Connections that sources in the job may name.
     :ivar waits: the arguments that say that the operator waits.
     :ivar argument_faults: of the operator's other arguments.
+    :ivar labourer_id: of the job, once it was read.
     """
 
     job: Any
@@ -72,35 +79,28 @@ class ScheduleExecution:
     delivery: str
     scheduler_function: str | None
     max_tasks: int | None
+    source_conn_ids: Any
     waits: Sequence[str]
     hook: SoswHook
     on_kill: CancelOnKill
     argument_faults: Sequence[Fault] = ()
     announce: Announce = lambda labourer, job_id: None  # noqa: ARG005
+    labourer_id: str = field(default="", init=False)
 
     def run(self, context: Context) -> ScheduleResult:
         """Check everything, then schedule."""
         self._check_choices()
         job = self._parse_job()
-        labourer_id = self._labourer_id(job)
+        labourer_id = self.labourer_id = self._labourer_id(job)
         labourer = self.hook.labourer(labourer_id)
         today, interval = reference_date(context, self.reference_date), data_interval_days(context)
-        expansion = Expansion(
-            job,
-            schema=self._schema(job),
-            reference_date=today,
-            data_interval=interval,
-            max_tasks=self.max_tasks or default_max_tasks(),
-        )
-        for warning in expansion.warnings:
-            log.warning("%s", warning)
+        request_of = self._checked(job, today, interval)
         scheduler = JobScheduler(self.hook.deployment(), stop=self.on_kill.stop, metrics=_metrics(context))
         own = job_identity(context, labourer_id, namespace=self.hook.settings.namespace)
         attempt = attempt_of(context)
         identity = identity_in_run(scheduler.records, own, attempt, continues=self.on_clear != "reschedule")
         self.announce(labourer, identity.job_id)
-        position: Any = self.queue_position
-        request = ScheduleRequest(identity, expansion, today, interval, position, self.max_running or 0)
+        request = request_of(identity, scheduler)
         with self._watch(identity.job_id, scheduler):
             if self.delivery == "queue_file":
                 return self._deliver(request, scheduler)
@@ -110,6 +110,34 @@ class ScheduleExecution:
         if self.on_clear == "reschedule" or scheduled.outcome is Outcome.SCHEDULED:
             return scheduled
         return self._after_repairs(scheduled, own, labourer, scheduler)
+
+    def _checked(
+        self, job: JobRequest, today: date, interval: DataInterval | None
+    ) -> Callable[[JobIdentity, JobScheduler], Request]:
+        """What makes the request of a job that was checked, but for the values of its sources."""
+        schema, position = self._schema(job), cast("QueuePosition", self.queue_position)
+        place = (today, interval, position, self.max_running or 0)
+        expand = partial(
+            Expansion,
+            schema=schema,
+            reference_date=today,
+            data_interval=interval,
+            max_tasks=self.max_tasks or default_max_tasks(),
+        )
+        sourced = find_sources(job.job, schema)
+        if sourced is None:
+            expansion = expand(job)
+            for warning in expansion.warnings:
+                log.warning("%s", warning)
+            return lambda identity, _: ScheduleRequest(identity, expansion, *place)
+        access = SourceAccess(self.hook, self.source_conn_ids)
+        access.check(job, sourced, expand)
+
+        def request_of(identity: JobIdentity, scheduler: JobScheduler) -> Request:
+            read = partial(access.read, job, sourced, expand, check=scheduler.check_stop)
+            return SourcedRequest(identity, job.job, schema, read, *place)
+
+        return request_of
 
     def _after_repairs(
         self, scheduled: ScheduleResult, own: JobIdentity, labourer: Labourer, scheduler: JobScheduler
@@ -140,7 +168,7 @@ class ScheduleExecution:
         self.announce(labourer, job_id)
         return self._watch(job_id, scheduler)
 
-    def _deliver(self, request: ScheduleRequest, scheduler: JobScheduler) -> ScheduleResult:
+    def _deliver(self, request: Request, scheduler: JobScheduler) -> ScheduleResult:
         function = self.scheduler_function
         return deliver(
             scheduler,
@@ -162,6 +190,9 @@ class ScheduleExecution:
             faults.append(Fault("max_tasks", f"must be a whole number, 1 or more, not {excerpt(self.max_tasks)}"))
         if self.scheduler_function and self.delivery != "queue_file":
             faults.append(Fault("scheduler_function", "is only used with delivery='queue_file'"))
+        if not _is_names(self.source_conn_ids):
+            problem = f"must be a list of ids of Connections, not {excerpt(self.source_conn_ids)}"
+            faults.append(Fault("source_conn_ids", problem))
         faults += text_faults(
             labourer=self.labourer, job_schema=self.job_schema, scheduler_function=self.scheduler_function
         )
@@ -305,6 +336,10 @@ def text_faults(**arguments: Any) -> Iterator[Fault]:
         wrong = rendered_wrongly(value) if isinstance(value, str) else None
         if wrong:
             yield Fault(name, wrong)
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(each, str) for each in value)
 
 
 def _choice(argument: str, allowed: Sequence[str], given: object) -> Fault:

@@ -51,6 +51,8 @@ class SoswScheduleOperator(SoswBaseOperator):
         which sosw's own Scheduler takes it, for deployments that keep that writer. You cannot wait for such a job.
     :param max_tasks: a job of more tasks is refused before anything is written. None: the option ``max_tasks`` in the
         section ``[sosw]`` of Airflow's configuration, 1,000,000 by default.
+    :param source_conn_ids: ids of the Connections that a source in the job may name, ``conn_id`` or ``aws_conn_id``. By
+        default none: a job from ``dag_run.conf`` must not choose a database. Sources in S3 need none.
     :param scheduler_function: name or ARN of sosw's Scheduler, to be invoked with the queue file; None if something
         else does that. (templated)
 
@@ -58,7 +60,8 @@ class SoswScheduleOperator(SoswBaseOperator):
     ``first_task_id``, ``last_task_id`` and ``state``; the same for every attempt of one generation. Also ``estimate``,
     what the job costs: units, requests and list price. After waiting also
     ``completed`` and ``failed``; with ``results`` also ``results``: the addresses of ``manifest``, ``completed`` and
-    ``failed``, and ``counts``, the number of tasks in each state.
+    ``failed``, and ``counts``, the number of tasks in each state. If all sources are empty, and none of them fails or
+    skips then, only ``labourer``, ``tasks`` (0) and ``state`` (``empty``).
     """
 
     template_fields: Sequence[str] = (
@@ -83,6 +86,7 @@ class SoswScheduleOperator(SoswBaseOperator):
         delivery: str = "tasks",
         scheduler_function: str | None = None,
         max_tasks: int | None = None,
+        source_conn_ids: Sequence[str] = (),
         **kwargs: Unpack[SoswArguments],
     ) -> None:
         super().__init__(**kwargs)
@@ -94,6 +98,7 @@ class SoswScheduleOperator(SoswBaseOperator):
         self.delivery = delivery
         self.scheduler_function = scheduler_function
         self.max_tasks = max_tasks
+        self.source_conn_ids = source_conn_ids
 
     @property
     def _clear_kills(self) -> bool:
@@ -105,6 +110,8 @@ class SoswScheduleOperator(SoswBaseOperator):
         :raises SoswError: with the fault, its place and the fix. An error that a retry cannot fix fails the Airflow
             task at once.
         """
+        from sosw_airflow._compat import AirflowSkipException
+        from sosw_airflow.exceptions import EmptySource
         from sosw_airflow.hooks.sosw import SoswHook
         from sosw_airflow.operators.execution import ScheduleExecution
 
@@ -122,13 +129,23 @@ class SoswScheduleOperator(SoswBaseOperator):
                 delivery=self.delivery,
                 scheduler_function=self.scheduler_function,
                 max_tasks=self.max_tasks,
+                source_conn_ids=self.source_conn_ids,
                 waits=self._waits,
                 hook=hook,
                 on_kill=self._cancel_on_kill,
                 argument_faults=self._argument_faults(),
                 announce=partial(self._announce, context, hook),
             )
-            return self._finish(context, hook, scheduling.run(context))
+            try:
+                scheduled = scheduling.run(context)
+            except EmptySource as error:
+                if error.on_empty == "fail":
+                    raise
+                if error.on_empty == "skip":
+                    raise AirflowSkipException(str(error)) from None
+                self.log.warning("%s", error)
+                return {"labourer": scheduling.labourer_id, "tasks": 0, "state": "empty"}
+            return self._finish(context, hook, scheduled)
 
 
 class SoswRepairOperator(SoswBaseOperator):

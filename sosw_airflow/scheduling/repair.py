@@ -54,6 +54,7 @@ class RepairRequest:
     queue_position: QueuePosition = "back"
     backoff: Callable[[], Backoff] = Backoff
     max_running: int = 0
+    sources = ""
 
     def outline(self) -> dict[str, str]:
         """What a conflict compares."""

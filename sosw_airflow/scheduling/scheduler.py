@@ -194,6 +194,7 @@ class JobScheduler:
             rerun=identity.rerun,
             run_started=identity.run_started,
             max_running=request.max_running,
+            sources=request.sources,
         )
 
     def _place(self, request: Request, tasks: int) -> Placement:

@@ -27,20 +27,25 @@ class ObjectHead:
     exists: bool | None
     size: int = 0
     etag: str | None = None
+    version_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     denied: AccessDenied | None = None
 
 
-def head_object(s3: Any, bucket: str, key: str, *, setting: str = "queue_bucket") -> ObjectHead:
+def head_object(
+    s3: Any, bucket: str, key: str, *, setting: str = "queue_bucket", version_id: str | None = None
+) -> ObjectHead:
     """Send a HEAD request.
 
     :param setting: the extra of the Connection, or the argument, that names the bucket.
+    :param version_id: of the object, None for the current one.
     :raises SoswError: S3 fails for another reason than a missing or denied object.
     """
     try:
         with explain_faults(action="s3:GetObject", resource=bucket, setting=setting, bucket=True, key=key):
             try:
-                reply = s3.head_object(Bucket=bucket, Key=key)
+                version = {"VersionId": version_id} if version_id else {}
+                reply = s3.head_object(Bucket=bucket, Key=key, **version)
             except ClientError as error:
                 if error_code(error) in ("404", "NoSuchKey", "NotFound"):
                     return ObjectHead(exists=False)
@@ -53,5 +58,6 @@ def head_object(s3: Any, bucket: str, key: str, *, setting: str = "queue_bucket"
         exists=True,
         size=int(reply.get("ContentLength", 0)),
         etag=reply.get("ETag"),
+        version_id=reply.get("VersionId"),
         metadata=reply.get("Metadata", {}),
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from typing import Any
 
-from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ClientError
 
 from sosw_airflow.exceptions import JobRecordDamaged
 from sosw_airflow.stores.aws_errors import error_code, explain_faults
 from sosw_airflow.stores.object_head import ObjectHead, head_object
+from sosw_airflow.stores.object_ranges import read_range
 from sosw_airflow.stores.object_upload import ObjectUpload
 from sosw_airflow.stores.s3_url import s3_url
 
@@ -22,9 +22,6 @@ PART_BYTES = 16 * 1024 * 1024
 
 #: Bytes of one read.
 READ_BYTES = 8 * 1024 * 1024
-
-#: botocore repeats requests, but not the reading of an answer's body.
-_READ_ATTEMPTS = 4
 
 #: Name of the object's metadata that says whose plan it is.
 _FINGERPRINT = "sosw-job-fingerprint"
@@ -121,31 +118,16 @@ class QueueFile:
             action="s3:GetObject", resource=self.bucket, setting=self._setting, bucket=True, key=self.key
         ):
             try:
-                return self._read(start)
+                return read_range(self._s3, start, READ_BYTES, check=self._check, Bucket=self.bucket, Key=self.key)
             except ClientError as error:
                 # InvalidRange: the file is shorter than it was a moment ago, so it is not the same.
                 if error_code(error) in ("NoSuchKey", "InvalidRange"):
                     raise QueueFileGone(self.key) from None
                 raise
 
-    def _read(self, start: int) -> tuple[bytes, int]:
-        wanted = f"bytes={start}-{start + READ_BYTES - 1}"
-        attempt = 1
-        while True:
-            reply = self._s3.get_object(Bucket=self.bucket, Key=self.key, Range=wanted)
-            with closing(reply["Body"]) as body:
-                if not self._is_ours(reply["Metadata"]):
-                    raise QueueFileGone(self.key)
-                try:
-                    data = body.read()
-                    break
-                except (HTTPClientError, IncompleteReadError):
-                    if attempt == _READ_ATTEMPTS:
-                        raise
-            attempt += 1
-        if "ContentRange" not in reply:  # not S3 itself, and it has given the whole
-            return data[start:], len(data)
-        return data, int(reply["ContentRange"].rpartition("/")[2])
+    def _check(self, reply: dict[str, Any]) -> None:
+        if not self._is_ours(reply["Metadata"]):
+            raise QueueFileGone(self.key)
 
     def delete(self) -> None:
         """Remove the file; it is no fault if it does not exist."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sosw_airflow import source
 from sosw_airflow.cli import main
 from sosw_airflow.exceptions import NoProgress
 from sosw_airflow.jobs.identity import JobIdentity, command_identity
@@ -203,3 +204,34 @@ def test_the_date_is_today_by_default(sosw: Sosw, capsys: pytest.CaptureFixture[
     """In UTC."""
     found = date.fromisoformat(scheduled(capsys)["reference_date"])
     assert abs((found - datetime.now(timezone.utc).date()).days) <= 1
+
+
+def test_a_source(sosw: Sosw, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is read once: the second call finds the job, whatever the source is by then."""
+    sosw.s3.put_object(Bucket=sosw.queue_bucket, Key="words.jsonl", Body=b'"a"\nnull\n"b"\n')
+    given = source.s3(f"s3://{sosw.queue_bucket}/words.jsonl", on_bad_line="skip")
+    file = tmp_path / "job.json"
+    file.write_text(json.dumps({"words": given, "isolate_words": True}))
+    command = ["schedule", str(file), "--labourer", "pull", "--id", "first"]
+
+    assert main(command) == 0
+    assert words(sosw) == ["a", "b"]
+    assert "Warning: words: 1 bad line of its source is left out" in capsys.readouterr().err
+    sosw.s3.delete_object(Bucket=sosw.queue_bucket, Key="words.jsonl")
+    assert main(command) == 0
+    assert "Nothing to do: an earlier call has put 2 tasks" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("on_empty", "code", "message"), [("fail", 1, "is empty"), ("skip", 0, "Nothing to schedule.")]
+)
+def test_an_empty_source(
+    sosw: Sosw, tmp_path: Path, capsys: pytest.CaptureFixture[str], on_empty: str, code: int, message: str
+) -> None:
+    """It is refused, or there is nothing to do."""
+    sosw.s3.put_object(Bucket=sosw.queue_bucket, Key="words.json", Body=b"[]")
+    file = tmp_path / "job.json"
+    file.write_text(json.dumps({"words": source.s3(f"s3://{sosw.queue_bucket}/words.json", on_empty=on_empty)}))
+    for command in ("schedule", "plan"):
+        assert main([command, str(file), "--labourer", "pull"]) == code
+        assert message in capsys.readouterr().err

@@ -19,6 +19,7 @@ EARLY = "operators/test_fail_fast.py"
 JOBS = "operators/test_remedies_of_jobs.py"
 PAGE = "operators/test_remedies_of_the_page.py"
 ROWS = "operators/test_remedies_of_rows.py"
+SOURCES = "operators/test_remedies_of_sources.py"
 
 #: Module, and how the text behind "Fix: " begins -> the tests that carry it out, one for each of its alternatives.
 REMEDIES: dict[tuple[str, str], tuple[str, ...]] = {
@@ -61,6 +62,18 @@ REMEDIES: dict[tuple[str, str], tuple[str, ...]] = {
         f"{CLASSES}::test_a_bucket_is_created",
     ),
     ("exceptions/aws.py", "create this bucket"): (f"{CLASSES}::test_the_bucket_of_an_argument_is_created",),
+    ("exceptions/sources.py", "write the object"): (f"{SOURCES}::test_a_late_source_is_written",),
+    ("exceptions/sources.py", "fill it"): (
+        f"{SOURCES}::test_an_empty_source_is_filled",
+        "operators/test_sources.py::test_an_empty_source_skips",
+        "operators/test_sources.py::test_an_empty_source_succeeds",
+    ),
+    ("exceptions/sources.py", "correct what each"): (
+        f"{SOURCES}::test_bad_lines_are_corrected",
+        f"{SOURCES}::test_bad_lines_are_left_out",
+    ),
+    ("exceptions/sources.py", "retry the Airflow task, which"): (f"{SOURCES}::test_a_changed_source_is_read_again",),
+    ("exceptions/sources.py", "add it to the"): (f"{SOURCES}::test_a_connection_must_be_allowed",),
     ("exceptions/__init__.py", "raise the tables'"): (f"{JOBS}::test_the_capacity_is_raised",),
     ("exceptions/__init__.py", "put the old content"): (f"{CLASSES}::test_a_conflict_ends",),
     ("exceptions/__init__.py", "clear the Airflow task to schedule it as"): (f"{JOBS}::test_a_stopped_job_is_resumed",),

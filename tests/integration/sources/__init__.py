@@ -1,0 +1,1 @@
+"""Reading sources: objects of S3 in moto, databases in SQLite."""
