@@ -57,17 +57,17 @@ class ReadyActions(list[dict[str, Any]]):
 
 def send_ready_actions(dynamodb: Any) -> None:
     """Let the client send `ReadyActions` as they are."""
-    dynamodb.meta.events.register(f"provide-client-params.{_OPERATION}", _outline, unique_id=f"{_CONTEXT}-outline")
+    dynamodb.meta.events.register(f"before-parameter-build.{_OPERATION}", _outline, unique_id=f"{_CONTEXT}-outline")
     # Last, so that hooks which read the request see what botocore has made.
     dynamodb.meta.events.register_last(f"before-call.{_OPERATION}", _put_in, unique_id=f"{_CONTEXT}-text")
 
 
-def _outline(params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> dict[str, Any] | None:
+def _outline(params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+    """Replace the actions in the arguments of one call. Of several hooks that *return* arguments one would be heard."""
     actions = params.get("TransactItems")
-    if not isinstance(actions, ReadyActions) or model.metadata.get("protocol") != "json":
-        return None
-    context[_CONTEXT] = actions.text
-    return {**params, "TransactItems": actions.outline()}
+    if isinstance(actions, ReadyActions) and model.metadata.get("protocol") == "json":
+        context[_CONTEXT] = actions.text
+        params["TransactItems"] = actions.outline()
 
 
 def _put_in(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:

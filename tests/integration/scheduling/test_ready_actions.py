@@ -18,6 +18,7 @@ from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.scheduling.page_text import MetaTable, PageText
 from sosw_airflow.stores.job_record import JobRecords
 from sosw_airflow.stores.ready_actions import ReadyActions, send_ready_actions
+from sosw_airflow.stores.request_meter import RequestMeter
 from tests.integration.stores.test_job_record import HEADER
 
 CODEC = LineCodec("worker")
@@ -112,6 +113,17 @@ def test_what_hooks_add_to_the_request_stays(ready: Wire) -> None:
     body = ready.send(actions, ReturnConsumedCapacity="TOTAL")
 
     assert body == {"TransactItems": list(actions), "ClientRequestToken": "token", "ReturnConsumedCapacity": "TOTAL"}
+
+
+def test_a_hook_that_gives_arguments_is_heard() -> None:
+    """As that which counts the units of a job."""
+    wire = Wire(ready=True)
+    RequestMeter().attach(wire.client)
+    actions = page_text().actions(Page(0, 0, 1, [CODEC.line({"word": "a"}, 0)]), 1.0)
+
+    body = wire.send(actions)
+
+    assert (body["TransactItems"], body["ReturnConsumedCapacity"]) == (list(actions), "TOTAL")
 
 
 def test_the_signature_is_of_the_body_that_is_sent(ready: Wire) -> None:
