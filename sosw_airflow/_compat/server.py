@@ -19,6 +19,7 @@ from typing import Any
 
 __all__ = [
     "access_view",
+    "airflow_paths",
     "auth_manager",
     "connections_of_type",
     "dag_details",
@@ -159,6 +160,28 @@ def signed_in_user() -> Any:
     from airflow.api_fastapi.core_api.security import get_user
 
     return get_user
+
+
+def airflow_paths(root: str, header: Any) -> dict[str, str]:
+    """The paths of a DAG, a DAG run and an Airflow task instance in Airflow's own UI: ``dag``, ``run``, ``task``.
+
+    :param root: the path before Airflow.
+    :param header: of a job: it has ``dag_id``, ``run_id``, ``task_id``, ``map_index``.
+    """
+    from urllib.parse import quote, urlencode
+
+    dag, run, task = (quote(each, safe="") for each in (header.dag_id, header.run_id, header.task_id))
+    mapped = header.map_index if header.map_index >= 0 else None
+    path = f"{root}/dags/{dag}"
+    if pages_of_this_airflow() == "web_server":
+        of_run = {"dag_run_id": header.run_id}
+        of_task = {**of_run, "task_id": header.task_id, **({} if mapped is None else {"map_index": mapped})}
+        return {
+            "dag": f"{path}/grid",
+            **{name: f"{path}/grid?{urlencode(query)}" for name, query in (("run", of_run), ("task", of_task))},
+        }
+    of_index = "" if mapped is None else f"/mapped/{mapped}"
+    return {"dag": path, "run": f"{path}/runs/{run}", "task": f"{path}/runs/{run}/tasks/{task}{of_index}"}
 
 
 def name_of_user(user: Any = None) -> str:

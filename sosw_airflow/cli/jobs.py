@@ -32,6 +32,7 @@ _COLUMNS = (
     Column("labourer", folds=True),
     Column("scheduled"),
     Column("by", folds=True),
+    Column("max_running", right=True),
 )
 
 
@@ -88,6 +89,7 @@ def _row(header: Header) -> tuple[str, ...]:
         header.labourer_id,
         moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
         origin(header),
+        f"{header.max_running:,}" if header.max_running else "-",
     )
 
 

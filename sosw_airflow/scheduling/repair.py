@@ -29,7 +29,7 @@ from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.waiting.progress import JobProgress, ProgressReader
 from sosw_airflow.waiting.progress_log import ProgressLog
 
-__all__ = ["Guard", "RepairRequest", "chain_of", "is_asked_by", "last_of_chain", "repair", "resume"]
+__all__ = ["Guard", "RepairRequest", "chain_of", "identity_of", "is_asked_by", "last_of_chain", "repair", "resume"]
 
 
 class Guard(Protocol):
@@ -117,7 +117,7 @@ def last_of_chain(records: JobRecords, job_id: str) -> Header:
 def resume(scheduler: JobScheduler, header: Header, guard: Guard = nullcontext) -> ScheduleResult:
     """Finish the writing of a repair that was planned, or find it as it is."""
     reader = _reader(scheduler, header.repairs.split("#")[0])
-    identity = replace(_identity(header), repairs=header.repairs)
+    identity = replace(identity_of(header), repairs=header.repairs)
     request = RepairRequest(
         identity,
         reader,
@@ -170,7 +170,7 @@ def repair(
         raise JobUnfinished(job_id=last.job_id, total=progress.total, closed=progress.closed, failed=progress.failed)
     if not progress.failed or (not progress.over and unfinished == "wait"):
         return ScheduleResult(last, Outcome.FOUND)
-    identity = replace(asked_by or _identity(last), labourer_id=last.labourer_id, repairs=repairs)
+    identity = replace(asked_by or identity_of(last), labourer_id=last.labourer_id, repairs=repairs)
     request = RepairRequest(
         identity,
         reader,
@@ -196,14 +196,15 @@ def _repair_of(records: JobRecords, header: Header) -> tuple[str, Header | None,
     cancelled = None
     for attempt in count():
         repairs = f"{header.job_id}#{attempt}" if attempt else header.job_id
-        found = records.header(replace(_identity(header), repairs=repairs).job_id)
+        found = records.header(replace(identity_of(header), repairs=repairs).job_id)
         if found is None or found.state is not JobState.CANCELLED:
             return repairs, found, cancelled
         cancelled = found
     raise AssertionError  # for the type checker: count() has no end
 
 
-def _identity(header: Header) -> JobIdentity:
+def identity_of(header: Header) -> JobIdentity:
+    """The identity of a job that repairs no other one; of a repair, that of the first job of its chain."""
     return JobIdentity(
         header.dag_id,
         header.run_id,
@@ -222,7 +223,7 @@ def is_asked_by(header: Header, by: JobIdentity | None, *, first: bool = False) 
 
     :param first: as for `repair`.
     """
-    if by is None or replace(_identity(header), labourer_id="") != replace(by, labourer_id="", repairs=""):
+    if by is None or replace(identity_of(header), labourer_id="") != replace(by, labourer_id="", repairs=""):
         return False
     known = bool(header.run_started and by.run_started)
     return not (first and known and header.run_started != by.run_started)

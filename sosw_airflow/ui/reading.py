@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -78,6 +78,8 @@ class JobSight:
     """One job.
 
     :ivar reader: continues at the next reading.
+    :ivar times: when its tasks were closed, as far as they are counted.
+    :ivar family: its relatives and itself.
     :ivar causes: of its failures, and ``causes_at`` the time of their reading, on the monotonic clock.
     """
 
@@ -86,6 +88,9 @@ class JobSight:
     progress: Any = None
     activity: Any = None
     activity_problem: str = ""
+    times: Any = None
+    family: tuple[Any, ...] = ()
+    family_at: float = float("-inf")
     causes: Any = None
     causes_at: float = float("-inf")
 
@@ -138,6 +143,14 @@ class SoswReadings:
         """
         subject = ("tasks", conn_id, sight.header.job_id, state, number)
         return self.cache.read(subject, lambda _: self._tasks(conn_id, sight, state, number))
+
+    def tasks_of_cause(self, conn_id: str, sight: JobSight, cause: str, number: int) -> Reading:
+        """A `TaskPage` of the failed tasks of one cause, among those whose causes were read.
+
+        :param cause: its message.
+        """
+        subject = ("cause", conn_id, sight.header.job_id, cause, number)
+        return self.cache.read(subject, lambda _: self._tasks_of_cause(conn_id, sight, cause, number))
 
     def task(self, conn_id: str, sight: JobSight, index: int) -> Reading:
         """A `TaskPage` with one task."""
@@ -240,12 +253,13 @@ class SoswReadings:
 
     def _job(self, conn_id: str, job_id: str, former: JobSight | None) -> JobSight:
         from sosw_airflow.exceptions import AccessDenied
+        from sosw_airflow.scheduling.job_family import read_family
+        from sosw_airflow.stores.job_record import JobRecords
         from sosw_airflow.waiting.activity import read_activity
         from sosw_airflow.waiting.failure_causes import read_causes
-        from sosw_airflow.waiting.progress import ProgressReader
 
         deployment = self.deployment(conn_id)
-        sight = former or JobSight(ProgressReader(deployment.dynamodb, deployment.tables, job_id))
+        sight = former or self._first_sight(deployment, job_id)
         progress = sight.reader.read(most_pages=_JOB_PAGES)
         header = sight.reader.header
         if header is None:
@@ -266,7 +280,36 @@ class SoswReadings:
         causes, causes_at = sight.causes, sight.causes_at
         if progress.failed and (causes is None or time.monotonic() - causes_at > _CAUSES_EVERY):
             causes, causes_at = read_causes(sight.reader, most=_CAUSES_OF), time.monotonic()
-        return JobSight(sight.reader, header, progress, activity, problem, causes, causes_at)
+        family, family_at = sight.family, sight.family_at
+        if time.monotonic() - family_at > _CAUSES_EVERY:
+            records = JobRecords(deployment.dynamodb, deployment.tables.jobs_table)
+            family, family_at = tuple(read_family(records, header)), time.monotonic()
+        return replace(
+            sight,
+            header=header,
+            progress=progress,
+            activity=activity,
+            activity_problem=problem,
+            family=family,
+            family_at=family_at,
+            causes=causes,
+            causes_at=causes_at,
+        )
+
+    @staticmethod
+    def _first_sight(deployment: Any, job_id: str) -> JobSight:
+        from sosw_airflow.stores.closed_tasks import End
+        from sosw_airflow.waiting.closed_over_time import ClosedOverTime
+        from sosw_airflow.waiting.progress import ProgressReader
+
+        times = ClosedOverTime()
+        reader = ProgressReader(
+            deployment.dynamodb,
+            deployment.tables,
+            job_id,
+            on_closed=lambda at, end: times.add(at, completed=end is End.COMPLETED),
+        )
+        return JobSight(reader, times=times)
 
     def _tasks(self, conn_id: str, sight: JobSight, state: str, number: int) -> TaskPage:
         from sosw_airflow.stores.closed_tasks import End
@@ -282,6 +325,15 @@ class SoswReadings:
             state, progress.total - progress.closed
         )
         return self._these(conn_id, sight, list(islice(indexes, start, start + PAGE_TASKS)), found)
+
+    def _tasks_of_cause(self, conn_id: str, sight: JobSight, cause: str, number: int) -> TaskPage:
+        from sosw_airflow.links.console import log_of_tasks
+        from sosw_airflow.waiting.failure_causes import read_failed_of_cause
+
+        log_of = log_of_tasks(self._connect(conn_id)[0], sight.header.labourer_id)
+        results = read_failed_of_cause(sight.reader, cause, most=_CAUSES_OF)
+        start = (number - 1) * PAGE_TASKS
+        return TaskPage([(each, log_of(each)) for each in results[start : start + PAGE_TASKS]], len(results))
 
     def _these(self, conn_id: str, sight: JobSight, indexes: list[int], found: int) -> TaskPage:
         from sosw_airflow.links.console import log_of_tasks

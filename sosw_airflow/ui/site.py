@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from sosw_airflow._compat.server import airflow_paths
 from sosw_airflow.jobs.excerpts import printable
 from sosw_airflow.jobs.identity import COMMAND_DAG_ID
-from sosw_airflow.links.pages import page_path
+from sosw_airflow.links.pages import PAGES, page_path
 from sosw_airflow.ui.action_pages import ActionPages, ActionTarget
 from sosw_airflow.ui.action_runs import ActionRuns
 from sosw_airflow.ui.actions import Action
@@ -141,6 +142,9 @@ class Site:
             dag_id=dag_id,
             job_id=job_id,
             is_command=dag_id == COMMAND_DAG_ID,
+            family=self._visible(request, sight, dag_id),
+            now=time.time(),
+            airflow=airflow_paths(request.root.removesuffix(PAGES), known) if known is not None else None,
             header=known,
             actions=self._offered(request, ActionTarget.job(conn_id, known), dag_id) if known is not None else (),
             reading=reading,
@@ -152,6 +156,14 @@ class Site:
         )
 
     @staticmethod
+    def _visible(request: PageRequest, sight: Any, dag_id: str) -> list[Any]:
+        """The relatives of a job that the viewer may read: a repair may be another DAG's."""
+        family = sight.family if sight is not None else ()
+        dags = {each.header.dag_id for each in family}
+        readable = {each for each in dags if each == dag_id or request.viewer.may_read_dag(each)}
+        return [each for each in family if each.header.dag_id in readable]
+
+    @staticmethod
     def _offered(request: PageRequest, target: ActionTarget, dag_id: str = "") -> tuple[Action, ...]:
         """The actions that the viewer may carry out."""
         viewer = request.viewer
@@ -161,6 +173,12 @@ class Site:
     def _tasks(self, conn_id: str, sight: Any, asked: TaskQuery) -> Reading:
         if asked.problem:
             return Reading()
+        if asked.cause:
+            causes = sight.causes.causes if sight.causes is not None else ()
+            message = next((each.message for each in causes if each.key == asked.cause), None)
+            if message is None:
+                return Reading()
+            return self._readings.tasks_of_cause(conn_id, sight, message, asked.page)
         if asked.index is None:
             return self._readings.tasks(conn_id, sight, asked.state, asked.page)
         if asked.index >= sight.progress.total:

@@ -22,6 +22,7 @@ class TaskQuery:
     """What the parameters of a job's page ask for.
 
     :ivar state: one of `STATES`; empty for all.
+    :ivar cause: key of the cause by which failed tasks are chosen; empty for all.
     :ivar page: from 1.
     :ivar search: as it was typed.
     :ivar index: of the one task that is searched; None for all.
@@ -30,6 +31,7 @@ class TaskQuery:
 
     state: str = ""
     page: int = 1
+    cause: str = ""
     search: str = ""
     index: int | None = None
     problem: str = ""
@@ -39,7 +41,7 @@ class TaskQuery:
         """From the parameters of a request, whatever they are.
 
         >>> TaskQuery.of({"state": "failed", "page": "3"}, "a" * 20)
-        TaskQuery(state='failed', page=3, search='', index=None, problem='')
+        TaskQuery(state='failed', page=3, cause='', search='', index=None, problem='')
         >>> TaskQuery.of({"search": " 1,234 "}, "a" * 20).index
         1234
         """
@@ -48,7 +50,9 @@ class TaskQuery:
         number = min(int(page), _LAST_PAGE) if re.fullmatch(r"[1-9][0-9]{0,17}", page) else 1
         search = query.get("search", "").strip()[:100]
         index, problem = _index(search, job_id) if search else (None, "")
-        return cls(state if state in STATES else "", number, search, index, problem)
+        cause = query.get("cause", "") if re.fullmatch(r"[0-9a-f]{12}", query.get("cause", "")) else ""
+        state = "failed" if cause else state if state in STATES else ""
+        return cls(state, number, cause, search, index, problem)
 
 
 def _index(search: str, job_id: str) -> tuple[int | None, str]:

@@ -6,6 +6,7 @@ bounded: a thousand groups at the most, and messages of a few hundred characters
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from calendar import timegm
@@ -18,7 +19,7 @@ from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.redaction import redacted
 from sosw_airflow.waiting.task_results import TaskResult
 
-__all__ = ["SHOWN_CAUSES", "Cause", "Causes", "CausesSummary", "message_pattern"]
+__all__ = ["SHOWN_CAUSES", "Cause", "Causes", "CausesSummary", "cause_of", "message_pattern"]
 
 #: Groups that are shown; the failures of all others are counted.
 SHOWN_CAUSES = 20
@@ -54,6 +55,11 @@ def message_pattern(message: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
+def cause_of(error: str) -> str:
+    """The cause of a failure: the pattern of its error."""
+    return message_pattern(error) or _UNKNOWN
+
+
 @dataclass
 class Cause:
     """Failures with one cause.
@@ -76,6 +82,11 @@ class Cause:
         """From what `as_dict` has made."""
         times = {name: None if document[name] is None else _seconds(document[name]) for name in ("first", "last")}
         return cls(**{**document, **times})
+
+    @property
+    def key(self) -> str:
+        """What an address can name it by."""
+        return hashlib.sha256(self.message.encode()).hexdigest()[:12]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, with times as text."""
@@ -171,7 +182,7 @@ class Causes:
     def add(self, result: TaskResult) -> None:
         """Count one failed task."""
         self.read += 1
-        message = message_pattern(result.error) or _UNKNOWN
+        message = cause_of(result.error)
         group, at = self._groups.get(message), result.closed_at
         if group is None:
             if len(self._groups) >= _KEPT_GROUPS:

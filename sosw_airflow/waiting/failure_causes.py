@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import islice
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.bounded_query import BoundedQueries
 from sosw_airflow.stores.closed_tasks import ClosedTasks, End, whole_number
+from sosw_airflow.stores.job_record import Header
 from sosw_airflow.stores.tables import TableNames
-from sosw_airflow.waiting.causes import Causes, CausesSummary
+from sosw_airflow.waiting.causes import Causes, CausesSummary, cause_of
 from sosw_airflow.waiting.progress import ProgressReader
 from sosw_airflow.waiting.results import ResultReader
 from sosw_airflow.waiting.task_results import TaskResult, TaskState
 
-__all__ = ["MOST_READ", "NEWEST", "LogsOf", "read_causes", "read_newest_causes"]
+__all__ = ["MOST_READ", "NEWEST", "LogsOf", "read_causes", "read_failed_of_cause", "read_newest_causes"]
 
 LogsOf = Callable[[str], Callable[[TaskResult], str]]
 
@@ -42,12 +43,28 @@ def read_causes(
     if progress.header is None:
         return CausesSummary()
     failed = sum(1 for _ in progress.ended(End.FAILED))
-    reader = ResultReader(progress.dynamodb, progress.tables, progress.header)
-    causes = Causes(logs_of(progress.header.labourer_id))
+    causes = Causes(logs_of(progress.header.labourer_id)).add_all(_failures(progress, progress.header, failed, most))
+    return causes.summary(failed if failed > most else None)
+
+
+def read_failed_of_cause(progress: ProgressReader, cause: str, *, most: int = MOST_READ) -> list[TaskResult]:
+    """The failed tasks of one cause, among those that `read_causes` reads.
+
+    :param progress: of the job, which has read.
+    :param cause: the message of a `Cause`.
+    :raises SoswError: AWS refuses.
+    """
+    if progress.header is None:
+        return []
+    failed = sum(1 for _ in progress.ended(End.FAILED))
+    return [each for each in _failures(progress, progress.header, failed, most) if cause_of(each.error) == cause]
+
+
+def _failures(progress: ProgressReader, header: Header, failed: int, most: int) -> Iterable[TaskResult]:
+    reader = ResultReader(progress.dynamodb, progress.tables, header)
     with closing(reader.read(_spread(progress.ended(End.FAILED), failed, most))) as results:
         # A task that the index lists as failed may have completed since.
-        causes.add_all(result for result in results if result.state is TaskState.FAILED)
-    return causes.summary(failed if failed > most else None)
+        yield from (result for result in results if result.state is TaskState.FAILED)
 
 
 def read_newest_causes(dynamodb: Any, tables: TableNames, labourer_id: str, *, since: int) -> CausesSummary:

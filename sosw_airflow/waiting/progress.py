@@ -12,7 +12,7 @@ missing tasks by their ids, when nothing has moved for a while. A task that is t
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import Any
@@ -79,6 +79,7 @@ class ProgressReader:
     """Counts the closed tasks of one job. Used by one thread at a time; the next poll continues one that failed.
 
     :ivar dynamodb: a boto3 DynamoDB client with botocore's retries.
+    :ivar on_closed: called with the second since 1970, and the end, of each task that is counted.
     :ivar must_exist: the job was scheduled, so that a record that does not exist was removed.
     :ivar header: of the job, as the last poll has found it.
     """
@@ -87,6 +88,7 @@ class ProgressReader:
     tables: TableNames
     job_id: str
     must_exist: bool = False
+    on_closed: Callable[[int, End], None] | None = None
     header: Header | None = field(default=None, init=False)
     _ends: dict[End, IndexSet] = field(default_factory=dict, init=False)
     _cursors: dict[End, int] = field(default_factory=dict, init=False)
@@ -204,23 +206,24 @@ class ProgressReader:
         for closings, place in closed_tasks.since(end, start, self._places.get(end)):
             for closing in closings:
                 self._cursors[end] = max(start, closing.closed_at - OVERLAP)
-                self._count(closing.task_id, end)
+                if self._count(closing.task_id, end) and self.on_closed is not None:
+                    self.on_closed(closing.closed_at, end)
             # After each page, so that a poll which breaks off is continued behind it, also within the overlap.
             self._places[end] = place
             if place is not None and next(pages, None) is None:
                 return False
         return True
 
-    def _count(self, task: str, end: End) -> None:
+    def _count(self, task: str, end: End) -> bool:
+        """Count a task of the job. False: it is none, or is counted already."""
         index = task_index(task) if job_of(task) == self.job_id else None
         if index is None:
-            return
+            return False
         if end is End.COMPLETED:
             # A task that was archived as failed and completed after all has completed, in whatever order that is read.
             self._ends[End.FAILED].discard(index)
-            self._ends[end].add(index)
-        elif index not in self._ends[End.COMPLETED]:
-            self._ends[end].add(index)
+            return self._ends[end].add(index)
+        return index not in self._ends[End.COMPLETED] and self._ends[end].add(index)
 
     def _ask(self, closed_tasks: ClosedTasks, header: Header) -> None:
         """Ask for some of the missing tasks by their ids, the next ones each time; first for those that seem lost."""

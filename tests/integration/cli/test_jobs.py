@@ -49,11 +49,11 @@ def test_the_list(jobs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Newest first, with state, tasks, labourer, time and origin; pages are not shown."""
     assert main(["jobs"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["job_id", "state", "tasks", "labourer", "scheduled", "by"]
+    assert lines[0].split() == ["job_id", "state", "tasks", "labourer", "scheduled", "by", "max_running"]
     assert [line.split()[0] for line in lines[1:]] == jobs[::-1]
     assert lines[1].split()[1:] == [
         *("planned", "4", "worker", "2026-11-23T11:00:29Z"),
-        *("dag.schedule[3]", "scheduled__2026-03-02"),
+        *("dag.schedule[3]", "scheduled__2026-03-02", "-"),
     ]
 
 

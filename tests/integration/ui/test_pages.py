@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sosw_airflow.hooks.sosw import hide_what_airflow_hides
+from sosw_airflow.hooks.sosw import SoswHook, hide_what_airflow_hides
 from sosw_airflow.jobs.identity import COMMAND_DAG_ID
 from sosw_airflow.links.pages import page_path
 from sosw_airflow.orchestration.labourer_pause import LabourerPause, pause_labourer
 from sosw_airflow.orchestration.lease import Lease
 from sosw_airflow.orchestration.turn_note import note_turn
 from sosw_airflow.orchestration.turn_report import TurnReport
+from sosw_airflow.scheduling.repair import repair
+from sosw_airflow.scheduling.scheduler import JobScheduler
 from sosw_airflow.ui.requests import parts_of
 from sosw_airflow.ui.viewers import PushedJob
 from tests.conftest import Aws
 from tests.integration.conftest import request_for
-from tests.integration.ui.conftest import Browser, Page
+from tests.integration.ui.conftest import Browser, Page, Somebody
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -498,3 +501,77 @@ def test_an_error_of_ours_is_a_page(
     page = browser.page("/c/sosw_default")
     assert (page.status, "Airflow's log has the details" in page.text, "secret" in page.text) == (500, True, False)
     assert "secret" in caplog.text
+
+
+# -- a job's times, causes and relatives -------------------------------------------------------------------------------
+
+
+def test_a_job_shows_when_its_tasks_were_closed(browser: Browser, configured: Aws, schedule: Any) -> None:
+    """As columns, with the first and the last time as text, and its own pace while it is open."""
+    job_id = schedule(request_for())
+    close(configured, job_id, 0, ok=True)
+    close(configured, job_id, 1, ok=False)
+    page = browser.page(f"/c/sosw_default/dags/dag/jobs/{job_id}")
+    assert 'aria-label="Closed over time: 1 completed, 1 failed"' in page.html
+    assert "in steps of 60 s. In the last 10 minutes" in page.text
+
+
+def test_failed_tasks_are_chosen_by_their_cause(browser: Browser, configured: Aws, schedule: Any) -> None:
+    """From the number in the table of causes."""
+    job_id = schedule(request_for())
+    for index, error in enumerate(("no word 1", "no word 2", "too late")):
+        close(configured, job_id, index, ok=False, error_type="ValueError", error_message=error)
+    path = f"/c/sosw_default/dags/dag/jobs/{job_id}"
+    (link,) = [each for each in browser.page(path).links if "cause=" in each and "#tasks" in each][:1]
+    page = browser.page(path, cause=link.partition("cause=")[2].removesuffix("#tasks"))
+    assert "Failed with: ValueError: no word <n>" in page.text
+    tasks = page.html[page.html.index('id="tasks"') :]
+    assert f"{job_id}000000000000" in tasks
+    assert f"{job_id}000000000001" in tasks
+    assert f"{job_id}000000000002" not in tasks
+
+
+@pytest.mark.parametrize("cause", ["0" * 12, "x", "<b>", "0" * 13])
+def test_a_cause_that_no_failure_has(browser: Browser, configured: Aws, schedule: Any, cause: str) -> None:
+    """The page says so, or shows all tasks."""
+    job_id = schedule(request_for())
+    page = browser.page(f"/c/sosw_default/dags/dag/jobs/{job_id}", cause=cause)
+    assert page.status == 200
+    assert ("No failure has this cause" in page.text) == (cause == "0" * 12)
+
+
+def test_a_job_has_its_generations_and_repairs(browser: Browser, configured: Aws, schedule: Any) -> None:
+    """In their order, each with a link; the present one is marked."""
+    first = schedule(request_for())
+    for index in range(4):
+        close(configured, first, index, ok=index != 1)
+    repaired = repair(JobScheduler(SoswHook().deployment()), first).header.job_id
+    request = request_for()
+    later = schedule(replace(request, identity=replace(request.identity, generation=3)))
+    page = browser.page(f"/c/sosw_default/dags/dag/jobs/{repaired}")
+    assert f"{first} generation 0 written" in page.text
+    assert f"{repaired} repair of the one before written" in page.text
+    assert f"{later} generation 3 written" in page.text
+    assert {f"/sosw/c/sosw_default/dags/dag/jobs/{each}" for each in (first, later)} <= set(page.links)
+
+
+def test_a_repair_by_another_dag_shows_to_its_readers_alone(browser: Browser, configured: Aws, schedule: Any) -> None:
+    """Its id, too, is that DAG's."""
+    first = schedule(request_for())
+    for index in range(4):
+        close(configured, first, index, ok=index != 1)
+    asked_by = replace(request_for().identity, dag_id="other")
+    repaired = repair(JobScheduler(SoswHook().deployment()), first, asked_by=asked_by).header.job_id
+    path = f"/c/sosw_default/dags/dag/jobs/{first}"
+    assert repaired not in browser.page(path).html
+    browser.viewer = Somebody(dags=("dag", "other"))
+    assert repaired in browser.page(path).html
+
+
+def test_a_job_leads_back_to_airflow(browser: Browser, schedule: Any) -> None:
+    """To its DAG, its run and its Airflow task, out of the frame."""
+    job_id = schedule(request_for())
+    page = browser.page(f"/c/sosw_default/dags/dag/jobs/{job_id}")
+    found = [each for each in page.links if each.startswith("/dags/dag")]
+    assert len(found) == 3
+    assert page.html.count('target="_top"') == 3
