@@ -99,5 +99,5 @@ def test_the_namespace_of_a_job(aws: Aws, jobs: list[str], capsys: pytest.Captur
     aws.dynamodb.put_item(TableName="sosw_jobs", Item={**item, "namespace": {"S": "blue"}})
     assert main(["jobs"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].endswith("  blue: dag.schedule[3] scheduled__2026-03-02")
+    assert "  blue: dag.schedule[3] scheduled__2026-03-02 " in lines[1]
     assert [each["namespace"] for each in listed(capsys)] == ["blue", "", ""]
