@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +20,9 @@ from sosw_airflow.sources.job_sources import read_sources
 from tests.integration.sources.conftest import Read
 
 Put = Callable[[str, bytes], str]
+
+#: Of the extra ``zstd``.
+zstandard = pytest.importorskip("zstandard")
 
 
 def refusal(read: Read, given: dict[str, Any], **options: Any) -> str:
