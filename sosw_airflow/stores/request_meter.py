@@ -39,7 +39,7 @@ class RequestMeter:
     def attach(self, client: Any) -> None:
         """Count the requests of this client from now on."""
         events = client.meta.events
-        events.register("provide-client-params.dynamodb", _ask_for_units)
+        events.register("before-parameter-build.dynamodb", _ask_for_units)
         for service, count in (("dynamodb", _units_of), ("s3", _object_requests), ("lambda", _invocations)):
             events.register(f"after-call.{service}", self._counted_by(count))
 
@@ -52,10 +52,10 @@ class RequestMeter:
         return take
 
 
-def _ask_for_units(params: dict[str, Any], model: Any, **_: Any) -> dict[str, Any] | None:
-    if "ReturnConsumedCapacity" in params or "ReturnConsumedCapacity" not in model.input_shape.members:
-        return None
-    return {**params, "ReturnConsumedCapacity": "TOTAL"}
+def _ask_for_units(params: dict[str, Any], model: Any, **_: Any) -> None:
+    # In place: of what the handlers of an event return, botocore takes one, and pages have one of their own.
+    if "ReturnConsumedCapacity" in model.input_shape.members:
+        params.setdefault("ReturnConsumedCapacity", "TOTAL")
 
 
 def _units_of(operation: str, answer: dict[str, Any]) -> Usage:

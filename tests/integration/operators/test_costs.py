@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.operators.sosw import SoswScheduleOperator
+from sosw_airflow.stores.request_meter import RequestMeter
 from tests.conftest import Aws
 from tests.integration.operators.conftest import LABOURER, MakeContext
 from tests.support.closing import close
@@ -139,6 +140,30 @@ class TestTheMeter:
         getattr(client, operation)(**arguments)
         assert (hook.usage.write_units, hook.usage.read_units) == expected
         assert json.loads(asked[0])["ReturnConsumedCapacity"] == "TOTAL"
+
+    def test_pages_ask_for_their_units(
+        self,
+        installation: Aws,
+        schedule: Schedule,
+        context: MakeContext,
+        tutorial_job: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Their rows are sent as ready text, and the request has both."""
+        bodies: list[dict[str, Any]] = []
+        attach = RequestMeter.attach
+
+        def attach_and_record(self: RequestMeter, client: Any) -> None:
+            attach(self, client)
+            client.meta.events.register_first("before-send.dynamodb.TransactWriteItems", record)
+
+        def record(request: Any, **_: Any) -> None:
+            bodies.append(json.loads(request.body))
+
+        monkeypatch.setattr(RequestMeter, "attach", attach_and_record)
+        schedule(tutorial_job).execute(context())
+        (page,) = bodies
+        assert (page["ReturnConsumedCapacity"], len(page["TransactItems"])) == ("TOTAL", 1 + 8)
 
     @pytest.mark.parametrize(("status", "invocations"), [(202, 1), (429, 0)])
     def test_invocations(self, status: int, invocations: int, hook: SoswHook) -> None:
