@@ -32,8 +32,8 @@ def test_dag_makes_the_number_of_tasks_that_it_says() -> None:
 
 def test_number_of_examples_is_right() -> None:
     """As the README says it in words."""
-    assert len(list((ROOT / "dags").glob("*.py"))) == 15
-    assert "fifteen example DAGs" in README
+    assert len(list((ROOT / "dags").glob("*.py"))) == 20
+    assert "twenty example DAGs" in README
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
