@@ -13,8 +13,10 @@ from typing import Any
 import boto3
 import pytest
 
+from sosw_airflow import source
 from sosw_airflow.exceptions import JobFailed
 from sosw_airflow.hooks.sosw import SoswHook
+from sosw_airflow.operators.sosw import SoswScheduleOperator
 from sosw_airflow.stores.tables import create_missing_tables
 from sosw_airflow.testing import Sosw, sosw_in_memory
 from sosw_airflow.testing.memory_aws import REGION, memory_aws
@@ -95,6 +97,31 @@ def test_the_deadline() -> None:
     assert alert.interval == timedelta(hours=2)
     assert alert.callback.path == "airflow.providers.smtp.notifications.smtp.SmtpNotifier"
     assert "deadline" in json.dumps(DagSerialization.to_dict(dag))
+
+
+def test_results_as_a_source(sosw: Sosw) -> None:
+    """The file of the first job's results has the values of the second, in the order of the first."""
+    for name in ("sitemap", "get_page"):
+        sosw.add_labourer(name)
+    first = SoswScheduleOperator(
+        task_id="schedule",
+        labourer="sitemap",
+        job_schema={"chunkable_attrs": ["site"]},
+        job={"sites": ["news", "blog"], "isolate_sites": True},
+        wait_for_completion=True,
+        results=f"s3://{sosw.queue_bucket}/sitemaps/",
+    )
+    waiting = sosw.run(first, DAY)
+    sosw.finish("sitemap", result=lambda payload: f"/{payload['sites'][0]}/today")
+    address = waiting.resume()["results"]["completed"]
+    second = SoswScheduleOperator(
+        task_id="fetch",
+        labourer="get_page",
+        job_schema={"chunkable_attrs": ["page"]},
+        job={"pages": source.s3(address, column="result"), "isolate_pages": True},
+    )
+    assert sosw.run(second, DAY)["tasks"] == 2
+    assert [each["pages"] for each in sosw.tasks("get_page")] == [["/news/today"], ["/blog/today"]]
 
 
 @pytest.fixture
