@@ -17,6 +17,7 @@
 | `BaseSensorOperator`, `PokeReturnValue` | `airflow.sensors.base` | `airflow.sdk`                      |
 | `DecoratedOperator`, `task_decorator_factory` | `airflow.decorators.base`   | `airflow.sdk.bases.decorator` |
 | `call_with_context`    | `airflow.utils.context`, `.operator_helpers` | `airflow.sdk`, below it       |
+| `hook_of`              | `airflow.exceptions` (its error)     | `airflow.sdk.exceptions`              |
 | `pushed_xcom`          | `airflow.models.xcom`                | `airflow.sdk.execution_time.xcom`     |
 | `redact`               | `airflow.utils.log.secrets_masker`   | below `airflow.sdk`; 3.0: beside it   |
 | `stored_state`         | the metadata database                | the supervisor of the process         |
@@ -61,6 +62,7 @@ __all__ = [
     "execution_proof",
     "find_connection",
     "get_variable",
+    "hook_of",
     "is_run_by_airflow",
     "load_dag_bag",
     "outside_of_tasks",
@@ -338,6 +340,18 @@ def find_connection(conn_id: str) -> Any | None:
     problem = f"cannot be read by Airflow from the environment variable {variable}: "
     problem += "it must be a URI, or a JSON object whose extra is a JSON object too"
     raise InvalidConfiguration([Fault(f"Connection {conn_id}", problem)])
+
+
+def hook_of(connection: Any) -> Any | None:
+    """The hook of a Connection; None if no installed provider knows its type."""
+    try:
+        from airflow.sdk.exceptions import AirflowException
+    except ImportError:
+        from airflow.exceptions import AirflowException  # type: ignore[attr-defined]
+    try:
+        return connection.get_hook()
+    except AirflowException:
+        return None
 
 
 def outside_of_tasks() -> None:

@@ -24,6 +24,7 @@ from sosw_airflow.exceptions.sources import InvalidSource as InvalidSource
 from sosw_airflow.exceptions.sources import MissingSource as MissingSource
 from sosw_airflow.exceptions.sources import SourceChanged as SourceChanged
 from sosw_airflow.exceptions.sources import SourceNotAllowed as SourceNotAllowed
+from sosw_airflow.exceptions.sources import SourceUnreadable as SourceUnreadable
 
 
 class InvalidConfiguration(_FaultyDocument):

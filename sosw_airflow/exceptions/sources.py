@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sosw_airflow.exceptions.base import SoswError
 from sosw_airflow.exceptions.faults import Fault, counted, lines_of
 
-__all__ = ["EmptySource", "InvalidSource", "MissingSource", "SourceChanged", "SourceNotAllowed"]
+__all__ = ["EmptySource", "InvalidSource", "MissingSource", "SourceChanged", "SourceNotAllowed", "SourceUnreadable"]
 
 
 class MissingSource(SoswError, retryable=True):  # what writes it may be late
@@ -53,6 +53,17 @@ class SourceChanged(SoswError, retryable=True):  # the next attempt reads the ne
         super().__init__(
             f"The source of {place} has changed while it was read: {name}. Nothing was written. Fix: retry the Airflow "
             f"task, which reads it from its beginning; or write the object under another key each time."
+        )
+
+
+class SourceUnreadable(SoswError, retryable=True):  # a database may be away for a moment
+    """A database refuses the query of a source, or does not answer."""
+
+    def __init__(self, name: str, *, place: str, detail: str) -> None:
+        self.name, self.place = name, place
+        super().__init__(
+            f"The source of {place} cannot be read: {name} failed. Nothing was written. Fix: correct the query or the "
+            f"Connection, then retry the Airflow task. The database says: {detail}"
         )
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sosw_airflow._compat import find_connection
+from sosw_airflow._compat import find_connection, hook_of
 from sosw_airflow.exceptions import Fault, InvalidConfiguration, SourceNotAllowed
 from sosw_airflow.hooks.aws_clients import AwsClients
 from sosw_airflow.hooks.sosw import SoswHook
@@ -106,9 +106,8 @@ class SourceAccess:
         connection = find_connection(conn_id)
         if connection is None:
             raise InvalidConfiguration([Fault(path, "does not exist, and a source names it")])
-        with missing_package("sql", f"of the provider for {connection.conn_type}", path):
-            hook = connection.get_hook()
+        hook = hook_of(connection)
         if not isinstance(hook, DbApiHook):
-            problem = f"is of the type {connection.conn_type}, which is no SQL database"
+            problem = f"is of the type {connection.conn_type!r}, for which no provider of a SQL database is installed"
             raise InvalidConfiguration([Fault(path, problem)])
         return hook

@@ -157,6 +157,33 @@ KINDS: dict[str, dict[str, Check]] = {
         "on_empty": _ON_EMPTY,
         "on_bad_line": _ON_BAD_LINE,
     },
+    "s3_listing": {
+        "url": _prefix_url,
+        "suffix": _text,
+        "modified_since": _moment,
+        "modified_before": _moment,
+        "value": _VALUE,
+        "aws_conn_id": _text,
+        "on_empty": _ON_EMPTY,
+    },
+    "s3_inventory": {
+        "url": _url,
+        "prefix": _text,
+        "suffix": _text,
+        "modified_since": _moment,
+        "modified_before": _moment,
+        "value": _VALUE,
+        "aws_conn_id": _text,
+        "on_empty": _ON_EMPTY,
+        "on_bad_line": _ON_BAD_LINE,
+    },
+    "sql": {
+        "conn_id": _text,
+        "query": _text,
+        "parameters": _parameters,
+        "on_empty": _ON_EMPTY,
+        "on_bad_line": _ON_BAD_LINE,
+    },
 }
 _REQUIRED = frozenset({"url", "conn_id", "query"})
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -68,7 +69,8 @@ def read_sources(
     :param sample: read only the first so many values of each.
     :param check: called now and then; may raise to end the reading.
     :raises EmptySource: a source is empty, and ``on_empty`` is ``fail``.
-    :raises InvalidSource, MissingSource, SourceChanged, AccessDenied, MissingBucket: it cannot be read.
+    :raises InvalidSource, MissingSource, SourceChanged, SourceUnreadable: it cannot be read.
+    :raises AccessDenied, MissingBucket, InvalidConfiguration: likewise.
     :raises InvalidJob: a source does not say what it lacks.
     """
     values: dict[Source, SpooledValues] = {}
@@ -134,14 +136,24 @@ def reader_of(reading: Reading) -> Reader:
     :raises InvalidJob: the format of an object is not known.
     """
     source = reading.source
-    from functools import partial
+    if source.kind == "sql":
+        from sosw_airflow.sources.queries import read_query
 
-    from sosw_airflow.sources.texts import read_text
+        return read_query
+    if source.kind != "s3":
+        from sosw_airflow.sources.listings import read_inventory, read_listing
 
+        return read_listing if source.kind == "s3_listing" else read_inventory
     form = source.get("format") or _format_of(source.settings["url"])
     if form is None:
         problem = f"is missing, and the key does not end with {', '.join(f'.{each}' for each in _FORMATS)}"
         raise InvalidJob([Fault(f"{reading.place}.$source.format", problem)])
+    if form == "parquet":
+        from sosw_airflow.sources.parquet import read_parquet
+
+        return read_parquet
+    from sosw_airflow.sources.texts import read_text
+
     return partial(read_text, form=form)
 
 

@@ -14,13 +14,13 @@ from sosw_airflow.stores.object_head import head_object
 from sosw_airflow.stores.object_ranges import read_range
 from sosw_airflow.stores.s3_url import s3_url, split_s3_url
 
-__all__ = ["SourceObject"]
+__all__ = ["SETTING", "SourceObject"]
 
 #: Bytes of one request.
 _PART = 4 * 1024 * 1024
 
 #: The argument of a source that names the bucket.
-_SETTING = Argument("url")
+SETTING = Argument("url")
 
 
 class SourceObject(io.RawIOBase):
@@ -37,7 +37,7 @@ class SourceObject(io.RawIOBase):
         self._s3, self._reading = s3, reading
         self.url = url
         self._bucket, self._key = split_s3_url(url)
-        head = head_object(s3, self._bucket, self._key, setting=_SETTING, version_id=version_id)
+        head = head_object(s3, self._bucket, self._key, setting=SETTING, version_id=version_id)
         if head.denied:
             raise head.denied
         if not head.exists:
@@ -96,7 +96,7 @@ class SourceObject(io.RawIOBase):
 
     def _range(self) -> bytes:
         changed = SourceChanged(self.url, place=self._reading.place)
-        with explain_faults(action="s3:GetObject", resource=self._bucket, setting=_SETTING, bucket=True, key=self._key):
+        with explain_faults(action="s3:GetObject", resource=self._bucket, setting=SETTING, bucket=True, key=self._key):
             try:
                 data, size = read_range(
                     self._s3,

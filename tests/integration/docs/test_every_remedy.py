@@ -73,6 +73,7 @@ REMEDIES: dict[tuple[str, str], tuple[str, ...]] = {
         f"{SOURCES}::test_bad_lines_are_left_out",
     ),
     ("exceptions/sources.py", "retry the Airflow task, which"): (f"{SOURCES}::test_a_changed_source_is_read_again",),
+    ("exceptions/sources.py", "correct the query"): (f"{SOURCES}::test_a_query_is_corrected",),
     ("exceptions/sources.py", "add it to the"): (f"{SOURCES}::test_a_connection_must_be_allowed",),
     ("exceptions/__init__.py", "raise the tables'"): (f"{JOBS}::test_the_capacity_is_raised",),
     ("exceptions/__init__.py", "put the old content"): (f"{CLASSES}::test_a_conflict_ends",),

@@ -20,6 +20,7 @@ ELSEWHERE = {
     errors.EmptySource: "the values of the jobs of scenarios stand in the jobs",
     errors.InvalidSource: "the values of the jobs of scenarios stand in the jobs",
     errors.SourceChanged: "the values of the jobs of scenarios stand in the jobs",
+    errors.SourceUnreadable: "the values of the jobs of scenarios stand in the jobs",
     errors.SourceNotAllowed: "the values of the jobs of scenarios stand in the jobs",
     errors.QueueFull: "the queues of scenarios are short",
     errors.AccessDenied: "the identity of a scenario may do everything",

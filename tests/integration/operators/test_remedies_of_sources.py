@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +94,43 @@ def test_a_changed_source_is_read_again(
             operator.execute(context())
     operator.execute(context())
     assert payloads(installation) == TASKS
+
+
+@remedy_of(errors.SourceUnreadable)
+@pytest.mark.parametrize("wrong", ["query", "Connection"])
+def test_a_query_is_corrected(
+    installation: Aws,
+    schedule: Schedule,
+    context: MakeContext,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: str,
+) -> None:
+    """Or the Connection, and the next attempt reads it."""
+    file = tmp_path / "words.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE words (word TEXT)")
+        database.executemany("INSERT INTO words VALUES (?)", zip(WORDS, strict=True))
+
+    def attempt(*, query: str, host: Path) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": str(host)}))
+        schedule(job_with(source.sql("warehouse", query)), source_conn_ids=["warehouse"]).execute(context())
+
+    right: dict[str, Any] = {"query": "SELECT word FROM words ORDER BY word", "host": file}
+    faults: dict[str, Any] = {"query": {"query": "SELECT wrd FROM words"}, "Connection": {"host": tmp_path / "no.db"}}
+    with pytest.raises(errors.SourceUnreadable, match="Fix: correct the query or the Connection, then retry"):
+        attempt(**{**right, **faults[wrong]})
+    attempt(**right)
+    assert payloads(installation) == TASKS
+
+
+def test_a_connection_that_is_no_database(
+    installation: Aws, schedule: Schedule, context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The type and the rule are named."""
+    monkeypatch.setenv("AIRFLOW_CONN_FILES", json.dumps({"conn_type": "aws"}))
+    with pytest.raises(errors.InvalidConfiguration, match="Connection files: is of the type 'aws', for which"):
+        schedule(job_with(source.sql("files", "SELECT 1")), source_conn_ids=["files"]).execute(context())
 
 
 @pytest.fixture

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import shutil
+import sqlite3
+import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 import pytest
+import zstandard
+from pyarrow import parquet as pq
 
 from sosw_airflow import exceptions as errors
 from sosw_airflow import source
@@ -20,7 +28,7 @@ from tests.integration.operators.conftest import LABOURER, MakeContext
 from tests.integration.operators.test_schedule import Schedule, payloads
 from tests.support.network_edge import Crash, answering
 
-WORDS = ["mazda", "saab", "toyota", "tesla", "volvo"]
+WORDS = ["mazda", "saab", "tesla", "toyota", "volvo"]
 TASKS = [{"isolate_words": True, "topics": ["cars"], "words": [word]} for word in WORDS]
 
 
@@ -63,7 +71,63 @@ def _json(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Kind:
     return _object(aws, "lists/words.json", json.dumps([{"word": word} for word in WORDS]).encode(), column="word")
 
 
-KINDS = {"csv": _csv, "csv_gz": _csv_gz, "jsonl": _jsonl, "json": _json}
+def _csv_zstd(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Kind:
+    body = zstandard.ZstdCompressor().compress("\n".join(["word", *WORDS]).encode())
+    return _object(aws, "lists/words.csv.zst", body)
+
+
+def _parquet(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Kind:
+    written = io.BytesIO()
+    pq.write_table(pa.table({"id": range(5), "word": WORDS}), written)
+    return _object(aws, "lists/words.parquet", written.getvalue(), column="word")
+
+
+def _listing(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Kind:
+    aws.s3.create_bucket(Bucket="uploads", CreateBucketConfiguration={"LocationConstraint": aws.region})
+    for word in reversed(WORDS):
+        aws.s3.put_object(Bucket="uploads", Key=word, Body=b"")
+    given = source.s3_listing("s3://uploads/", value="key", modified_before="2999-01-01")
+    return Kind(given, lambda: aws.s3.put_object(Bucket="uploads", Key="fiat", Body=b""), {})
+
+
+def _inventory(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Kind:
+    rows = "".join(f'"uploads","{word}"\n' for word in WORDS)
+    aws.s3.put_object(Bucket=aws.bucket, Key="inventory/data/1.csv.gz", Body=gzip.compress(rows.encode()))
+    manifest = {
+        "sourceBucket": "uploads",
+        "destinationBucket": f"arn:aws:s3:::{aws.bucket}",
+        "fileFormat": "CSV",
+        "fileSchema": "Bucket, Key",
+        "files": [{"key": "inventory/data/1.csv.gz", "size": 1, "MD5checksum": ""}],
+    }
+    url = f"s3://{aws.bucket}/inventory/manifest.json"
+    aws.s3.put_object(Bucket=aws.bucket, Key="inventory/manifest.json", Body=json.dumps(manifest))
+    given = source.s3_inventory(url, value="key")
+    return Kind(given, lambda: aws.s3.delete_object(Bucket=aws.bucket, Key="inventory/manifest.json"), {})
+
+
+def _sql(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Kind:
+    folder = tempfile.mkdtemp()
+    file = f"{folder}/words.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE words (id INTEGER, word TEXT)")
+        database.executemany("INSERT INTO words VALUES (?, ?)", enumerate(WORDS))
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": file}))
+    given = source.sql("warehouse", "SELECT word FROM words WHERE id >= ? ORDER BY id", parameters=[0])
+    return Kind(given, lambda: shutil.rmtree(folder), {"source_conn_ids": ["warehouse"]})
+
+
+KINDS = {
+    "csv": _csv,
+    "csv_gz": _csv_gz,
+    "csv_zstd": _csv_zstd,
+    "jsonl": _jsonl,
+    "json": _json,
+    "parquet": _parquet,
+    "listing": _listing,
+    "inventory": _inventory,
+    "sql": _sql,
+}
 
 
 @pytest.fixture(params=KINDS)
@@ -174,7 +238,7 @@ def test_isolated_days_and_batches(installation: Aws, schedule: Schedule, contex
     kind = _csv(installation, pytest.MonkeyPatch())
     job = {"topics": {"cars": {"words": kind.source}}, "max_words_per_batch": 2, "max_bytes_per_batch": 18}
     schedule({**job, "period": "last_2_days", "isolate_days": True}).execute(context())
-    batches = [["mazda", "saab"], ["toyota"], ["tesla", "volvo"]]
+    batches = [["mazda", "saab"], ["tesla"], ["toyota"], ["volvo"]]
     assert [task["words"] for task in payloads(installation)] == batches * 2
 
 
