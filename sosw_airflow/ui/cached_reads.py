@@ -10,9 +10,10 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,7 @@ class CachedReads:
     """The readings of one process.
 
     :param fresh: seconds for which a reading is good.
-    :param patience: seconds that a viewer waits.
+    :param patience: seconds that a viewer waits, for one read or in `one_page` for all.
     """
 
     def __init__(self, *, fresh: float = FRESH_SECONDS, patience: float = PATIENCE_SECONDS) -> None:
@@ -69,6 +70,16 @@ class CachedReads:
         self._subjects: OrderedDict[Hashable, _Subject] = OrderedDict()
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
+        self._page = threading.local()
+
+    @contextmanager
+    def one_page(self) -> Iterator[None]:
+        """Inside, all reads of this thread together wait no longer than one: a page needs several."""
+        self._page.ends_at = time.monotonic() + self._patience
+        try:
+            yield
+        finally:
+            del self._page.ends_at
 
     def read(self, subject: Hashable, read: Callable[[Any], Any]) -> Reading:
         """The reading of a subject.
@@ -87,10 +98,15 @@ class CachedReads:
                 known.running = self._pool.submit(self._read, known, read)
             running = known.running
         try:
-            running.result(self._patience)
+            running.result(self._left())
         except NotYet:
             return Reading(known.value, time.monotonic() - known.read_at, known.problem, waiting=True)
         return Reading(known.value, time.monotonic() - known.read_at, known.problem)
+
+    def _left(self) -> float:
+        """Seconds that the viewer still waits."""
+        ends_at: float | None = getattr(self._page, "ends_at", None)
+        return self._patience if ends_at is None else max(0.0, ends_at - time.monotonic())
 
     def expire(self, *subjects: Hashable) -> None:
         """Let the next viewer of these subjects read them again: something was changed."""

@@ -65,7 +65,8 @@ class Site:
                 return self._problem(request, 403, refusal(route.guard, found))
             if request.method == "POST" and not request.own_form:
                 return self._problem(request, 403, _FOREIGN_FORM)
-            return view(request, **found)
+            with self._readings.cache.one_page():
+                return view(request, **found)
         except Exception:
             log.exception("The page %s could not be made.", printable("/".join(request.parts)[:300]))
             return self._problem(request, 500, "This page could not be made. Airflow's log has the details.")

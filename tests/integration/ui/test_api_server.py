@@ -212,6 +212,21 @@ def test_links_survive_a_path_before_airflow(api_server: Any) -> None:
     assert 'href="/team/airflow/sosw/c/sosw_default/labourers/worker"' in answer.text
 
 
+#: Parts of a path as a scanner sends them, still quoted.
+RAW = (
+    *("%00", "%ff", "%25", "%2e%2e", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "%252e%252e%252f", "%0d%0aX:y", "%e2%80%ae"),
+    *("a%2fb", "%3Cscript%3E", "{{7*7}}", "~", "a" * 2000, "%uD83D", "%", "%zz"),
+)
+
+
+@pytest.mark.parametrize("pattern", ["/sosw/{}", "/sosw/c/{}", "/sosw/runs/{}/{}", f"{WORKER}/actions/{{}}"])
+def test_a_hostile_address(api_server: Any, pattern: str) -> None:
+    """As it comes over the wire: a page, never an error of ours."""
+    client = api_server("admin")
+    answers = {part: client.get(pattern.replace("{}", part) + f"?page={part}").status_code for part in RAW}
+    assert {part: status for part, status in answers.items() if status >= 500} == {}
+
+
 def test_a_refusal_is_a_page(api_server: Any) -> None:
     """With a sentence, the same policy for its content, and no trace of what was asked for."""
     answer = api_server("anonymous").get("/sosw/c/sosw_default?x=<script>")

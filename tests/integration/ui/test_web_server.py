@@ -223,6 +223,22 @@ def test_links_survive_a_path_before_airflow(web_server: Any) -> None:
     assert 'href="/team/airflow/sosw/c/sosw_default/labourers/worker"' in answer.text
 
 
+#: Parts of a path as a scanner sends them, still quoted.
+RAW = (
+    *("%00", "%ff", "%25", "%2e%2e", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "%252e%252e%252f", "%0d%0aX:y", "%e2%80%ae"),
+    *("a%2fb", "%3Cscript%3E", "{{7*7}}", "~", "a" * 2000, "%uD83D", "%", "%zz"),
+)
+
+
+@pytest.mark.parametrize("pattern", ["/sosw/{}", "/sosw/c/{}", "/sosw/runs/{}/{}", "/sosw/static/{}"])
+def test_a_hostile_address(web_server: Any, pattern: str) -> None:
+    """As it comes over the wire: a page, never an error of ours."""
+    client = web_server("Admin")
+    addresses = {part: f"/team/airflow{pattern.replace('{}', part)}?page={part}" for part in RAW}
+    answers = {part: client.get(address).status_code for part, address in addresses.items()}
+    assert {part: status for part, status in answers.items() if status >= 500} == {}
+
+
 def test_airflow_shows_the_pages(web_server: Any) -> None:
     """In its menu."""
     assert 'href="/team/airflow/sosw/"' in web_server("Admin").get("/team/airflow/home").text
