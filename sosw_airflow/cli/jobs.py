@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.cli.deployments import add_connection, open_deployment
-from sosw_airflow.cli.exit_codes import DONE
+from sosw_airflow.cli.exit_codes import DONE, REFUSED
 from sosw_airflow.cli.job_arguments import positive_int
 from sosw_airflow.cli.output import add_output, print_document
 from sosw_airflow.cli.terminal import Column, plain_rows, show_table, show_text
@@ -17,11 +18,15 @@ from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.transitions import JobState
 
 if TYPE_CHECKING:
+    from sosw_airflow.exceptions import JobRecordDamaged
     from sosw_airflow.stores.job_record import Header
 
 __all__ = ["EXIT_CODES", "STATES", "add_arguments", "origin", "run"]
 
-EXIT_CODES = {DONE: "done, also if no job matches"}
+EXIT_CODES = {
+    DONE: "done, also if no job matches",
+    REFUSED: "records cannot be read: stderr names them; the others are listed",
+}
 
 STATES = tuple(state.value for state in JobState)
 
@@ -55,25 +60,32 @@ def run(arguments: argparse.Namespace) -> int:
     from sosw_airflow.doctor.orphans import job_headers
 
     wanted = {"state": arguments.state, "labourer_id": arguments.labourer, "dag_id": arguments.dag_id}
+    damaged: list[JobRecordDamaged] = []
     with open_deployment(arguments.conn_id) as deployment:
         found = [
             header
-            for header in job_headers(deployment)
+            for header in job_headers(deployment, damaged=damaged)
             if all(value is None or getattr(header, name) == value for name, value in wanted.items())
         ]
     found.sort(key=lambda header: header.created_at, reverse=True)
+    _show(found, arguments)
+    for error in damaged:
+        print(error, file=sys.stderr)
+    return REFUSED if damaged else DONE
+
+
+def _show(found: list[Header], arguments: argparse.Namespace) -> None:
     shown = found[: arguments.limit]
     if arguments.output in ("json", "yaml"):
         print_document([_record(header) for header in shown], arguments.output)
-        return DONE
+        return
     rows = [_row(header) for header in shown]
     if arguments.output == "plain":
         plain_rows(_COLUMNS, rows)
-        return DONE
+        return
     show_table(_COLUMNS, rows)
     if len(found) > len(shown):
         show_text(f"... and {counted(len(found) - len(shown), 'older one')}: --limit {len(found)} lists all")
-    return DONE
 
 
 def _record(header: Header) -> dict[str, Any]:

@@ -23,12 +23,13 @@ STOPPED = "stopped by a signal before all tasks were written; stderr has the com
 
 @contextmanager
 def job_scheduler(deployment: Deployment) -> Iterator[JobScheduler]:
-    """A scheduler that shows a progress bar."""
+    """A scheduler that shows a progress bar, and reports the metrics of the writing as an operator does."""
     from sosw_airflow.cli.progress import progress_bars
+    from sosw_airflow.hooks.metrics import reporter
     from sosw_airflow.scheduling.scheduler import JobScheduler
 
     with progress_bars() as progress:
-        yield JobScheduler(deployment, progress=progress)
+        yield JobScheduler(deployment, progress=progress, metrics=reporter(None))
 
 
 def write(

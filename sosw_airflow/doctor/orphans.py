@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.doctor.findings import Finding, ok, warning
+from sosw_airflow.exceptions import JobRecordDamaged
 from sosw_airflow.jobs.greenfield import INVOCATION_DELTA
 from sosw_airflow.jobs.identity import job_of
 from sosw_airflow.jobs.transitions import JobState
@@ -42,9 +43,16 @@ _PATIENCE = 30.0
 SHOWN = 5
 
 
-def job_headers(deployment: Deployment, *, most_pages: int = 200) -> Iterator[Header]:
-    """The headers of all jobs, in no order. Reads the jobs table up to so many pages of 1 MB."""
-    yield from map(Header.of, _records(deployment, "header", most_pages=most_pages))
+def job_headers(deployment: Deployment, *, damaged: list[JobRecordDamaged], most_pages: int = 200) -> Iterator[Header]:
+    """The headers of all jobs, in no order. Reads the jobs table up to so many pages of 1 MB.
+
+    :param damaged: gets the error of each header that cannot be read.
+    """
+    for item in _records(deployment, "header", most_pages=most_pages):
+        try:
+            yield Header.of(item)
+        except JobRecordDamaged as error:  # noqa: PERF203 - each record has its own
+            damaged.append(error)
 
 
 def _records(deployment: Deployment, *kinds: str, most_pages: int = 200) -> Iterator[dict[str, Any]]:

@@ -31,7 +31,7 @@ class Metric:
     meaning: str
 
 
-SCHEDULED = Metric("sosw.tasks.scheduled", Kind.COUNTER, "tasks", "Tasks that an operator has written into the queue.")
+SCHEDULED = Metric("sosw.tasks.scheduled", Kind.COUNTER, "tasks", "Tasks that were written into the queue.")
 INVOKED = Metric("sosw.tasks.invoked", Kind.COUNTER, "tasks", "Invocations that Lambda has accepted or answered.")
 COMPLETED = Metric("sosw.tasks.completed", Kind.COUNTER, "tasks", "Tasks that an orchestrator has closed as completed.")
 FAILED = Metric("sosw.tasks.failed", Kind.COUNTER, "tasks", "Tasks that it has closed as failed, for good.")

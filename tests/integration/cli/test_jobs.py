@@ -86,6 +86,18 @@ def test_more_than_are_shown(jobs: list[str], capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out.endswith("... and 2 older ones: --limit 3 lists all\n")
 
 
+@pytest.mark.parametrize("output", ["table", "json", "plain"])
+def test_a_damaged_record(aws: Aws, jobs: list[str], output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The other jobs are listed; the record is named with a fix, and the exit code says that something is wrong."""
+    broken = {"job_id": {"S": "f" * 20}, "record": {"S": "header"}, "state": {"S": "written"}, "tasks": {"S": "x"}}
+    aws.dynamodb.put_item(TableName="sosw_jobs", Item=broken)
+    assert main(["jobs", "--output", output]) == 1
+    printed = capsys.readouterr()
+    assert [job for job in jobs if job not in printed.out] == []
+    assert "f" * 20 in printed.err
+    assert "Fix: " in printed.err
+
+
 def test_no_table(mocked_aws: None, configure: Configure, capsys: pytest.CaptureFixture[str]) -> None:
     """The error says how to fix it."""
     assert main(["jobs"]) == 1

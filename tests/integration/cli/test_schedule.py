@@ -19,6 +19,9 @@ from sosw_airflow.scheduling.page_writer import PageWriter
 from sosw_airflow.scheduling.scheduler import JobScheduler
 from sosw_airflow.testing.kit import Sosw
 from tests.integration.cli.conftest import words
+from tests.integration.operators.test_metrics import StatsD, configured, statsd
+
+__all__ = ["configured", "statsd"]
 
 JOB = {"words": ["a", "b", "c"], "isolate_words": True}
 
@@ -56,6 +59,16 @@ def test_the_tasks_are_in_the_queue(sosw: Sosw, capsys: pytest.CaptureFixture[st
     assert "3 tasks are in the queue of pull." in capsys.readouterr().out
     main(["jobs", "--dag-id", "cli"])
     assert "sosw-airflow schedule --id 'first try'" in capsys.readouterr().out
+
+
+def test_metrics(sosw: Sosw, statsd: StatsD) -> None:
+    """Those of the writing, without a DAG; a call that finds its job written reports nothing."""
+    assert schedule("--id", "first") == schedule("--id", "first") == 0
+    lines = [line for line in statsd.lines() if ".sosw." in line]
+    assert sorted(lines) == [
+        "airflow.sosw.tasks.scheduled,labourer=pull:3|c",
+        "airflow.sosw.write.pages,labourer=pull:1|c",
+    ]
 
 
 def test_the_same_id_schedules_once(sosw: Sosw, capsys: pytest.CaptureFixture[str]) -> None:
