@@ -53,7 +53,7 @@ class RequestMeter:
 
 
 def _ask_for_units(params: dict[str, Any], model: Any, **_: Any) -> None:
-    # In place: of what the handlers of an event return, botocore takes one, and pages have one of their own.
+    # In place: of what the handlers of an event return, botocore takes one, and a deployment may have one of its own.
     if "ReturnConsumedCapacity" in model.input_shape.members:
         params.setdefault("ReturnConsumedCapacity", "TOTAL")
 

@@ -116,14 +116,17 @@ def test_what_hooks_add_to_the_request_stays(ready: Wire) -> None:
 
 
 def test_a_hook_that_gives_arguments_is_heard() -> None:
-    """As that which counts the units of a job."""
+    """A deployment's own, which returns them; and the one that counts the units of a job."""
     wire = Wire(ready=True)
+    own = lambda params, **_: {**params, "ReturnItemCollectionMetrics": "SIZE"}  # noqa: E731
+    wire.client.meta.events.register("provide-client-params.dynamodb", own)
     RequestMeter().attach(wire.client)
     actions = page_text().actions(Page(0, 0, 1, [CODEC.line({"word": "a"}, 0)]), 1.0)
 
     body = wire.send(actions)
 
     assert (body["TransactItems"], body["ReturnConsumedCapacity"]) == (list(actions), "TOTAL")
+    assert body["ReturnItemCollectionMetrics"] == "SIZE"
 
 
 def test_the_signature_is_of_the_body_that_is_sent(ready: Wire) -> None:
