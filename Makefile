@@ -1,5 +1,4 @@
-# Everything happens inside this folder: environments in .venv*, uv in .uv, the demo's state in .demo.
-# Needs Python 3.10 to 3.13 with pip, and make. With another Python than `python3`: make PYTHON=python3.12 ...
+# Everything happens inside this folder. Needs Python 3.10 to 3.13 with pip; another than `python3`: make PYTHON=python3.12 ...
 PYTHON ?= python3
 # The day of the demo's DAG run, and the port of the demo's Airflow.
 DATE ?= 2026-03-02
@@ -24,14 +23,14 @@ READY_MINISTACK := $(call stamp,.venv-ministack)
 TEST = $(or $1,.venv)/bin/python -m pytest -n $(WORKERS) --dist loadfile
 # What needs an Airflow of its own, or several: each has a command below. And what is the same on every Airflow.
 WHOLE_AIRFLOWS := $(addprefix --ignore=tests/system/,airflow_runs browser celery)
-AIRFLOW_FREE := $(addprefix --ignore=tests/,differential support unit/jobs unit/waiting integration/crashes integration/docs integration/stores integration/scheduling integration/waiting integration/doctor integration/exploration integration/orchestration system/packaging system/test_demo.py)
+AIRFLOW_FREE := $(addprefix --ignore=tests/,differential support unit/jobs unit/waiting integration/crashes integration/docs integration/stores integration/scheduling integration/waiting integration/doctor integration/exploration integration/orchestration integration/test_counters.py system/packaging system/test_demo.py)
 
 export UV_PYTHON_DOWNLOADS := never
 export COVERAGE_CORE := ctrace
 # In many container images this is set; then each start of Airflow compiles 1,700 modules again: a third of its time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up demo-stop test test-3.3 test-2.11 test-lowest test-fast test-airflow test-matrix test-browser test-celery test-kills test-pairs fuzz explore bench check-all lint format docs generate build constraints ministack clean
+.PHONY: help demo up demo-stop test test-3.3 test-2.11 test-lowest test-fast test-airflow test-matrix test-browser test-celery test-kills test-pairs fuzz explore bench bench-check check-all lint format docs generate build constraints ministack clean
 ##@ Use
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -78,6 +77,8 @@ explore: $(READY) ## more orders of requests than the tests try [SECONDS=600]
 bench: $(READY) $(READY_MINISTACK) ## how fast it is, beside sosw [BENCH="expansion plan"]
 	$(UV) pip install --quiet --python .venv --target build/benchmarks/packages --group bench --constraints constraints/airflow-3.3.txt
 	PYTHONPATH=build/benchmarks/packages .venv/bin/python -m benchmarks all $(if $(BENCH),--only $(BENCH))
+bench-check: $(READY) ## requests and calls of fixed jobs, beside stored ones
+	.venv/bin/python -m benchmarks.counters
 check-all: $(READY) ## everything, some hours, in one table [TARGETS="lint docs"]
 	@.venv/bin/python .ci/check_all.py $(TARGETS)
 lint: $(READY) ## ruff, mypy, import boundaries, words, workflows
@@ -103,8 +104,7 @@ clean: demo-stop ## remove the environments and all else that was made here
 	rm -rf .demo .matrix .uv .venv .venv-* build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# An environment is made from nothing if its stamp is missing or older than its inputs; the stamp comes last.
-# So an interrupted set-up is made again, and nothing stale survives. With uv's cache this takes seconds.
+# An environment is made from nothing if its stamp is missing or older than its inputs; an interrupted set-up has no stamp.
 %/.ready-$(TAG):
 	@if [ -z '$(TAG)' ] || [ '$(TAG)' = unsupported ]; then \
 	  echo "$(PYTHON) is not Python 3.10 to 3.13. Name one that is: make PYTHON=python3.12 ..." >&2; exit 1; fi

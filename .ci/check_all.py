@@ -36,6 +36,7 @@ TARGETS = [
     "explore",
     "test-matrix",
     "bench",
+    "bench-check",
 ]
 
 
