@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow._compat.asset_events import add_partition, outlet_events
@@ -27,8 +28,16 @@ def describe_jobs(context: Context, outlets: Iterable[Any], done: Mapping[str, A
     extra = _extra(done) if isinstance(done, Mapping) else {"jobs": [_extra(each) for each in done]}
     for event in outlet_events(context, outlets):
         event.extra.update(extra)
-        if "reference_date" in extra:
-            add_partition(context, event, f"{extra['reference_date']}T00:00:00")
+        if day := _day(extra.get("reference_date")):
+            add_partition(context, event, f"{day}T00:00:00")
+
+
+def _day(given: object) -> str | None:
+    """The text of a date; another version may have stored something else with a deferral."""
+    try:
+        return date.fromisoformat(given).isoformat() if isinstance(given, str) else None
+    except ValueError:
+        return None
 
 
 def _extra(summary: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,9 @@ __all__ = ["estimate_of", "report_usage"]
 
 log = logging.getLogger(__name__)
 
+#: Numbers of an estimate that the log shows.
+_SHOWN = ("write_units", "read_units", "s3_writes", "s3_reads", "lambda_requests", "price")
+
 
 def estimate_of(
     hook: SoswHook, header: Header, *, waits: bool, orchestrates: bool, results: bool, poll_interval: float
@@ -60,7 +63,8 @@ def estimate_of(
 def report_usage(summary: Mapping[str, Any], used: Usage) -> None:
     """Log the estimate, and beside it what the requests of this process have used."""
     estimate = summary.get("estimate")
-    if not isinstance(estimate, Mapping):
+    # Another version may have stored it with a deferral.
+    if not isinstance(estimate, Mapping) or not all(isinstance(estimate.get(name), (int, float)) for name in _SHOWN):
         return
     counted = {**used.as_dict(), "price": round(list_prices().of(used), 6), "currency": list_prices().currency}
     log.info(
@@ -75,5 +79,5 @@ def _text(usage: Mapping[str, Any]) -> str:
     s3 = usage["s3_writes"] + usage["s3_reads"]
     return (
         f"{usage['write_units']:,} write units, {usage['read_units']:,} read units, {s3:,} requests to S3, "
-        f"{usage['lambda_requests']:,} to Lambda; {usage['price']:.6f} {usage['currency']}"
+        f"{usage['lambda_requests']:,} to Lambda; {usage['price']:.6f} {usage.get('currency', '')}"
     )

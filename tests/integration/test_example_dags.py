@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -156,12 +157,12 @@ def tasks_of(labourer: str, sosw: Sosw) -> int:
 
 
 def events_of(database: Path) -> list[dict[str, Any]]:
-    """What the events of assets carry, in the order in which they came."""
+    """What the events of assets carry, in the order in which they came. The `dag.test()` of Airflow 2 leaves none."""
     with closing(sqlite3.connect(database)) as connection:
         try:
             rows = connection.execute("SELECT extra FROM asset_event ORDER BY id")
         except sqlite3.OperationalError:  # Airflow 2
-            rows = connection.execute("SELECT extra FROM dataset_event ORDER BY id")
+            return []
         return [json.loads(extra) for (extra,) in rows]
 
 
@@ -230,6 +231,8 @@ def test_result(dag_id: str, task_id: str, expected: Any, ran: tuple[dict[str, i
 @pytest.mark.slow
 def test_the_event_of_an_asset(ran: tuple[dict[str, int], dict[str, Any]]) -> None:
     """Airflow stores what the DAG that it starts reads: the job, its counts, its files, its day."""
+    if version("apache-airflow").startswith("2."):
+        pytest.skip("a running Airflow 2 does: tests/system/airflow_runs/sensors/test_assets.py")
     (event,) = ran[1]["sosw_assets"]["events"]
     summary = ran[1]["sosw_assets"]["results"]["schedule"]
     assert {name: summary[name] for name in event} == event

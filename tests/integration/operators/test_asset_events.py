@@ -10,6 +10,7 @@ import pytest
 
 from sosw_airflow._compat import asset_class
 from sosw_airflow.assets import create_asset, triggering_jobs
+from sosw_airflow.operators.asset_events import describe_jobs
 from sosw_airflow.operators.sosw import SoswScheduleOperator
 from sosw_airflow.sensors.sosw import SoswJobSensor
 from tests.conftest import Aws
@@ -133,6 +134,12 @@ class TestPartitions:
         schedule(tutorial_job, outlets=[QUEUE]).execute(at_runtime)
         (key,) = at_runtime["outlet_events"][QUEUE].partition_keys
         assert StartOfDayMapper().to_downstream(key) == "2026-03-02"
+
+    @pytest.mark.parametrize("day", ["x" * 300, "", 7, None])
+    def test_a_day_of_another_version(self, day: object, at_runtime: Any) -> None:
+        """It was stored with a deferral: the event has no partition."""
+        describe_jobs(at_runtime, [QUEUE], {"job_id": "a", "reference_date": day})
+        assert at_runtime["outlet_events"][QUEUE].partition_keys == set()
 
     @pytest.mark.parametrize("kept", ["of the run", "of the user", "of no partition"])
     def test_a_partition_that_is_known(

@@ -14,6 +14,8 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
 from sosw_airflow.hooks.sosw import SoswHook
+from sosw_airflow.jobs.cost import Usage
+from sosw_airflow.operators.costs import report_usage
 from sosw_airflow.operators.sosw import SoswScheduleOperator
 from sosw_airflow.stores.request_meter import RequestMeter
 from tests.conftest import Aws
@@ -93,6 +95,13 @@ def test_what_was_used_stands_beside_it(
     estimated, counted = line.split("Counted in this process: ")
     assert "29 write units, 2 read units, 2 requests to S3, 8 to Lambda; 0.0000" in estimated
     assert "2 requests to S3, 0 to Lambda;" in counted
+
+
+@pytest.mark.parametrize("estimate", [None, "cheap", {}, {"write_units": "many"}, {"price": 1}])
+def test_an_estimate_of_another_version(estimate: object, caplog: pytest.LogCaptureFixture) -> None:
+    """It was stored with a deferral: nothing is logged, and nothing fails."""
+    report_usage({"job_id": "a", "estimate": estimate}, Usage())
+    assert caplog.messages == []
 
 
 class TestTheMeter:
