@@ -11,6 +11,7 @@ ALL: dict[str, list[str]] = {
     "orchestration": [],
     "invoking": [],
     "results": [],
+    "sources": [],
     "writer": ["--parts", "sosw", "floor", "resume", "--sosw-tasks", "500", "--resume-tasks", "1000000"],
 }
 
@@ -27,6 +28,7 @@ BENCHMARKS = {
     "parse_time": "benchmarks.parse_time",
     "provider_scale": "benchmarks.provider_scale",
     "results": "benchmarks.results",
+    "sources": "benchmarks.sources",
     "start_up": "benchmarks.start_up",
     "writer": "benchmarks.writer",
 }

@@ -14,7 +14,7 @@ from benchmarks.jobs import JOBS, LABOURER, REFERENCE_DATE, SCHEMA
 from benchmarks.report import Report
 from benchmarks.s3_sink import counted, s3_sink
 
-__all__ = ["ABOUT", "add_arguments", "run"]
+__all__ = ["ABOUT", "add_arguments", "client_of", "run"]
 
 ABOUT = "planning a job into S3: time per task, memory, ratio to the bare upload"
 
@@ -28,7 +28,7 @@ def measure_plan(endpoint_url: str, job: str, tasks: int) -> Figures:
     from sosw_airflow.stores.queue_file import QueueFile
 
     document = JOBS[job](tasks)
-    client = _client(endpoint_url)
+    client = client_of(endpoint_url)
 
     def work() -> Figures:
         expansion = Expansion(document, schema={"chunkable_attrs": SCHEMA}, reference_date=REFERENCE_DATE)
@@ -48,7 +48,7 @@ def measure_upload(endpoint_url: str, size: int) -> Figures:
     """The same bytes ready-made, in the same parts."""
     from sosw_airflow.stores.queue_file import PART_BYTES, QueueFile
 
-    client = _client(endpoint_url)
+    client = client_of(endpoint_url)
     part = "x" * (PART_BYTES - 1)
 
     def work() -> Figures:
@@ -121,7 +121,8 @@ def _row(url: str, job: str, tasks: int, repeat: int) -> dict[str, Any]:
     }
 
 
-def _client(endpoint_url: str) -> Any:
+def client_of(endpoint_url: str) -> Any:
+    """A boto3 S3 client of the sink."""
     import boto3
     from botocore.config import Config
 

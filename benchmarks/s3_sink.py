@@ -1,5 +1,7 @@
 """An S3 that counts what it gets and keeps nothing: for plans that no emulator would hold in memory.
 
+It also has lists of any length, ``lists/words-<lines>.csv`` and ``.jsonl``, which it makes as they are read.
+
 Run as a program it prints its port and serves until its standard input ends.
 """
 
@@ -21,6 +23,12 @@ __all__ = ["counted", "s3_sink"]
 _XML = '<?xml version="1.0" encoding="UTF-8"?><{0} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{1}</{0}>'
 _ABOUT_OBJECT = "<Bucket>bucket</Bucket><Key>key</Key>"
 
+#: Format of a list -> what it begins with, and its lines, all of one length.
+_LISTS = {
+    "csv": ("id,word\n", "{0:08d},word-{0:08d}\n"),
+    "jsonl": ("", '{{"id": "{0:08d}", "word": "word-{0:08d}"}}\n'),
+}
+
 
 def s3_sink() -> AbstractContextManager[str]:
     """The URL of a sink in a process of its own."""
@@ -39,8 +47,27 @@ class _Sink(BaseHTTPRequestHandler):
     bytes = 0
     lines = 0
 
+    def do_HEAD(self) -> None:
+        """The size of a list."""
+        self.send_response(200)
+        self.send_header("ETag", '"1"')
+        self.send_header("Content-Length", str(_size_of(self.path)))
+        self.end_headers()
+
     def do_GET(self) -> None:
-        """What has come since the last time."""
+        """A part of a list, or what has come since the last time."""
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"] or "")
+        if wanted:
+            size = _size_of(self.path)
+            start, end = int(wanted[1]), min(int(wanted[2]) + 1, size)
+            part = _part_of(self.path, start, end)
+            self.send_response(206)
+            self.send_header("ETag", '"1"')
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
+            self.send_header("Content-Length", str(len(part)))
+            self.end_headers()
+            self.wfile.write(part)
+            return
         self._answer(json.dumps({"bytes": _Sink.bytes, "lines": _Sink.lines}))
         _Sink.bytes = _Sink.lines = 0
 
@@ -68,6 +95,25 @@ class _Sink(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the base class
         """Nothing."""
+
+
+def _list(path: str) -> tuple[int, str, str]:
+    lines, form = re.search(r"words-(\d+)\.(\w+)", path).groups()  # type: ignore[union-attr]
+    return int(lines), *_LISTS[form]
+
+
+def _size_of(path: str) -> int:
+    lines, head, line = _list(path)
+    return len(head) + lines * len(line.format(0))
+
+
+def _part_of(path: str, start: int, end: int) -> bytes:
+    lines, head, line = _list(path)
+    width, begun = len(line.format(0)), len(head)
+    first, last = max(0, (start - begun) // width), min(lines, (end - begun) // width + 1)
+    text = "".join(map(line.format, range(first, last)))
+    text, offset = (head + text, 0) if first == 0 else (text, begun + first * width)
+    return text[start - offset : end - offset].encode()
 
 
 def _main() -> None:

@@ -7,7 +7,9 @@ what AWS and Airflow answer, is in test_every_stored_entrance.py.
 from __future__ import annotations
 
 import argparse
+import gzip
 import io
+import json
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from datetime import date, timedelta, timezone
 from functools import partial
@@ -15,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from sosw_airflow import source
 from sosw_airflow.cli.orchestrate import add_arguments
 from sosw_airflow.cli.plan_sources import UsageError, planned_job
 from sosw_airflow.cli.upstream_files import read_upstream_file
@@ -33,9 +36,11 @@ from sosw_airflow.jobs.lint import advice_on
 from sosw_airflow.jobs.partitions import partition_days
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.jobs.schema import JobSchema
+from sosw_airflow.jobs.sources import SourcedJob, find_sources
 from sosw_airflow.orchestration.health import health_of
 from sosw_airflow.orchestration.policy import LabourerPolicy
 from sosw_airflow.run_context import reference_date
+from sosw_airflow.sources.job_sources import read_sources
 from sosw_airflow.waiting.tolerance import Tolerance
 from tests.support.entrances import bounded_memory, enter, many, own_folder, patient, seeds
 from tests.support.hostile import Hostile
@@ -63,6 +68,7 @@ pytestmark = patient
 def scheduled(given: Any, schema: Any = SCHEMA) -> None:
     """What an operator does with a job, up to the lines of its queue file."""
     job = parse_event(given)
+    find_sources(job.job, schema)
     expansion = Expansion(
         job, schema=schema, reference_date=MONDAY, data_interval=(MONDAY, MONDAY), max_tasks=MAX_TASKS
     )
@@ -108,6 +114,103 @@ def test_a_job_schema(seed: int) -> None:
     schema = enter(partial(JobSchema.of, hostile.choice(hostile.document, hostile.value)()))
     if schema is not None:
         enter(partial(scheduled, {"sections": ["a"], "isolate_sections": True, "period": "today"}, schema))
+
+
+SOURCES: dict[str, dict[str, Any]] = {
+    "s3": {
+        "url": "s3://b/a.csv",
+        "format": "csv",
+        "compression": "none",
+        "column": "a",
+        "header": True,
+        "delimiter": ";",
+        "type": "number",
+        "on_bad_line": "skip",
+    },
+    "s3_listing": {"url": "s3://b/in/", "suffix": ".csv", "modified_since": "2026-03-02", "value": "key"},
+    "s3_inventory": {"url": "s3://b/manifest.json", "prefix": "in/", "modified_before": "2026-03-02T00:00:00Z"},
+    "sql": {"conn_id": "warehouse", "query": "SELECT 1", "parameters": [1]},
+}
+
+
+@seeds
+@many
+def test_a_source_in_a_job(seed: int) -> None:
+    """From DAG code, a template, or `dag_run.conf`."""
+    hostile = Hostile(seed)
+    kind = hostile.choice(*SOURCES)
+    document = hostile.damaged({"kind": kind, "on_empty": "skip", **SOURCES[kind]})
+    if hostile.choice(False, False, True):
+        document["modified_since"] = hostile.date()
+    job = hostile.choice(
+        {"sections": {"$source": document}},
+        {"sections": {"a": {"stores": {"$source": hostile.choice(document, hostile.value())}}}},
+        {"sections": [hostile.value(), {"$source": document}], "note": {"$source": document}},
+    )
+    sourced = enter(partial(find_sources, job, SCHEMA))
+    if sourced is not None:
+        enter(partial(scheduled, {**sourced.with_stand_ins(), "isolate_sections": True}))
+
+
+class OneObject:
+    """An S3 with one object under every key."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def head_object(self, **_: Any) -> dict[str, Any]:
+        """Its size."""
+        return {"ContentLength": len(self._content), "ETag": '"1"'}
+
+    def get_object(self, **where: Any) -> dict[str, Any]:
+        """A part of it."""
+        start = int(where["Range"].removeprefix("bytes=").partition("-")[0])
+        return {"Body": io.BytesIO(self._content[start:]), "ContentRange": f"bytes */{len(self._content)}"}
+
+
+def _json_text(value: Any) -> bytes:
+    try:
+        return json.dumps(value).encode()
+    except ValueError:  # an integer that Python does not write
+        return b"1" * 5000
+
+
+@seeds
+@many
+def test_what_a_source_names(seed: int) -> None:
+    """Objects of any content, read as any kind."""
+    hostile = Hostile(seed)
+    manifest = {
+        "sourceBucket": "b",
+        "destinationBucket": "b",
+        "fileFormat": "CSV",
+        "fileSchema": "Key, Size",
+        "files": [],
+    }
+    text = hostile.choice(
+        hostile.text().encode("utf-8", "surrogatepass"),
+        hostile.bytes(),
+        b"a;b\n1;" + hostile.bytes() + b"\n2;3\n",
+        _json_text(hostile.json_value()),
+        _json_text([hostile.json_value(), 1, {"a": hostile.json_value()}]),
+        _json_text(hostile.damaged(manifest)),
+    )
+    settings = {name: SOURCES["s3"][name] for name in ("column", "delimiter", "type") if hostile.choice(True, False)}
+    form, packed = hostile.choice("csv", "jsonl", "json", "parquet"), hostile.choice("none", "gzip")
+    given = source.s3("s3://b/a", format=form, compression=packed, **settings)
+    if hostile.choice(False, False, True):
+        given = source.s3_inventory("s3://b/manifest.json")
+    if packed == "gzip" and hostile.choice(False, True):
+        text = gzip.compress(text)
+    access = SimpleNamespace(s3=lambda _: OneObject(text))
+
+    def read() -> None:
+        with read_sources(SourcedJob.of({"sections": given}, SCHEMA), access) as job:
+            isolated = {**job.job, "isolate_sections": True}
+            expansion = Expansion(isolated, schema=SCHEMA, reference_date=MONDAY, max_tasks=MAX_TASKS)
+            assert sum(block.tasks for block in blocks_of(expansion, LineCodec("worker"))) == expansion.tasks
+
+    enter(read)
 
 
 @seeds
