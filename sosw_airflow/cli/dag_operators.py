@@ -19,6 +19,7 @@ class OperatorJob:
     """What an operator of a DAG would schedule.
 
     :ivar name: DAG and task, for a title.
+    :ivar does: what it does beside scheduling: ``orchestrate``, ``wait``, ``results``.
     """
 
     name: str
@@ -27,6 +28,7 @@ class OperatorJob:
     job_schema: Any
     reference_date: date
     data_interval: DataInterval
+    does: frozenset[str] = frozenset()
 
 
 def find_operator(
@@ -42,6 +44,9 @@ def find_operator(
 
 
 _FIELDS = ("job", "labourer", "job_schema", "reference_date")
+
+#: Arguments of an operator -> what it does, by the names that the command has for it.
+_WORK = {"orchestrate": "orchestrate", "wait_for_completion": "wait", "results": "results"}
 
 
 def _find_operator(
@@ -66,6 +71,7 @@ def _find_operator(
         job_schema=rendered["job_schema"],
         reference_date=reference_date({"dag": dag}, rendered["reference_date"] or today),
         data_interval=(last, last),
+        does=frozenset(work for argument, work in _WORK.items() if arguments.get(argument)),
     )
 
 

@@ -65,6 +65,8 @@ def planned_job(arguments: argparse.Namespace, today: date) -> PlannedJob:
         )
         job, labourer, schema = given.job, arguments.labourer or given.labourer, given.job_schema
         source, today, interval = given.name, given.reference_date, interval or given.data_interval
+        for work in given.does:  # as if it were asked for
+            setattr(arguments, work, True)
     elif arguments.job:
         job, labourer, schema, source = read_bytes(arguments.job), arguments.labourer, None, arguments.job
     else:

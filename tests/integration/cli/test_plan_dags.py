@@ -32,6 +32,7 @@ with DAG("shop", schedule="@daily", start_date=datetime(2026, 1, 1, tzinfo=timez
         params={"labourer": "worker"},
         job={**JOB, "words": ["{{ params.word }}"], "end": "{{ data_interval_end | ds }}", "period": "data_interval"},
     )
+    SoswScheduleOperator(task_id="working", labourer="worker", job=JOB, orchestrate=True, results="s3://bucket/x/")
     SoswScheduleOperator(task_id="dated", labourer="worker", job=JOB, reference_date="{{ macros.ds_add(ds, -9) }}")
     SoswScheduleOperator.partial(task_id="mapped", labourer="worker").expand(job=[JOB, {**JOB, "words": ["x"]}])
     SoswScheduleOperator.partial(task_id="late", labourer="worker").expand(job=other.output)
@@ -122,3 +123,10 @@ def test_an_unknown_dag(dags: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().err
     assert "the DAGs there: shop" in printed
     assert "broken.py: ModuleNotFoundError: No module named 'no_such_module'" in printed
+
+
+def test_the_costs_are_those_of_what_the_operator_does(dags: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without an argument of the command."""
+    parts = {"schedule", "invoke", "orchestrate", "wait", "results", "total"}
+    assert parts & set(figures(dags, capsys, "plain")["cost"]) == {"schedule", "invoke", "total"}
+    assert parts & set(figures(dags, capsys, "working")["cost"]) == parts

@@ -33,10 +33,10 @@ def metadata(files: dict[str, str]) -> Message:
 
 def test_holds_the_package_and_nothing_else(files: dict[str, str]) -> None:
     """Each file of the package, typed, what the pages load, and none of the tests, the demo or the example DAGs."""
-    kinds = (".py", ".typed", ".html", ".css", ".js")
+    kinds = (".py", ".typed", ".html", ".css", ".js", ".json")
     package = {str(file.relative_to(ROOT)) for file in (ROOT / "sosw_airflow").rglob("*") if file.suffix in kinds}
     assert {name for name in files if not name.startswith(INFO)} == package
-    assert {"sosw_airflow/py.typed", "sosw_airflow/ui/static/sosw.css", "sosw_airflow/ui/templates/job.html"} <= package
+    assert {"sosw_airflow/py.typed", "sosw_airflow/ui/static/sosw.css", "sosw_airflow/config/prices.json"} <= package
 
 
 def test_entry_points(files: dict[str, str]) -> None:
