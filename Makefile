@@ -23,7 +23,7 @@ READY_MINISTACK := $(call stamp,.venv-ministack)
 TEST = $(or $1,.venv)/bin/python -m pytest -n $(WORKERS) --dist loadfile
 # What needs an Airflow of its own, or several: each has a command below. And what is the same on every Airflow.
 WHOLE_AIRFLOWS := $(addprefix --ignore=tests/system/,airflow_runs browser celery)
-AIRFLOW_FREE := $(addprefix --ignore=tests/,differential support unit/jobs unit/waiting integration/crashes integration/docs integration/stores integration/scheduling integration/waiting integration/doctor integration/exploration integration/orchestration integration/test_counters.py system/packaging system/test_demo.py)
+AIRFLOW_FREE := $(addprefix --ignore=tests/,differential support unit/jobs unit/waiting integration/crashes integration/docs integration/stores integration/scheduling integration/waiting integration/doctor integration/exploration integration/orchestration integration/provision integration/test_counters.py integration/test_permissions.py integration/cli/test_permissions_of_commands.py unit/orchestration system/packaging system/test_demo.py)
 
 export UV_PYTHON_DOWNLOADS := never
 export COVERAGE_CORE := ctrace
