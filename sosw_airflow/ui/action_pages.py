@@ -47,14 +47,14 @@ class ActionTarget:
         """A labourer."""
         details = {"conn_id": conn_id, "labourer_id": labourer_id}
         back = ("c", conn_id, "labourers", labourer_id)
-        return cls(conn_id, back, f"labourer {labourer_id}", details, LABOURER_ACTIONS, labourer_id)
+        return cls(conn_id, back, labourer_id, details, LABOURER_ACTIONS, labourer_id)
 
     @classmethod
     def job(cls, conn_id: str, header: Any) -> ActionTarget:
         """A job."""
         details = {"conn_id": conn_id, "job_id": header.job_id}
         back = job_parts(conn_id, header)
-        return cls(conn_id, back, f"job {header.job_id}", details, JOB_ACTIONS, header.labourer_id, header)
+        return cls(conn_id, back, header.job_id, details, JOB_ACTIONS, header.labourer_id, header)
 
     @property
     def subjects(self) -> tuple[Hashable, ...]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 __all__ = ["ClosedOverTime"]
 
-#: Steps that are kept.
-_STEPS = 120
+#: Steps that are kept, and those that are shown at least.
+_STEPS, _LEAST = 120, 30
 
 #: Seconds of the past that make the pace.
 _RECENT = 600
@@ -40,27 +40,33 @@ class ClosedOverTime:
             self.counts[place // 2] = (before[0] + completed, before[1] + failed)
 
     @property
+    def _places(self) -> range:
+        """The steps that are shown: at least so many, so that a short job is no block."""
+        if not self.counts:
+            return range(0)
+        last = max(self.counts)
+        return range(min(*self.counts, last - _LEAST + 1), last + 1)
+
+    @property
     def begins_at(self) -> int:
-        """Seconds since 1970 of the first step."""
-        return min(self.counts, default=0) * self.step
+        """Seconds since 1970 of the first step that is shown."""
+        return self._places.start * self.step
 
     @property
     def ends_at(self) -> int:
         """Seconds since 1970 behind the last step."""
-        return (max(self.counts, default=-1) + 1) * self.step
+        return self._places.stop * self.step
 
     def series(self) -> list[tuple[int, int]]:
-        """From the first step with a closed task to the last one: completed and failed of each.
+        """Up to the last step with a closed task: completed and failed of each.
 
         >>> times = ClosedOverTime()
-        >>> for second in (0, 59, 125):
-        ...     times.add(second, completed=second != 59)
-        >>> times.series()
-        [(1, 1), (0, 0), (1, 0)]
+        >>> for second in (6000, 6059, 6125):
+        ...     times.add(second, completed=second != 6059)
+        >>> times.series()[-4:]
+        [(0, 0), (1, 1), (0, 0), (1, 0)]
         """
-        if not self.counts:
-            return []
-        return [self.counts.get(place, (0, 0)) for place in range(min(self.counts), max(self.counts) + 1)]
+        return [self.counts.get(place, (0, 0)) for place in self._places]
 
     def per_second(self, now: float) -> float:
         """Tasks that were closed in a second, lately; 0 for none."""

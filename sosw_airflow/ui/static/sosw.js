@@ -55,7 +55,7 @@ function take(text) {
   }
   document.body.dataset.refresh = fresh.body.dataset.refresh;
   if (now.innerHTML === next.innerHTML) return;
-  const links = (root) => [...root.querySelectorAll("a[href], summary, input, button")];
+  const links = (root) => [...root.querySelectorAll("a[href], summary, input, button, [tabindex='0']")];
   const focused = links(now).indexOf(document.activeElement);
   for (const each of now.querySelectorAll("input[id]")) {
     const same = next.querySelector(`#${CSS.escape(each.id)}`);

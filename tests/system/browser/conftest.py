@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,14 +55,28 @@ class Ui:
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Any]:
     """A Chromium with a profile of its own."""
+    with chromium(tmp_path / "profile") as driver:
+        yield driver
+
+
+@contextlib.contextmanager
+def chromium(profile: Path, *, scripts: bool = True) -> Iterator[Any]:
+    """A Chromium.
+
+    :param scripts: pages may run them.
+    """
     webdriver = pytest.importorskip("selenium.webdriver", reason="make test-browser installs it")
     options = webdriver.ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
-    for argument in (*CHROMIUM, f"--user-data-dir={tmp_path / 'profile'}"):
+    for argument in (*CHROMIUM, f"--user-data-dir={profile}"):
         options.add_argument(argument)
+    if not scripts:
+        options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
-    yield driver
-    driver.quit()
+    try:
+        yield driver
+    finally:
+        driver.quit()
 
 
 @pytest.fixture
@@ -75,8 +89,20 @@ def aws_url(tmp_path: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def web_server(environment_folder: str, home: Path, command: list[str], setup: list[list[str]]) -> Iterator[Ui]:
-    """The web server of the Airflow in one of this checkout's environments; PORT in the command is its port."""
+def web_server(
+    environment_folder: str,
+    home: Path,
+    command: list[str],
+    setup: list[list[str]],
+    *,
+    path: str = "",
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Ui]:
+    """The web server of the Airflow in one of this checkout's environments; PORT in the command is its port.
+
+    :param path: of its base URL.
+    :param variables: further ones of its environment.
+    """
     python = ROOT / environment_folder / "bin" / "python"
     if not python.exists():
         pytest.skip(f"there is no {environment_folder}")
@@ -89,13 +115,14 @@ def web_server(environment_folder: str, home: Path, command: list[str], setup: l
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}{path}",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW_CONN_AWS_DEFAULT": json.dumps({"conn_type": "aws", "login": ACCESS_KEY, "password": SECRET_KEY}),
         "AWS_EC2_METADATA_DISABLED": "true",
         "NO_PROXY": "127.0.0.1",
+        **(variables or {}),
     }
-    ui = Ui(f"http://127.0.0.1:{port}", python, environment)
+    ui = Ui(f"http://127.0.0.1:{port}{path}", python, environment)
     for each in (["db", "migrate"], *setup):
         ui.airflow(*each)
     log = home / "server.log"
