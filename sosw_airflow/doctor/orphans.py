@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sosw_airflow.doctor.findings import Finding, ok, warning
+from sosw_airflow.doctor.findings import Finding, error, ok, warning
 from sosw_airflow.exceptions import JobRecordDamaged
 from sosw_airflow.jobs.greenfield import INVOCATION_DELTA
 from sosw_airflow.jobs.identity import job_of
@@ -48,11 +48,15 @@ def job_headers(deployment: Deployment, *, damaged: list[JobRecordDamaged], most
 
     :param damaged: gets the error of each header that cannot be read.
     """
-    for item in _records(deployment, "header", most_pages=most_pages):
+    yield from _readable(_records(deployment, "header", most_pages=most_pages), damaged)
+
+
+def _readable(items: Iterable[dict[str, Any]], damaged: list[JobRecordDamaged]) -> Iterator[Header]:
+    for item in items:
         try:
             yield Header.of(item)
-        except JobRecordDamaged as error:  # noqa: PERF203 - each record has its own
-            damaged.append(error)
+        except JobRecordDamaged as found:  # noqa: PERF203 - each record has its own
+            damaged.append(found)
 
 
 def _records(deployment: Deployment, *kinds: str, most_pages: int = 200) -> Iterator[dict[str, Any]]:
@@ -73,22 +77,34 @@ def _records(deployment: Deployment, *kinds: str, most_pages: int = 200) -> Iter
     )
 
 
+def _headers_beside(claims: list[dict[str, Any]], deployment: Deployment, now: float) -> Iterator[dict[str, Any]]:
+    """The items of all headers; the old claims of drains are added to the list."""
+    for item in _records(deployment, "header", "claim"):
+        if item["record"] != {"S": "claim"}:
+            yield item
+        elif _is_old_claim(item, now):
+            claims.append(item)
+
+
+def _unreadable(table: str, damaged: list[JobRecordDamaged]) -> Iterator[Finding]:
+    for fault in damaged[:SHOWN]:
+        yield error("planned", table, str(fault), "")
+    if damaged:
+        yield from more("planned", table, len(damaged), "job records cannot be read")
+
+
 def find_unfinished_jobs(deployment: Deployment) -> Iterator[Finding]:
     """Jobs that were planned and never all written, cancellings that have not ended, and claims of drains that died."""
     table, now = deployment.tables.jobs_table, deployment.now()
-    planned, cancelled, claims = [], [], []
-    for item in _records(deployment, "header", "claim"):
-        if item["record"] == {"S": "claim"}:
-            if _is_old_claim(item, now):
-                claims.append(item)
-            continue
-        header = Header.of(item)
+    planned, cancelled, claims, damaged = [], [], list[dict[str, Any]](), list[JobRecordDamaged]()
+    for header in _readable(_headers_beside(claims, deployment, now), damaged):
         if now - header.updated_at <= PLANNED_SECONDS:
             continue
         if header.state in UNFINISHED:
             planned.append(header)
         elif header.cancelled_from and not header.cancel_ended:  # version 0.1 keeps neither
             cancelled.append(header)
+    yield from _unreadable(table, damaged)
     for header in sorted(planned, key=lambda each: each.updated_at)[:SHOWN]:
         where = f"Airflow task {header.task_id} of the DAG {header.dag_id}, run {header.run_id}"
         fix = f"Retry or clear the {where}, which resumes it; or give the job up: cancel it."

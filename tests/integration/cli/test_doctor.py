@@ -252,6 +252,16 @@ def test_a_job_that_was_planned_long_ago(sound: Aws, capsys: pytest.CaptureFixtu
     schedule(sound, ago=0)
 
 
+def test_a_damaged_record_hides_no_other(sound: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is an error of its own beside the job that was planned long ago."""
+    job_id = schedule(sound, ago=7200, stop=True)
+    broken = {"job_id": {"S": "0" * 20}, "record": {"S": "header"}, "state": {"S": "planned"}, "tasks": {"S": "x"}}
+    sound.dynamodb.put_item(TableName="sosw_jobs", Item=broken)
+    found = doctor(capsys, 1)
+    assert brief(found) == [("error", "planned", "sosw_jobs"), ("warning", "planned", f"job {job_id}")]
+    assert "0" * 20 in found[0]["text"]
+
+
 def test_tasks_that_stay_in_the_queue(sound: Aws, capsys: pytest.CaptureFixture[str]) -> None:
     """The Orchestrator is the thing to check."""
     job_id = schedule(sound, ago=3 * DAY)
