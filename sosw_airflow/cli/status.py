@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from itertools import islice
@@ -128,6 +128,7 @@ def _chain(deployment: Deployment, job_id: str, shown: int, conn_id: str) -> Ite
             "failed": progress.failed,
             "open": header.tasks - progress.closed,
             **({"max_running": header.max_running} if header.max_running else {}),
+            **({"sources": sources} if (sources := _sources(header)) else {}),
             "created_at": datetime.fromtimestamp(header.created_at, tz=timezone.utc).isoformat(),
             "dag_id": header.dag_id,
             "run_id": header.run_id,
@@ -178,6 +179,26 @@ def _log_of_tasks(conn_id: str, labourer_id: str) -> Callable[[TaskResult], str]
         return log_of_tasks(SoswHook(conn_id), labourer_id)
 
 
+def _sources(header: Header) -> list[dict[str, Any]]:
+    """What the sources of the job were; nothing that another program has written in their place."""
+    from sosw_airflow.jobs.json_documents import NotJson, parse_json
+
+    try:
+        found = parse_json(header.sources) if header.sources else []
+    except NotJson:
+        return []
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _source_text(source: Mapping[str, Any]) -> str:
+    if "place" not in source:
+        return f"and {source.get('more')} more"
+    name = source.get("url") or f"the Connection {source.get('conn_id')}"
+    version = source.get("version_id") or source.get("etag")
+    skipped = f", bad lines left out: {source['skipped']}" if "skipped" in source else ""
+    return f"{source['place']}: {source.get('values')} values of {name}{f' ({version})' if version else ''}{skipped}"
+
+
 def _show(jobs: Sequence[tuple[Header, dict[str, Any]]]) -> None:
     for number, (header, job) in enumerate(jobs):
         if number:
@@ -193,6 +214,8 @@ def _lines(header: Header, job: dict[str, Any]) -> Iterator[Line]:
     yield Line("tasks", f"{job['tasks']:,}")
     if "max_running" in job:
         yield Line("max running", f"{job['max_running']:,}")
+    for number, each in enumerate(job.get("sources", ())):
+        yield Line("" if number else "sources", _source_text(each))
     yield Line("completed", f"{job['completed']:,}")
     yield Line("failed", f"{job['failed']:,}", "error" if job["failed"] else "")
     yield Line("open", f"{job['open']:,} (queued, running or waiting for a retry)" if job["open"] else "0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import threading
 from datetime import date, datetime, timezone
@@ -229,7 +230,13 @@ def test_a_source(sosw: Sosw, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
     assert main(command) == 0
     assert words(sosw) == ["a", "b"]
-    assert "Warning: words: 1 bad line of its source is left out" in capsys.readouterr().err
+    ended = capsys.readouterr()
+    assert "Warning: words: 1 bad line of its source is left out" in ended.err
+    [job_id] = re.findall(r"job_id +(\w+)", ended.out)
+    assert main(["status", job_id]) == 3  # it is not over
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"sources words: 2 values of s3://{sosw.queue_bucket}/words.jsonl (" in shown
+    assert "), bad lines left out: 1" in shown
     sosw.s3.delete_object(Bucket=sosw.queue_bucket, Key="words.jsonl")
     assert main(command) == 0
     assert "Nothing to do: an earlier call has put 2 tasks" in capsys.readouterr().out
