@@ -26,6 +26,9 @@ ABOUT = "the estimates of `sosw-airflow plan` beside the units that an AWS in me
 _DAY = date(2026, 3, 2)
 _LABOURER = "worker"
 
+#: Times of an orchestrator, in seconds, that are shorter here: an AWS in memory answers at once, and no index lags.
+_FASTER = {"_BUSY": 0.05, "_LONGEST": 0.2, "_QUIET": 0.2, "_BESIDE": 0.05, "_RETRIES_EVERY": 0.2, "_LAG": 0.5}
+
 #: Units that are not compared.
 _FEW = 10
 
@@ -173,7 +176,7 @@ class _Metered:
         settings = {"max_simultaneous_invocations": self._case.limit, "retry_delay": 1}
         clients = Clients(at.dynamodb, at.dynamodb_once, at.aws_lambda, at.aws_lambda_once)
         with ExitStack() as stack:
-            for name, seconds in {"_BUSY": 0.05, "_QUIET": 0.2, "_BESIDE": 0.05, "_RETRIES_EVERY": 0.2}.items():
+            for name, seconds in _FASTER.items():
                 stack.enter_context(patch(f"sosw_airflow.orchestration.turn.{name}", seconds))
             policy = LabourerPolicy.of(_LABOURER, settings)
             Orchestrator([policy], clients, self._tables).run(until_idle=True)

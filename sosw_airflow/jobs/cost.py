@@ -50,8 +50,8 @@ _RESULT = 250
 #: Bytes of one part of an upload, and of one reading of a queue file.
 _PART, _CHUNK = 16 * 1024 * 1024, 8 * 1024 * 1024
 
-#: Seconds between two turns of an orchestrator, and between two beats of its lease.
-_TURN, _BEAT = 5.0, 15.0
+#: Seconds between two turns of an orchestrator, at the least and at the most, and between two beats of its lease.
+_SHORT_TURN, _TURN, _BEAT = 1.0, 5.0, 15.0
 
 #: Seconds of closings that each poll reads again.
 _OVERLAP = 180
@@ -145,7 +145,7 @@ class JobShape:
 class Labour:
     """How the tasks are done.
 
-    :ivar seconds: that a task takes; None if that is not known: no GB-seconds then, and one turn for each task.
+    :ivar seconds: that a task takes; None if that is not known: no GB-seconds then, and a turn of 5 s for each task.
     :ivar memory: of the function, in MB.
     :ivar limit: invocations at once.
     :ivar attempts: invocations, of a task on average.
@@ -164,7 +164,7 @@ class Labour:
 
     def run_seconds(self, tasks: int) -> float:
         """That all tasks take, by this limit; a place that becomes free is filled at the next turn."""
-        return ceil(tasks * self.attempts / self.limit) * max(self.seconds or 0.0, _TURN)
+        return ceil(tasks * self.attempts / self.limit) * max(self.seconds or _TURN, _SHORT_TURN)
 
 
 def writing(shape: JobShape) -> Usage:
@@ -205,7 +205,7 @@ def orchestrating(shape: JobShape, labour: Labour) -> Usage:
     seconds = labour.run_seconds(shape.tasks)
     # A turn reads the rows that run and those that come next. Of a long task it reads the row in many turns.
     turns_of_a_task = max(1.0, (labour.seconds or 0.0) / _TURN)
-    turns = seconds / _TURN
+    turns = seconds / min(max(labour.seconds or _TURN, _SHORT_TURN), _TURN)
     return Usage(
         write_units=(claim + report) * labour.attempts + close + remove + retry * again + seconds / _BEAT,
         read_units=(shape.scanned() + turns_of_a_task * shape.scanned(_CLAIMED)) * labour.attempts

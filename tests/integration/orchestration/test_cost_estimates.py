@@ -9,7 +9,7 @@ from benchmarks.cost import Case, counted_and_estimated
 CASES = {
     "small": Case(200, limit=50),
     "mixed sizes, with histories": Case(200, (500, 2_000), limit=50, meta=True),
-    "each fifth fails once": Case(100, failing=5),
+    "each tenth fails once": Case(60, failing=10),
 }
 
 
