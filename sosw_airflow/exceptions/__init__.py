@@ -171,16 +171,6 @@ class JobCancelled(SoswError):
 class JobRecordDamaged(SoswError):
     """The job record, the queue file and the rows do not fit together; another program has changed one of them."""
 
-    @staticmethod
-    def new_job(job_id: str, *, repairs: str) -> str:
-        """What schedules the job as a new one: the end of a fix.
-
-        :param repairs: of the job's record. Every attempt to repair a job resumes its unfinished repair, also one of a
-            cleared Airflow task, so that repair is cancelled first.
-        """
-        give_up = f"cancel this repair with `sosw-airflow cancel {job_id}`, then " if repairs else ""
-        return f"{give_up}clear the Airflow task to schedule the job as a new one"
-
 
 class UnknownJob(SoswError):
     """There is no job record of this id."""

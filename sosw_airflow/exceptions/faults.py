@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["SHOWN", "Fault", "counted", "known_names", "lines_of", "quoted", "tasks_are"]
+__all__ = ["SHOWN", "Fault", "counted", "known_names", "lines_of", "new_job", "quoted", "tasks_are"]
 
 #: How many faults or examples a message spells out before it only counts the rest.
 SHOWN = 20
@@ -53,3 +53,13 @@ def tasks_are(number: int) -> str:
 def quoted(name: object) -> str:
     """A name from outside in quotes, 80 characters at most."""
     return repr(text if len(text := str(name)) <= 80 else f"{text[:77]}...")
+
+
+def new_job(job_id: str, *, repairs: str) -> str:
+    """What schedules a damaged job as a new one: the end of a fix.
+
+    :param repairs: of the job's record. Every attempt to repair a job resumes its unfinished repair, also one of a
+        cleared Airflow task, so that repair is cancelled first.
+    """
+    give_up = f"cancel this repair with `sosw-airflow cancel {job_id}`, then " if repairs else ""
+    return f"{give_up}clear the Airflow task to schedule the job as a new one"

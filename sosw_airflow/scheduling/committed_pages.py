@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from sosw_airflow.exceptions import JobRecordDamaged
+from sosw_airflow.exceptions.faults import new_job
 from sosw_airflow.jobs.pages import Page
 from sosw_airflow.stores.job_record import Header, JobRecords, Marker
 
@@ -42,5 +43,5 @@ def _foreign(header: Header) -> JobRecordDamaged:
     return JobRecordDamaged(
         f"The markers of the job {header.job_id} belong to another record than its header: the header was removed "
         f"before its markers, so which tasks are in the queue is unknown. Fix: "
-        f"{JobRecordDamaged.new_job(header.job_id, repairs=header.repairs)}."
+        f"{new_job(header.job_id, repairs=header.repairs)}."
     )

@@ -15,6 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sosw_airflow.exceptions import JobRecordDamaged, NoProgress
+from sosw_airflow.exceptions.faults import new_job
 from sosw_airflow.jobs.identity import task_id
 from sosw_airflow.jobs.metrics import PAGES, SCHEDULED, SLOWED, Report, unreported
 from sosw_airflow.jobs.pages import Page
@@ -165,11 +166,11 @@ class PageWriter:
             # was lost may still be at its commit. The next attempt finds its marker.
             return judge_reasons(codes)
         index = page.first + rows.index(_EXISTS)
-        new_job = JobRecordDamaged.new_job(self._header.job_id, repairs=self._header.repairs)
+        fix = new_job(self._header.job_id, repairs=self._header.repairs)
         raise JobRecordDamaged(
             f"The task {task_id(self._header.job_id, index)} is in {self._tasks_table}, but its page has no marker in "
             f"{self._records.table}: one of the tables was changed or emptied. Nothing of this page was written. "
-            f"Fix: restore {self._records.table} from a backup and retry. Or {new_job}; workers then get the tasks "
+            f"Fix: restore {self._records.table} from a backup and retry. Or {fix}; workers then get the tasks "
             f"that are in the queue twice."
         )
 

@@ -25,6 +25,7 @@ from sosw_airflow.exceptions import (
     JobDelivered,
     JobRecordDamaged,
 )
+from sosw_airflow.exceptions.faults import new_job
 from sosw_airflow.jobs.greenfield import Placement, place_at_back, place_at_front
 from sosw_airflow.jobs.identity import JobIdentity, outline_changes, task_id
 from sosw_airflow.jobs.metrics import Report, unreported
@@ -219,7 +220,7 @@ class JobScheduler:
                 raise JobRecordDamaged(
                     f"The queue file s3://{header.queue_bucket}/{header.queue_key} is gone, and the job expands to "
                     f"other tasks now ({plan.size:,} bytes) than when it was planned ({header.queue_bytes:,} bytes). "
-                    f"Fix: restore the file, or {JobRecordDamaged.new_job(header.job_id, repairs=header.repairs)}."
+                    f"Fix: restore the file, or {new_job(header.job_id, repairs=header.repairs)}."
                 )
             plan.complete()
 
@@ -360,7 +361,7 @@ class JobScheduler:
             header.queue_bucket,
             header.queue_key,
             fingerprint=header.fingerprint,
-            new_job=JobRecordDamaged.new_job(header.job_id, repairs=header.repairs),
+            new_job=new_job(header.job_id, repairs=header.repairs),
         )
 
     def _meta(self, identity: JobIdentity) -> MetaTable | None:
