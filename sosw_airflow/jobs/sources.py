@@ -24,6 +24,8 @@ __all__ = ["KINDS", "SOURCE", "Source", "SourcedJob", "find_sources", "is_source
 #: The name that marks a source.
 SOURCE = "$source"
 
+_FLAT = frozenset({str, int, float, bool})
+
 #: Sources of one job. Each is read on its own before the first task is made.
 _MOST = 1000
 
@@ -309,6 +311,8 @@ class _Finder:
             yield (*path, name), given[SOURCE]
             return
         listed = isinstance(given, (list, tuple))
+        if listed and set(map(type, given)) <= _FLAT:  # decided without a step of Python for each value
+            return
         for position, value in enumerate(given if listed else [given]):
             here: Path = (*path, name, position) if listed else (*path, name)
             if is_source(value):
