@@ -28,6 +28,7 @@ TARGETS = [
     "test-2.11",
     "test-lowest",
     "test-browser",
+    "test-fab",
     "test-airflow",
     "test-celery",
     "test-kills",
