@@ -30,7 +30,7 @@ export COVERAGE_CORE := ctrace
 # In many container images this is set; then each start of Airflow compiles 1,700 modules again: a third of its time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up demo-stop test test-3.3 test-2.11 test-lowest test-fast test-airflow test-matrix test-browser test-fab test-celery test-kills test-pairs fuzz explore bench bench-check check-all lint format docs generate build constraints ministack clean
+.PHONY: help demo up demo-stop test test-3.3 test-2.11 test-lowest test-fast test-airflow test-matrix test-browser test-celery test-kills test-pairs fuzz explore bench bench-check check-all lint format docs generate build constraints ministack clean
 ##@ Use
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -62,12 +62,8 @@ test-matrix: $(READY) $(READY_MINISTACK) ## each supported Airflow, in .matrix/ 
 test-browser: $(READY) $(READY_2) ## both UIs; needs chromium, chromedriver and npm
 	@if ! [ -x /usr/bin/chromium ] || ! [ -x /usr/bin/chromedriver ]; then \
 	  echo "NOT RUN: chromium is not installed. On Debian: apt-get install chromium chromium-driver"; \
-	else set -ex; $(UV) pip install --quiet --python .venv --target build/browser/packages --group browser --constraints constraints/airflow-3.3.txt; \
-	  npm install --silent --no-save --ignore-scripts --prefix build/browser axe-core@4.11.1; \
-	  PYTHONPATH=build/browser/packages .venv/bin/python -m pytest tests/system/browser $(PYTEST_ARGS); fi
-test-fab: $(READY) ## the pages' permissions on Airflow 3 with Flask AppBuilder's roles
-	$(UV) pip install --quiet --python .venv --target build/fab/packages "apache-airflow-providers-fab>=3" --constraints constraints/airflow-3.3.txt
-	PYTHONPATH=build/fab/packages .venv/bin/python -m pytest tests/integration/ui/test_api_server_with_fab.py $(PYTEST_ARGS)
+	else set -ex; $(UV) pip install --quiet --python .venv --target build/browser/packages --group browser "apache-airflow-providers-fab>=3" --constraints constraints/airflow-3.3.txt; npm install --silent --no-save --ignore-scripts --prefix build/browser axe-core@4.11.1; \
+	  PYTHONPATH=build/browser/packages .venv/bin/python -m pytest tests/system/browser tests/integration/ui/test_api_server_with_fab.py $(PYTEST_ARGS); fi
 test-celery: $(call stamp,.venv-celery) $(READY_MINISTACK) ## two Celery workers, one killed; needs postgresql
 	.venv-celery/bin/python -m pytest tests/system/celery $(PYTEST_ARGS)
 test-kills: $(READY) $(READY_MINISTACK) ## many kills of writers and orchestrators [KILLS=200]

@@ -28,7 +28,6 @@ TARGETS = [
     "test-2.11",
     "test-lowest",
     "test-browser",
-    "test-fab",
     "test-airflow",
     "test-celery",
     "test-kills",

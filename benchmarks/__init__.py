@@ -25,6 +25,7 @@ BENCHMARKS = {
     "plan": "benchmarks.plan",
     "polling": "benchmarks.polling",
     "orchestration": "benchmarks.orchestration",
+    "pages": "benchmarks.pages",
     "parse_time": "benchmarks.parse_time",
     "provider_scale": "benchmarks.provider_scale",
     "results": "benchmarks.results",

@@ -1,7 +1,8 @@
 """Reads for pages: one at a time for each subject, shared by all viewers, and no viewer waits long for one.
 
-A viewer gets what was read in the last seconds; else the read begins, and the viewer waits for it a little. If AWS does
-not answer by then, the page says so, and the next one shows what the read has brought meanwhile.
+A viewer gets what was read in the last seconds. If that is older, the read begins, and the viewer still gets what is
+there: the next refresh has the new one. Only without a recent reading, or after a change by an action, the viewer waits
+a little. If AWS does not answer by then, the page says so.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds for which a reading is good.
 FRESH_SECONDS = 10.0
+
+#: Times as long, a reading is shown while the next one is under way.
+_SHOWN = 3
 
 #: Seconds that a viewer waits.
 PATIENCE_SECONDS = 2.0
@@ -56,6 +60,7 @@ class _Subject:
     problem: str = ""
     tried_at: float = float("-inf")
     running: Future[Any] | None = None
+    changed: bool = False
 
 
 class CachedReads:
@@ -96,6 +101,8 @@ class CachedReads:
             if known.running is None:
                 self._pool = self._pool or ThreadPoolExecutor(_THREADS, thread_name_prefix="sosw-page")
                 known.running = self._pool.submit(self._read, known, read)
+            if not known.changed and now - known.read_at < _SHOWN * self._fresh:
+                return Reading(known.value, now - known.read_at, known.problem)
             running = known.running
         try:
             running.result(self._left())
@@ -114,8 +121,11 @@ class CachedReads:
             for each in subjects:
                 if each in self._subjects:
                     self._subjects[each].tried_at = float("-inf")
+                    self._subjects[each].changed = True
 
     def _read(self, known: _Subject, read: Callable[[Any], Any]) -> None:
+        with self._lock:
+            known.changed = False
         value, problem = known.value, ""
         try:
             value = read(known.value)
@@ -128,7 +138,9 @@ class CachedReads:
             now = time.monotonic()
             if not problem:
                 known.value, known.read_at = value, now
-            known.problem, known.tried_at, known.running = problem, now, None
+            # What was changed during the read may be missing in it.
+            known.tried_at = float("-inf") if known.changed else now
+            known.problem, known.running = problem, None
 
     def _forget(self) -> None:
         """Drop the subjects that were asked for longest ago. One that is being read stays with its reader."""

@@ -1,4 +1,4 @@
-"""The pages in the API server of Airflow 3 with Flask AppBuilder's roles. `make test-fab` installs its provider."""
+"""The pages in the API server of Airflow 3 with Flask AppBuilder's roles. `make test-browser` installs its provider."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROLES = ("anonymous", "Public", "Viewer", "User", "Op", "Admin", "Website", "Oth
 @pytest.fixture(scope="module")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Clients of the API server in this process, by role; its database is of its own."""
-    pytest.importorskip("airflow.providers.fab.auth_manager.fab_auth_manager", reason="make test-fab installs it")
+    pytest.importorskip("airflow.providers.fab.auth_manager.fab_auth_manager", reason="make test-browser installs it")
     from airflow import settings
     from airflow.configuration import conf
     from fastapi.testclient import TestClient

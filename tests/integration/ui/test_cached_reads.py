@@ -73,3 +73,47 @@ def test_subjects_are_forgotten() -> None:
     for number in range(300):
         reads.read(number, lambda _: 1)
     assert len(reads._subjects) == 256
+
+
+def test_a_viewer_gets_the_last_reading_while_the_next_one_is_under_way() -> None:
+    """Nobody waits for it; a later view has it."""
+    reads, slow, values = CachedReads(fresh=0.2, patience=30), threading.Event(), iter([7, 8])
+
+    def read(former: object) -> int:
+        if former is not None:
+            slow.wait(30)
+        return next(values)
+
+    assert reads.read("subject", read).value == 7
+    time.sleep(0.25)
+    assert reads.read("subject", read).value == 7
+    slow.set()
+    deadline = time.monotonic() + 30
+    while reads.read("subject", lambda former: former).value != 8:
+        assert time.monotonic() < deadline
+
+
+def test_after_a_change_a_viewer_waits_for_the_next_reading() -> None:
+    """What an action has changed shows at once."""
+    reads, values = CachedReads(fresh=60, patience=30), iter([7, 8])
+    reads.read("subject", lambda _: next(values))
+    reads.expire("subject")
+    assert reads.read("subject", lambda _: next(values)).value == 8
+
+
+def test_a_change_during_a_reading_is_read_again() -> None:
+    """That reading may have been before it."""
+    reads, began, end, values = CachedReads(fresh=60, patience=0.01), threading.Event(), threading.Event(), iter([7, 8])
+
+    def read(_: object) -> int:
+        began.set()
+        end.wait(30)
+        return next(values)
+
+    reads.read("subject", read)
+    began.wait(30)
+    reads.expire("subject")
+    end.set()
+    deadline = time.monotonic() + 30
+    while reads.read("subject", read).value != 8:
+        assert time.monotonic() < deadline
