@@ -229,7 +229,7 @@ def test_a_plan_in_a_pipe_needs_the_standard_library_alone() -> None:
 
 def test_signals_of_a_background_process_are_heard(tmp_path: Path) -> None:
     """A shell's `&` ignores SIGINT in the child; SIGTERM ends it at once."""
-    Path("job.json").write_text(json.dumps({"words": [str(n) for n in range(300_000)], "isolate_words": True}))
+    Path("job.json").write_text(json.dumps({"words": [str(n) for n in range(1_000_000)], "isolate_words": True}))
     process = subprocess.Popen(PLAN, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     time.sleep(0.7)
     process.terminate()
