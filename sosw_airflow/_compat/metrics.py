@@ -28,9 +28,13 @@ def stats_backend() -> Any | None:
 
 def _set_up(stats: Any) -> None:
     """Give it a backend, if this process has none yet: the triggerer sets up another copy, and a command none."""
-    if getattr(sys.modules[stats.__module__], "_factory", stats) is None:
-        from airflow.sdk.configuration import conf
-        from airflow.sdk.observability.metrics import stats_utils
+    from airflow.sdk.configuration import conf
+    from airflow.sdk.observability.metrics import stats_utils
 
+    module = sys.modules[stats.__module__]
+    if not hasattr(module, "_factory"):  # Airflow 3.2, where the class has it
+        if stats.factory is None:
+            stats.initialize(factory=stats_utils.get_stats_factory(stats))  # type: ignore[call-arg]
+    elif module._factory is None:  # noqa: SLF001 - there is no public way to ask
         names = conf.getboolean("metrics", "legacy_names_on", fallback=True)
         stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=names)

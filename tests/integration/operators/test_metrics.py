@@ -72,7 +72,10 @@ def forget_stats() -> None:
     if "airflow.sdk.observability.stats" in sys.modules or _is_3_2():
         from airflow.sdk._shared.observability.metrics import stats
 
-        stats._factory = stats._backend = None
+        if hasattr(stats, "_factory"):
+            stats._factory = stats._backend = None
+        else:  # Airflow 3.2
+            stats.Stats.factory = stats.Stats.instance = None
         return
     from airflow.stats import Stats
 
