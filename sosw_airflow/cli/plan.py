@@ -21,7 +21,6 @@ from sosw_airflow.exceptions.faults import counted, tasks_are
 
 if TYPE_CHECKING:
     from sosw_airflow.cli.plan_sources import PlannedJob
-    from sosw_airflow.jobs.event import JobRequest
     from sosw_airflow.jobs.expansion import Expansion
     from sosw_airflow.jobs.planning import JobPlan, WritingTerms
 
@@ -104,17 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _plan(planned: PlannedJob, arguments: argparse.Namespace) -> JobPlan:
-    from sosw_airflow.jobs.expansion import Expansion
     from sosw_airflow.jobs.planning import plan_job
     from sosw_airflow.jobs.sources import find_sources
-
-    def expand(request: JobRequest) -> Expansion:
-        return Expansion(
-            request,
-            schema=planned.schema,
-            reference_date=planned.reference_date,
-            data_interval=planned.data_interval,
-        )
 
     def planned_as(expansion: Expansion) -> JobPlan:
         plan = plan_job(
@@ -130,10 +120,10 @@ def _plan(planned: PlannedJob, arguments: argparse.Namespace) -> JobPlan:
 
     sourced = find_sources(planned.request.job, planned.schema)
     if sourced is None:
-        return planned_as(expand(planned.request))
+        return planned_as(planned.expand(planned.request))
     from sosw_airflow.cli.sources import read_for_plan
 
-    read = read_for_plan(planned.request, sourced, expand, conn_id=arguments.conn_id, sample=arguments.sample)
+    read = read_for_plan(planned.request, sourced, planned.expand, conn_id=arguments.conn_id, sample=arguments.sample)
     with read as (expansion, notes):
         plan = planned_as(expansion)
     return replace(plan, notes=(*plan.notes, *notes))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.cli.usage import NoAirflowError, UsageError, read_bytes
 from sosw_airflow.config.options import period_modules_from
@@ -19,6 +19,9 @@ from sosw_airflow.jobs.event import JobRequest, function_name, parse_event
 from sosw_airflow.jobs.json_documents import read_object
 from sosw_airflow.jobs.periods import DataInterval
 from sosw_airflow.jobs.schema import SETTINGS, JobSchema
+
+if TYPE_CHECKING:
+    from sosw_airflow.jobs.expansion import Expansion
 
 __all__ = ["JobSources", "PlannedJob", "planned_job", "resolve_job"]
 
@@ -38,6 +41,21 @@ class PlannedJob:
     reference_date: date
     data_interval: DataInterval | None
     remarks: tuple[str, ...] = ()
+
+    def expand(self, request: JobRequest, *, max_tasks: int | None = None) -> Expansion:
+        """The expansion of the job, or of one like it with the values of its sources.
+
+        :raises SoswError: it is refused.
+        """
+        from sosw_airflow.jobs.expansion import Expansion
+
+        return Expansion(
+            request,
+            schema=self.schema,
+            reference_date=self.reference_date,
+            data_interval=self.data_interval,
+            max_tasks=max_tasks,
+        )
 
 
 def planned_job(arguments: argparse.Namespace, today: date) -> PlannedJob:

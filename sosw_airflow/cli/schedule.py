@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import date, datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sosw_airflow.cli.deployments import add_connection, open_deployment, read_settings
@@ -23,7 +24,6 @@ from sosw_airflow.exceptions.faults import counted, tasks_are
 
 if TYPE_CHECKING:
     from sosw_airflow.cli.plan_sources import PlannedJob
-    from sosw_airflow.jobs.event import JobRequest
     from sosw_airflow.jobs.identity import JobIdentity
     from sosw_airflow.scheduling.requests import QueuePosition, Request
     from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleResult
@@ -98,19 +98,10 @@ def _request(
     job: PlannedJob, identity: JobIdentity, scheduler: JobScheduler, arguments: argparse.Namespace, max_tasks: int
 ) -> Request:
     """The job as it is scheduled; all of it is checked, but for the values of its sources."""
-    from sosw_airflow.jobs.expansion import Expansion
     from sosw_airflow.jobs.sources import find_sources
     from sosw_airflow.scheduling.requests import ScheduleRequest, SourcedRequest
 
-    def expand(request: JobRequest) -> Expansion:
-        return Expansion(
-            request,
-            schema=job.schema,
-            reference_date=job.reference_date,
-            data_interval=job.data_interval,
-            max_tasks=arguments.max_tasks or max_tasks,
-        )
-
+    expand = partial(job.expand, max_tasks=arguments.max_tasks or max_tasks)
     position: QueuePosition = "front" if arguments.front else "back"
     place = (job.reference_date, job.data_interval, position, arguments.max_running or 0)
     sourced = find_sources(job.request.job, job.schema)
@@ -119,8 +110,6 @@ def _request(
         for warning in expansion.warnings:
             print(f"Warning: {warning}", file=sys.stderr)
         return ScheduleRequest(identity, expansion, *place)
-    from functools import partial
-
     from sosw_airflow.cli.sources import check_sources, read_to_schedule
 
     check_sources(job.request, sourced, expand, conn_id=arguments.conn_id)

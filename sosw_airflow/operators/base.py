@@ -225,7 +225,7 @@ class SoswBaseOperator(BaseOperator):
 
         summary: dict[str, Any] = scheduled.summary()
         if scheduled.header.state is JobState.WRITTEN:
-            summary["estimate"] = estimate_of(
+            summary |= estimate_of(
                 hook,
                 scheduled.header,
                 waits=bool(self._waits),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.config.prices import list_prices
+from sosw_airflow.exceptions import SoswError
 from sosw_airflow.hooks.sosw import default_max_invocations
 from sosw_airflow.jobs.cost import (
     JobShape,
@@ -34,20 +35,20 @@ _SHOWN = ("write_units", "read_units", "s3_writes", "s3_reads", "lambda_requests
 def estimate_of(
     hook: SoswHook, header: Header, *, waits: bool, orchestrates: bool, results: bool, poll_interval: float
 ) -> dict[str, Any]:
-    """What the job costs, with one attempt for each task and without the time of its function, which is not known.
+    """What the job costs, as ``estimate`` for its summary: one attempt for each task, without its function's time.
+
+    The job is in the queue by now, so what cannot be estimated is logged, and fails nothing: the result is empty.
 
     :param waits: the operator polls; ``orchestrates``: it invokes the tasks; ``results``: it writes their results.
     :param poll_interval: seconds.
     """
+    try:
+        labour = _labour(hook, header.labourer_id, poll_interval)
+    except SoswError as error:  # the labourer, or an option of the configuration, was changed meanwhile
+        log.warning("The costs of the job %s are not estimated. %s", header.job_id, error)
+        return {}
     shape = JobShape.of_queue_file(
         tasks=header.tasks, size=header.queue_bytes, pages=header.pages, with_meta=bool(header.meta_table)
-    )
-    settings = hook.labourer(header.labourer_id).settings
-    limit = settings.get("max_simultaneous_invocations")
-    labour = Labour(
-        limit=limit if isinstance(limit, int) and limit > 0 else default_max_invocations(),
-        assistant=settings.get("invocation") != "request",
-        poll_interval=poll_interval,
     )
     usage = writing(shape) + invoking(shape, labour)
     if orchestrates:
@@ -57,7 +58,18 @@ def estimate_of(
     if results:
         usage += reading_results(shape, labour)
     prices = list_prices()
-    return {**usage.as_dict(), "price": round(prices.of(usage), 6), "currency": prices.currency}
+    price = {"price": round(prices.of(usage), 6), "currency": prices.currency}
+    return {"estimate": {**usage.as_dict(), **price}}
+
+
+def _labour(hook: SoswHook, labourer_id: str, poll_interval: float) -> Labour:
+    settings = hook.labourer(labourer_id).settings
+    limit = settings.get("max_simultaneous_invocations")
+    return Labour(
+        limit=limit if isinstance(limit, int) and limit > 0 else default_max_invocations(),
+        assistant=settings.get("invocation") != "request",
+        poll_interval=poll_interval,
+    )
 
 
 def report_usage(summary: Mapping[str, Any], used: Usage) -> None:

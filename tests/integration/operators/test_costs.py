@@ -46,6 +46,24 @@ def test_an_estimate_of_the_scheduling(
     }
 
 
+def test_a_job_that_is_scheduled_does_not_fail_for_its_estimate(
+    installation: Aws,
+    schedule: Schedule,
+    context: MakeContext,
+    tutorial_job: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An option that only the estimate reads here cannot be used: the log says so, the rows are in the queue."""
+    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps({LABOURER: {}}))
+    monkeypatch.setenv("AIRFLOW__SOSW__MAX_SIMULTANEOUS_INVOCATIONS", "many")
+    with caplog.at_level(logging.WARNING):
+        summary = schedule(tutorial_job).execute(context())
+    assert (summary["tasks"], len(installation.rows()), "estimate" in summary) == (8, 8, False)
+    assert "are not estimated" in caplog.text
+    assert "[sosw] max_simultaneous_invocations: must be a whole number" in caplog.text
+
+
 def test_the_estimate_has_what_the_operator_does(
     function: Any, schedule: Schedule, context: MakeContext, tutorial_job: Any, installation: Aws
 ) -> None:

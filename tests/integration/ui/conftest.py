@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleRequest
 from sosw_airflow.ui.cached_reads import CachedReads
 from sosw_airflow.ui.reading import SoswReadings
@@ -17,6 +18,7 @@ from sosw_airflow.ui.requests import PageRequest, PageResponse, parts_of
 from sosw_airflow.ui.site import Site
 from sosw_airflow.ui.viewers import PushedJob
 from tests.conftest import Aws
+from tests.integration.conftest import request_for
 from tests.integration.operators.conftest import _from_environment
 
 
@@ -135,3 +137,17 @@ def schedule(browser: Browser) -> Callable[[ScheduleRequest], str]:
         return JobScheduler(deployment).schedule(request).header.job_id
 
     return run
+
+
+@pytest.fixture
+def connection(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Connection and a labourer, for a server of Airflow that has a database."""
+    extra = {"queue_bucket": aws.bucket, "region_name": aws.region, "aws_conn_id": ""}
+    monkeypatch.setenv("AIRFLOW_CONN_SOSW_DEFAULT", json.dumps({"conn_type": "sosw", "extra": extra}))
+    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps({"worker": {}}))
+
+
+@pytest.fixture
+def job(connection: None) -> str:
+    """The id of a job of the DAG ``dag``."""
+    return JobScheduler(SoswHook().deployment()).schedule(request_for()).header.job_id

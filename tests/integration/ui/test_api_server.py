@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,12 @@ from typing import Any
 import pytest
 
 from sosw_airflow._compat.server import pages_of_this_airflow
-from sosw_airflow.hooks.sosw import SoswHook
-from sosw_airflow.scheduling.scheduler import JobScheduler
-from tests.conftest import BUCKET, REGION
-from tests.integration.conftest import request_for
+from tests.integration.ui.servers import HOSTILE_PARTS, airflow_with, asked, routes_without
 
 pytestmark = [
     pytest.mark.skipif(pages_of_this_airflow() != "api_server", reason="this Airflow has no API server with pages"),
     pytest.mark.slow,
+    pytest.mark.usefixtures("connection"),
 ]
 
 ROLES = ("anonymous", "viewer", "user", "op", "admin")
@@ -27,10 +24,6 @@ ROLES = ("anonymous", "viewer", "user", "op", "admin")
 @pytest.fixture(scope="module")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Clients of the API server in this process, by role, behind ``/team/airflow``; its database is of its own."""
-    import os
-
-    from airflow import settings
-    from airflow.configuration import conf
     from fastapi.testclient import TestClient
 
     home: Path = tmp_path_factory.mktemp("airflow")
@@ -42,44 +35,26 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of this test, " * 4,
         "_AIRFLOW_PROCESS_CONTEXT": "server",
     }
-    before = {name: os.environ.get(name) for name in own}
-    os.environ.update(own)
     (home / "passwords.json").write_text(json.dumps({role: role for role in ROLES[1:]}))
-    conf.validate()
-    settings.configure_vars()
-    settings.configure_orm()
-    from airflow.api_fastapi import app as airflow_app
-    from airflow.utils.db import initdb
+    with airflow_with(own):
+        from airflow.api_fastapi import app as airflow_app
 
-    initdb()
-    airflow_app.purge_cached_app()
-    root, airflow_app.API_ROOT_PATH = airflow_app.API_ROOT_PATH, "/team/airflow/"
-    app = airflow_app.cached_app(apps="core")
+        airflow_app.purge_cached_app()
+        root, airflow_app.API_ROOT_PATH = airflow_app.API_ROOT_PATH, "/team/airflow/"
+        app = airflow_app.cached_app(apps="core")
 
-    def client(role: str) -> Any:
-        opened = TestClient(app, base_url="http://testserver/team/airflow", follow_redirects=False)
-        if role != "anonymous":
-            from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+        def client(role: str) -> Any:
+            opened = TestClient(app, base_url="http://testserver/team/airflow", follow_redirects=False)
+            if role != "anonymous":
+                from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
-            token = airflow_app.get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=role, role=role))
-            opened.cookies.set("_token", token)
-        return opened
+                token = airflow_app.get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=role, role=role))
+                opened.cookies.set("_token", token)
+            return opened
 
-    yield client
-    airflow_app.API_ROOT_PATH = root
-    airflow_app.purge_cached_app()
-    settings.dispose_orm()
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
-    settings.configure_vars()
-
-
-@pytest.fixture(autouse=True)
-def connection(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Connection and the Variables."""
-    extra = {"queue_bucket": BUCKET, "region_name": REGION, "aws_conn_id": ""}
-    monkeypatch.setenv("AIRFLOW_CONN_SOSW_DEFAULT", json.dumps({"conn_type": "sosw", "extra": extra}))
-    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps({"worker": {}}))
+        yield client
+        airflow_app.API_ROOT_PATH = root
+        airflow_app.purge_cached_app()
 
 
 PAGES = {
@@ -115,18 +90,6 @@ ACTIONS = {
 FROM_HERE = {"Origin": "http://testserver"}
 
 
-def asked(client: Any, path: str) -> dict[str, str]:
-    """The fields of the form that a question has."""
-    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(path).text)
-    return {"csrf_token": found[1]} if found else {}
-
-
-@pytest.fixture
-def job(connection: None) -> str:
-    """The id of a job of the DAG ``dag``."""
-    return JobScheduler(SoswHook().deployment()).schedule(request_for()).header.job_id
-
-
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("path", ACTIONS)
 def test_who_may_act(api_server: Any, job: str, role: str, path: str) -> None:
@@ -136,6 +99,11 @@ def test_who_may_act(api_server: Any, job: str, role: str, path: str) -> None:
     assert client.get(path).status_code == (200 if permitted else refused)
     answer = client.post(path, data=asked(client, path), headers=FROM_HERE)
     assert answer.status_code == (200 if permitted else refused), answer.text
+
+
+def test_every_page_is_in_the_tables() -> None:
+    """A new page has its line."""
+    assert routes_without([*PAGES, *ACTIONS]) == []
 
 
 @pytest.mark.parametrize(
@@ -212,18 +180,11 @@ def test_links_survive_a_path_before_airflow(api_server: Any) -> None:
     assert 'href="/team/airflow/sosw/c/sosw_default/labourers/worker"' in answer.text
 
 
-#: Parts of a path as a scanner sends them, still quoted.
-RAW = (
-    *("%00", "%ff", "%25", "%2e%2e", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "%252e%252e%252f", "%0d%0aX:y", "%e2%80%ae"),
-    *("a%2fb", "%3Cscript%3E", "{{7*7}}", "~", "a" * 2000, "%uD83D", "%", "%zz"),
-)
-
-
 @pytest.mark.parametrize("pattern", ["/sosw/{}", "/sosw/c/{}", "/sosw/runs/{}/{}", f"{WORKER}/actions/{{}}"])
 def test_a_hostile_address(api_server: Any, pattern: str) -> None:
     """As it comes over the wire: a page, never an error of ours."""
     client = api_server("admin")
-    answers = {part: client.get(pattern.replace("{}", part) + f"?page={part}").status_code for part in RAW}
+    answers = {part: client.get(pattern.replace("{}", part) + f"?page={part}").status_code for part in HOSTILE_PARTS}
     assert {part: status for part, status in answers.items() if status >= 500} == {}
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -12,15 +10,13 @@ from typing import Any
 import pytest
 
 from sosw_airflow._compat.server import pages_of_this_airflow
-from sosw_airflow.hooks.sosw import SoswHook
-from sosw_airflow.scheduling.scheduler import JobScheduler
-from tests.conftest import BUCKET, REGION
-from tests.integration.conftest import request_for
-from tests.integration.ui.test_api_server import FROM_HERE, asked
+from tests.integration.ui.servers import airflow_with, asked, routes_without
+from tests.integration.ui.test_api_server import FROM_HERE
 
 pytestmark = [
     pytest.mark.skipif(pages_of_this_airflow() != "api_server", reason="this Airflow has no API server with pages"),
     pytest.mark.slow,
+    pytest.mark.usefixtures("connection"),
 ]
 
 #: Of Flask AppBuilder; the last two are made here: one that may only open the UI, one that may change another DAG.
@@ -31,8 +27,6 @@ ROLES = ("anonymous", "Public", "Viewer", "User", "Op", "Admin", "Website", "Oth
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Clients of the API server in this process, by role; its database is of its own."""
     pytest.importorskip("airflow.providers.fab.auth_manager.fab_auth_manager", reason="make test-browser installs it")
-    from airflow import settings
-    from airflow.configuration import conf
     from fastapi.testclient import TestClient
 
     home: Path = tmp_path_factory.mktemp("airflow")
@@ -42,62 +36,44 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of this test, " * 4,
         "_AIRFLOW_PROCESS_CONTEXT": "server",
     }
-    before = {name: os.environ.get(name) for name in own}
-    os.environ.update(own)
-    conf.validate()
-    settings.configure_vars()
-    settings.configure_orm()
-    from airflow.api_fastapi import app as airflow_app
-    from airflow.utils.db import initdb
+    with airflow_with(own):
+        from airflow.api_fastapi import app as airflow_app
 
-    initdb()
-    airflow_app.purge_cached_app()
-    app = airflow_app.cached_app(apps="core")
-    manager = airflow_app.get_auth_manager()
-    from airflow.providers.fab.www.app import create_app
+        airflow_app.purge_cached_app()
+        app = airflow_app.cached_app(apps="core")
+        manager = airflow_app.get_auth_manager()
+        from airflow.providers.fab.www.app import create_app
 
-    flask = create_app(enable_plugins=False)
-    with flask.app_context():
-        security = flask.appbuilder.sm
-        security.sync_roles()
-        security.bulk_sync_roles(
-            [
-                {"role": "Website", "perms": [("can_read", "Website")]},
-                {
-                    "role": "Other",
-                    "perms": [
-                        *(("can_read", "Website"), ("can_read", "DAG:other"), ("can_edit", "DAG:other")),
-                        *(("can_read", "DAG Runs"), ("can_edit", "DAG Runs")),
-                    ],
-                },
-            ]
-        )
-        for role in ROLES[1:]:
-            security.add_user(role, role, role, f"{role}@localhost", security.find_role(role), password=role)
+        flask = create_app(enable_plugins=False)
+        with flask.app_context():
+            security = flask.appbuilder.sm
+            security.sync_roles()
+            security.bulk_sync_roles(
+                [
+                    {"role": "Website", "perms": [("can_read", "Website")]},
+                    {
+                        "role": "Other",
+                        "perms": [
+                            *(("can_read", "Website"), ("can_read", "DAG:other"), ("can_edit", "DAG:other")),
+                            *(("can_read", "DAG Runs"), ("can_edit", "DAG Runs")),
+                        ],
+                    },
+                ]
+            )
+            for role in ROLES[1:]:
+                security.add_user(role, role, role, f"{role}@localhost", security.find_role(role), password=role)
 
-    @cache
-    def client(role: str) -> Any:
-        opened = TestClient(app, follow_redirects=False)
-        if role != "anonymous":
-            with flask.app_context():
-                token = manager.generate_jwt(flask.appbuilder.sm.find_user(username=role))
-            opened.cookies.set("_token", token)
-        return opened
+        @cache
+        def client(role: str) -> Any:
+            opened = TestClient(app, follow_redirects=False)
+            if role != "anonymous":
+                with flask.app_context():
+                    token = manager.generate_jwt(flask.appbuilder.sm.find_user(username=role))
+                opened.cookies.set("_token", token)
+            return opened
 
-    yield client
-    airflow_app.purge_cached_app()
-    settings.dispose_orm()
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
-    settings.configure_vars()
-
-
-@pytest.fixture(autouse=True)
-def connection(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Connection and the Variables."""
-    extra = {"queue_bucket": BUCKET, "region_name": REGION, "aws_conn_id": ""}
-    monkeypatch.setenv("AIRFLOW_CONN_SOSW_DEFAULT", json.dumps({"conn_type": "sosw", "extra": extra}))
-    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps({"worker": {}}))
+        yield client
+        airflow_app.purge_cached_app()
 
 
 EVERYBODY = {"Viewer", "User", "Op", "Admin", "Website", "Other"}
@@ -120,12 +96,6 @@ ACTIONS = {
 }
 
 
-@pytest.fixture
-def job(connection: None) -> str:
-    """The id of a job of the DAG ``dag``."""
-    return JobScheduler(SoswHook().deployment()).schedule(request_for()).header.job_id
-
-
 @pytest.mark.parametrize("role", ROLES)
 def test_who_sees_which_page(api_server: Any, job: str, role: str) -> None:
     """Without a session none; with one, what the role permits."""
@@ -144,3 +114,8 @@ def test_who_may_act(api_server: Any, job: str, role: str, path: str) -> None:
     assert client.get(path).status_code == (200 if permitted else refused)
     answer = client.post(path, data=asked(client, path), headers=FROM_HERE)
     assert answer.status_code == (200 if permitted else refused), answer.text
+
+
+def test_every_page_is_in_the_tables() -> None:
+    """A new page has its line."""
+    assert routes_without([*PAGES, *ACTIONS]) == []

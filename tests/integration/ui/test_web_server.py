@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,15 +12,13 @@ from urllib.parse import quote
 import pytest
 
 from sosw_airflow._compat.server import pages_of_this_airflow
-from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.jobs.identity import COMMAND_DAG_ID
-from sosw_airflow.scheduling.scheduler import JobScheduler
-from tests.conftest import BUCKET, REGION
-from tests.integration.conftest import request_for
+from tests.integration.ui.servers import HOSTILE_PARTS, airflow_with, asked, routes_without
 
 pytestmark = [
     pytest.mark.skipif(pages_of_this_airflow() != "web_server", reason="this Airflow has no web server"),
     pytest.mark.slow,
+    pytest.mark.usefixtures("connection"),
 ]
 
 #: Of Flask AppBuilder; the last two are made here: one that may only open the UI, one that may read another DAG.
@@ -32,8 +28,6 @@ ROLES = ("anonymous", "Public", "Viewer", "User", "Op", "Admin", "Website", "Oth
 @pytest.fixture(scope="module")
 def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Clients of the web server in this process, by role, behind ``/team/airflow``; its database is of its own."""
-    from airflow import settings
-
     home: Path = tmp_path_factory.mktemp("airflow")
     own = {
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
@@ -41,16 +35,27 @@ def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         "AIRFLOW__WEBSERVER__SESSION_BACKEND": "securecookie",  # no session is written into sqlite
         "AIRFLOW__WEBSERVER__BASE_URL": "http://localhost/team/airflow",
     }
-    before = {name: os.environ.get(name) for name in own}
-    os.environ.update(own)
-    settings.configure_vars()
-    settings.configure_orm()
-    from airflow.utils.db import initdb
-    from airflow.www.app import create_app
+    with airflow_with(own):
+        from airflow import settings
+        from airflow.www.app import create_app
 
-    initdb()
-    app = create_app({"WTF_CSRF_ENABLED": False, "RATELIMIT_ENABLED": False}, testing=True)
-    manager = app.appbuilder.sm
+        app = create_app({"WTF_CSRF_ENABLED": False, "RATELIMIT_ENABLED": False}, testing=True)
+        add_users(app.appbuilder.sm)
+
+        @cache
+        def client(role: str) -> Any:
+            opened = app.test_client()
+            if role != "anonymous":
+                answer = opened.post("/team/airflow/login/", data={"username": role, "password": role})
+                assert answer.status_code == 302, answer.text
+            return opened
+
+        yield client
+    settings.configure_orm()
+
+
+def add_users(manager: Any) -> None:
+    """A user of each role."""
     manager.bulk_sync_roles(
         [
             {"role": "Website", "perms": [("can_read", "Website")]},
@@ -60,29 +65,6 @@ def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     for role in ROLES[1:]:
         manager.add_user(role, role, role, f"{role}@localhost", manager.find_role(role), password=role)
     manager.get_session.close()
-
-    @cache
-    def client(role: str) -> Any:
-        opened = app.test_client()
-        if role != "anonymous":
-            answer = opened.post("/team/airflow/login/", data={"username": role, "password": role})
-            assert answer.status_code == 302, answer.text
-        return opened
-
-    yield client
-    settings.dispose_orm()
-    for name, value in before.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
-    settings.configure_vars()
-    settings.configure_orm()
-
-
-@pytest.fixture(autouse=True)
-def connection(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Connection and the Variables."""
-    extra = {"queue_bucket": BUCKET, "region_name": REGION, "aws_conn_id": ""}
-    monkeypatch.setenv("AIRFLOW_CONN_SOSW_DEFAULT", json.dumps({"conn_type": "sosw", "extra": extra}))
-    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps({"worker": {}}))
 
 
 #: Each page with its answer, and the roles that get it.
@@ -127,18 +109,6 @@ ACTIONS = {
 FROM_HERE = {"Origin": "http://localhost"}
 
 
-def asked(client: Any, path: str) -> dict[str, str]:
-    """The fields of the form that a question has."""
-    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(path).text)
-    return {"csrf_token": found[1]} if found else {}
-
-
-@pytest.fixture
-def job(connection: None) -> str:
-    """The id of a job of the DAG ``dag``."""
-    return JobScheduler(SoswHook().deployment()).schedule(request_for()).header.job_id
-
-
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("path", ACTIONS)
 def test_who_may_act(web_server: Any, job: str, role: str, path: str) -> None:
@@ -148,6 +118,11 @@ def test_who_may_act(web_server: Any, job: str, role: str, path: str) -> None:
     assert client.get(path).status_code == (200 if permitted else refused)
     answer = client.post(path, data=asked(client, path), headers=FROM_HERE)
     assert answer.status_code == (200 if permitted else refused), answer.text
+
+
+def test_every_page_is_in_the_tables() -> None:
+    """A new page has its line."""
+    assert routes_without([*PAGES, *ACTIONS]) == []
 
 
 @pytest.mark.parametrize(
@@ -223,18 +198,11 @@ def test_links_survive_a_path_before_airflow(web_server: Any) -> None:
     assert 'href="/team/airflow/sosw/c/sosw_default/labourers/worker"' in answer.text
 
 
-#: Parts of a path as a scanner sends them, still quoted.
-RAW = (
-    *("%00", "%ff", "%25", "%2e%2e", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "%252e%252e%252f", "%0d%0aX:y", "%e2%80%ae"),
-    *("a%2fb", "%3Cscript%3E", "{{7*7}}", "~", "a" * 2000, "%uD83D", "%", "%zz"),
-)
-
-
 @pytest.mark.parametrize("pattern", ["/sosw/{}", "/sosw/c/{}", "/sosw/runs/{}/{}", "/sosw/static/{}"])
 def test_a_hostile_address(web_server: Any, pattern: str) -> None:
     """As it comes over the wire: a page, never an error of ours."""
     client = web_server("Admin")
-    addresses = {part: f"/team/airflow{pattern.replace('{}', part)}?page={part}" for part in RAW}
+    addresses = {part: f"/team/airflow{pattern.replace('{}', part)}?page={part}" for part in HOSTILE_PARTS}
     answers = {part: client.get(address).status_code for part, address in addresses.items()}
     assert {part: status for part, status in answers.items() if status >= 500} == {}
 
