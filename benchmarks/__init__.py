@@ -31,5 +31,6 @@ BENCHMARKS = {
     "results": "benchmarks.results",
     "sources": "benchmarks.sources",
     "start_up": "benchmarks.start_up",
+    "whole_job": "benchmarks.whole_job",
     "writer": "benchmarks.writer",
 }
