@@ -21,6 +21,7 @@ BENCHMARKS = {
     "cost": "benchmarks.cost",
     "expansion": "benchmarks.expansion",
     "growth": "benchmarks.growth",
+    "in_airflow": "benchmarks.in_airflow",
     "invoking": "benchmarks.invoking",
     "plan": "benchmarks.plan",
     "polling": "benchmarks.polling",

@@ -58,12 +58,10 @@ def run(arguments: argparse.Namespace) -> Report:
         ],
         rows=rows,
         notes=[
-            f"DynamoDB and Lambda are a stub on the wire, S3 is ministack. Limit {arguments.limit:,}; functions end at"
-            " once, and the assistant reports from within the stub.",
-            f"One task in {_FAILING:,} fails, at each of its three attempts; retries wait two and four seconds.",
+            "DynamoDB and Lambda are a stub on the wire, S3 is ministack. Functions end at once.",
+            f"The assistant reports them. Limit {arguments.limit:,}. One task in {_FAILING:,} fails at each of its three attempts.",
             "own: processor time of the process. peak MB: how far it grows; that of scheduling has the job's document.",
-            "It stops if completed and failed are not all tasks, if an index is missing in the files or is there twice,"
-            " or if an attempt was invoked twice.",
+            "It stops if not each index is in one of the two files once, or an attempt was invoked twice.",
         ],
     )
 

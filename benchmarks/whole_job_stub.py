@@ -1,7 +1,7 @@
 """DynamoDB and Lambda on the wire for a whole job: tables with DynamoDB's conditions, and functions that end at once.
 
-The tables are those of `tests.support.deterministic_aws`, with their indexes in order, so that a query of a million rows
-takes no longer than one of ten. What a function answers is reported by the assistant of the package, in this process.
+The tables are those of `tests.support.deterministic_aws`, with their indexes in order, so that a query among a million
+rows takes no longer than among ten. The package's assistant reports what a function answers, in the same process.
 Run as a program it prints its port and serves until its standard input ends.
 """
 
@@ -39,17 +39,16 @@ _PAGE_BYTES = 2**20
 _KEY_TEST = re.compile(r"(\w+) *(=|<=|>=|<|>|BETWEEN) *(:\w+)(?: +AND +(:\w+))?")
 
 
-def whole_job_stub(*, failing: int = 0, tolerated: int = 0) -> AbstractContextManager[str]:
+def whole_job_stub(*, failing: int) -> AbstractContextManager[str]:
     """The URL of a stub in a process of its own, with all tables.
 
-    :param failing: every so many tasks fail whenever they are run; 0: none.
-    :param tolerated: failed tasks after which the invocations are counted.
+    :param failing: every so many tasks fail whenever they are run.
     """
-    return stub_process(__name__, failing, tolerated)
+    return stub_process(__name__, failing)
 
 
 def figures_of(url: str) -> dict[str, Any]:
-    """Requests by operation since the last call; invocations, those of one attempt twice, those after the tolerance."""
+    """Requests by operation since the last call; and how many attempts were invoked twice."""
     with urlopen(f"{url}/figures") as reply:  # noqa: S310 - the stub
         found: dict[str, Any] = json.load(reply)
         return found
@@ -58,8 +57,8 @@ def figures_of(url: str) -> dict[str, Any]:
 class _OrderedDynamoDb(DynamoDb):
     """The tables, with the items of each partition of each index in their order."""
 
-    def __init__(self, on_change: Any) -> None:
-        super().__init__(on_change, time.time)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self._partitions: dict[tuple[str, str | None, Any], SortedKeyList] = {}
 
     def _store(self, table: Table, key: Key, item: Item | None) -> None:
@@ -130,13 +129,11 @@ def _order(table: Table, index: str | None) -> KeySchema:
 class _Stub:
     """Answers requests to DynamoDB and Lambda, and counts them."""
 
-    def __init__(self, failing: int, tolerated: int) -> None:
-        self._failing, self._tolerated = failing, tolerated
-        self._failed = 0
-        self._after: int | None = None
+    def __init__(self, failing: int) -> None:
+        self._failing = failing
         self._requests: Counter[str] = Counter()
         self._invoked: Counter[tuple[str, int]] = Counter()
-        self._dynamodb = _OrderedDynamoDb(self._changed)
+        self._dynamodb = _OrderedDynamoDb(lambda *_: None, time.time)
         for definition in table_definitions(TableNames()):
             self._dynamodb.call("CreateTable", definition.create_arguments())
         exceptions = {"ConditionalCheckFailedException": _Refused, "ClientError": _ClientError}
@@ -162,19 +159,16 @@ class _Stub:
             return error.status, {"__type": kind, "message": error.message, **error.members}
 
     def _figures(self) -> dict[str, Any]:
-        invoked = self._invoked.total()
         requests, self._requests = dict(self._requests), Counter()
         return {
             "requests": requests,
-            "invoked": invoked,
-            "twice": invoked - len(self._invoked),
-            "after_tolerance": None if self._after is None else invoked - self._after,
+            "twice": self._invoked.total() - len(self._invoked),
         }
 
     def _run(self, event: dict[str, Any]) -> None:
         """The function runs, and Lambda sends its report to the assistant."""
         number = event["words"][0]
-        fails = bool(self._failing) and number % self._failing == 0
+        fails = number % self._failing == 0
         response = {"errorType": "KeyError", "errorMessage": f"no word {number}"} if fails else {"rows": number}
         condition = "RetriesExhausted" if fails else "Success"
         context = {"condition": condition}
@@ -192,14 +186,6 @@ class _Stub:
         except AwsError as error:
             raise (_Refused if error.code == "ConditionalCheckFailedException" else AssertionError)(error) from error
 
-    def _changed(self, table: str, key: Key, before: Item | None, after: Item | None) -> None:
-        del key
-        if table != TableNames().closed_tasks_table or before or not after:
-            return
-        self._failed += "completed_at" not in after
-        if self._failed > self._tolerated and self._after is None and "completed_at" not in after:
-            self._after = self._invoked.total()
-
 
 class _ClientError(Exception):
     """As botocore's, for the assistant."""
@@ -212,10 +198,9 @@ class _Refused(_ClientError):
 def _main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("failing", type=int)
-    parser.add_argument("tolerated", type=int)
     arguments = parser.parse_args()
     gc.disable()  # millions of rows, none of which goes in circles
-    serve_until_the_end(_Stub(arguments.failing, arguments.tolerated))
+    serve_until_the_end(_Stub(arguments.failing))
 
 
 if __name__ == "__main__":

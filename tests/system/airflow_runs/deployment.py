@@ -252,23 +252,45 @@ class Airflow:
         found = self._rows("task_instance", *columns, dag_id=dag_id, task_id=task_id)
         return sorted((Instance(*row) for row in found), key=lambda each: (each.run_id, each.map_index))
 
-    def finished(self, dag_id: str, *, runs: int = 1) -> list[Run]:
-        """Wait until so many runs of the DAG, all that it has, are over; these runs."""
+    def finished(self, dag_id: str, *, runs: int = 1, patience: float = PATIENCE) -> list[Run]:
+        """Wait until so many runs of the DAG, all that it has, are over; these runs. ``patience``: in seconds."""
 
         def over() -> bool:
             states = [run.state for run in self.runs(dag_id)]
             return len(states) == runs and set(states) <= {"success", "failed"}
 
-        self.wait_until(over, f"{runs} runs of {dag_id} are over", lambda: [*self.runs(dag_id)])
+        self.wait_until(over, f"{runs} runs of {dag_id} are over", lambda: [*self.runs(dag_id)], patience=patience)
         return self.runs(dag_id)
 
-    def wait_until(self, condition: Callable[[], bool], what: str, status: Callable[[], Any] = lambda: "") -> None:
+    def seconds_of(self, run: Run) -> float:
+        """From the begin of a DAG run that is over to its end."""
+        ((start, end),) = self._rows("dag_run", "start_date", "end_date", dag_id=run.dag_id, run_id=run.run_id)
+        return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+
+    def processor_seconds(self) -> float:
+        """Of all its processes so far; those that have ended are in what their parents have waited for."""
+        total = 0.0
+        for process in self._processes.values():
+            root = psutil.Process(process.pid)
+            for each in (root, *root.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    total += sum(each.cpu_times()[:4])
+        return total
+
+    def wait_until(
+        self,
+        condition: Callable[[], bool],
+        what: str,
+        status: Callable[[], Any] = lambda: "",
+        *,
+        patience: float = PATIENCE,
+    ) -> None:
         """Wait for something to become true while all of the deployment's processes live."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while not condition():
             dead = [name for name, process in self._processes.items() if process.poll() is not None]
             if dead or time.monotonic() > deadline:
-                trouble = f"{', '.join(dead)} ended" if dead else f"not within {PATIENCE:.0f} s"
+                trouble = f"{', '.join(dead)} ended" if dead else f"not within {patience:.0f} s"
                 raise AirflowTrouble(f"waiting until {what}: {trouble}. {status()}\n{self._ends_of_logs()}")
             time.sleep(0.2)
 

@@ -1,0 +1,182 @@
+"""Items through a running Airflow: one job beside a mapped `LambdaInvokeFunctionOperator`; and a job that fails fast.
+
+Airflow has a scheduler, an API server, a triggerer and a LocalExecutor of eight slots; AWS is ministack, which runs the
+function. Both sides have the same items, function and Airflow, one after the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+from benchmarks.report import Report
+from sosw_airflow.stores.tables import create_missing_tables
+from tests.support.emulators.emulator import Emulator
+from tests.support.emulators.ministack_emulator import ministack_server
+from tests.support.lambda_functions import make_function
+from tests.system.airflow_runs.conftest import BUCKET, connections
+from tests.system.airflow_runs.waiting.deployment import AirflowThatWaits
+
+__all__ = ["ABOUT", "add_arguments", "run"]
+
+ABOUT = "items through a running Airflow, beside a mapped LambdaInvokeFunctionOperator; a job that fails fast"
+
+SLOTS = 8
+
+#: Invocations at once of the labourer.
+LIMIT = 100
+
+#: Tasks of the job that fails fast, its limit, and the invocations that may follow once more failed than are tolerated.
+FAST_TASKS, FAST_LIMIT, FAST_MOST = 10_000, 50, 300
+
+_QUICK = "def handler(event, context): return {'length': len(str(event))}"
+
+#: Each invocation leaves a line; with the executor of this emulator functions are processes of this machine.
+_FAILING = """
+import time
+def handler(event, context):
+    with open({path!r}, "a") as file:
+        file.write(f"{{time.time()}}\\n")
+    raise ValueError("no such word")
+"""
+
+_HEAD = """
+from datetime import datetime, timezone
+
+from airflow import DAG
+
+with DAG(dag_id="{dag_id}", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)):
+"""
+_OURS = """
+    from sosw_airflow.operators.sosw import SoswScheduleOperator
+    SoswScheduleOperator(
+        task_id="schedule",
+        labourer={labourer!r},
+        job={{"words": [f"word-{{number}}" for number in range({items})], "isolate_words": True}},
+        job_schema={{"chunkable_attrs": ["word"]}},
+        orchestrate=True,
+        {arguments}
+    )
+"""
+_PEER = """
+    from airflow.providers.amazon.aws.operators.lambda_function import LambdaInvokeFunctionOperator
+    LambdaInvokeFunctionOperator.partial(
+        task_id="schedule", function_name="quick", aws_conn_id="aws_emulator"
+    ).expand(payload=[f'{{{{"words": ["word-{{number}}"]}}}}' for number in range({items})])
+"""
+
+_LABOURERS = {
+    "quick": {"invocation": "request", "max_simultaneous_invocations": LIMIT},
+    "failing": {"invocation": "request", "max_simultaneous_invocations": FAST_LIMIT, "max_attempts": 1},
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("--items", type=int, nargs="+", default=[100, 1000], metavar="N", help="(default: 100 1000)")
+    parser.add_argument("--parts", nargs="+", choices=("beside", "fast"), default=["beside", "fast"])
+
+
+def run(arguments: argparse.Namespace) -> Report:
+    """Let the DAGs run, one after the other.
+
+    :raises SystemExit: a DAG run fails that should not, or the job that fails fast goes on for too long.
+    """
+    report = Report(
+        name="in_airflow",
+        title=f"Items through a running Airflow with {SLOTS} slots",
+        columns=[
+            ("", "what"),
+            ("items", "items"),
+            ("seconds", "seconds"),
+            ("x", "seconds_times"),
+            ("Airflow's CPU seconds", "cpu"),
+            ("x", "cpu_times"),
+            ("ms of CPU an item", "cpu_item"),
+            ("invoked after the tolerance", "after"),
+        ],
+        notes=[
+            "From the begin of the DAG run to its end. CPU: of all processes of Airflow, from the trigger on.",
+            "x: how many times as much as one job with orchestrate=True, deferred, with as many items, takes.",
+            f"Fails fast: {FAST_TASKS:,} tasks that all fail, none is tolerated, limit {FAST_LIMIT}, fail_fast=True.",
+            f"It stops if more than {FAST_MOST} are invoked after the first failed one is closed.",
+        ],
+    )
+    with tempfile.TemporaryDirectory() as folder, _deployment(Path(folder), arguments.items) as (airflow, aws):
+        if "beside" in arguments.parts:
+            _run_dag(airflow, "ours_warm")
+            for items in arguments.items:
+                ours, peer = _run_dag(airflow, f"ours_{items}"), _run_dag(airflow, f"peer_{items}")
+                times = {f"{name}_times": peer[name] / ours[name] for name in ("seconds", "cpu")}
+                for what, found, more in (
+                    ("one job, orchestrate=True", ours, {}),
+                    ("mapped LambdaInvokeFunctionOperator", peer, times),
+                ):
+                    cpu_item = 1000 * found["cpu"] / items
+                    report.rows.append({"what": what, "items": items, **found, **more, "cpu_item": cpu_item})
+        if "fast" in arguments.parts:
+            found = _run_dag(airflow, "fast", state="failed")
+            after = _after_the_tolerance(aws, Path(folder, "invoked"))
+            report.rows.append({"what": "a job that fails fast", "items": FAST_TASKS, **found, "after": after})
+            if after > FAST_MOST:
+                raise SystemExit(f"{after} tasks were invoked after the first had failed")
+    return report
+
+
+@contextmanager
+def _deployment(folder: Path, sizes: list[int]) -> Iterator[tuple[AirflowThatWaits, Emulator]]:
+    dags = {"ours_warm": _ours("ours_warm", 10)}
+    for items in sizes:
+        dags[f"ours_{items}"] = _ours(f"ours_{items}", items)
+        dags[f"peer_{items}"] = (_HEAD + _PEER).format(dag_id=f"peer_{items}", items=items)
+    dags["fast"] = _ours("fast", FAST_TASKS, labourer="failing", more="fail_fast=True,")
+    with ministack_server(folder / "ministack.log", {"LAMBDA_EXECUTOR": "local"}) as aws:
+        create_missing_tables(aws.client("dynamodb"))
+        aws.create_bucket(BUCKET)
+        sources = {"quick": _QUICK, "failing": _FAILING.format(path=str(folder / "invoked"))}
+        for name, source in sources.items():
+            make_function(name, source=source, environment=aws.environment(), client=aws.client)
+        emulator = json.loads(connections({})["AIRFLOW_CONN_AWS_DEFAULT"])
+        emulator["extra"]["endpoint_url"] = aws.endpoint_url
+        environment = {
+            **connections({"default": aws.endpoint_url}),
+            "AIRFLOW_CONN_AWS_EMULATOR": json.dumps(emulator),
+            "AIRFLOW_VAR_SOSW_LABOURERS": json.dumps(_LABOURERS),
+            "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": str(SLOTS),
+        }
+        files = {f"{name}.py": text for name, text in dags.items()}
+        with AirflowThatWaits(folder / "airflow", dags=files, environment=environment, parallelism=SLOTS) as airflow:
+            yield airflow, aws
+
+
+def _ours(dag_id: str, items: int, *, labourer: str = "quick", more: str = "") -> str:
+    arguments = f"deferrable=True, {more}"
+    return (_HEAD + _OURS).format(dag_id=dag_id, items=items, labourer=labourer, arguments=arguments)
+
+
+def _run_dag(airflow: AirflowThatWaits, dag_id: str, *, state: str = "success") -> dict[str, float]:
+    sys.stderr.write(f"{dag_id}\n")
+    processor = airflow.processor_seconds()
+    airflow.user.trigger(dag_id, "run", date(2026, 3, 2))
+    (ended,) = airflow.finished(dag_id, patience=3600)
+    if ended.state != state:
+        raise SystemExit(f"the run of {dag_id} is {ended.state}: {airflow.task_log(dag_id)[-3000:]}")
+    return {"seconds": airflow.seconds_of(ended), "cpu": airflow.processor_seconds() - processor}
+
+
+def _after_the_tolerance(aws: Emulator, invoked: Path) -> int:
+    """Invocations after the first failure was recorded."""
+    pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName="sosw_closed_tasks")
+    first = min(
+        int(row["closed_at"]["N"])
+        for page in pages
+        for row in page["Items"]
+        if row["labourer_id_task_status"]["S"] == "failing_0"
+    )
+    return sum(float(line) > first for line in invoked.read_text().splitlines())
