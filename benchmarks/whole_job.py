@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> Report:
         rows=rows,
         notes=[
             "DynamoDB and Lambda are a stub on the wire, S3 is ministack. Functions end at once.",
-            f"The assistant reports them. Limit {arguments.limit:,}. One task in {_FAILING:,} fails at each of its three attempts.",
+            f"Limit {arguments.limit:,}. One task in {_FAILING:,} fails at each of its three attempts.",
             "own: processor time of the process. peak MB: how far it grows; that of scheduling has the job's document.",
             "It stops if not each index is in one of the two files once, or an attempt was invoked twice.",
         ],
