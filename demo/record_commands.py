@@ -132,7 +132,7 @@ def record(columns: int) -> Iterator[Entry]:
         yield run("results", "results", job_id, "--state", "failed", "--output", "plain")
         yield run("repair", "repair", job_id)
         yield run("status", "status", job_id, "--output", "yaml", "--failed", "1", code=3)
-        yield run("set", "set", job_id, "--max-running", "3")
+        yield run("set", "set", job_id, "--max-running", "3", "--position", "front")
         yield run("cancel", "cancel", job_id)
         Queue(aws.url).create_function("pull_weather", failures=0)
         yield run("orchestrate", "orchestrate", "pull_weather", "--until-idle")

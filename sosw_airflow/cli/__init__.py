@@ -55,7 +55,9 @@ COMMANDS = {
     "status": Command("sosw_airflow.cli.status", "Show or watch how many tasks of a job are completed and failed."),
     "results": Command("sosw_airflow.cli.results", "Print the result or the error of each task of a job."),
     "repair": Command("sosw_airflow.cli.repair", "Schedule the failed tasks of a job again, each once."),
-    "set": Command("sosw_airflow.cli.change", "Change how many tasks of a scheduled job are invoked at once."),
+    "set": Command(
+        "sosw_airflow.cli.change", "Change a job's place in the queue, and how many of its tasks run at once."
+    ),
     "pause": Command("sosw_airflow.cli.pause", "Let Airflow's orchestrators invoke no further task of a labourer."),
     "resume": Command("sosw_airflow.cli.resume", "End the pause of a labourer."),
     "cancel": Command("sosw_airflow.cli.cancel", "Remove the tasks of a job that no worker has got."),

@@ -38,6 +38,7 @@ _COLUMNS = (
     Column("scheduled"),
     Column("by", folds=True),
     Column("max_running", right=True),
+    Column("position"),
 )
 
 
@@ -83,7 +84,8 @@ def _show(found: list[Header], arguments: argparse.Namespace) -> None:
     if arguments.output == "plain":
         plain_rows(_COLUMNS, rows)
         return
-    show_table(_COLUMNS, rows)
+    columns = _COLUMNS if any(header.position for header in shown) else _COLUMNS[:-1]
+    show_table(columns, [row[: len(columns)] for row in rows])
     if len(found) > len(shown):
         show_text(f"... and {counted(len(found) - len(shown), 'older one')}: --limit {len(found)} lists all")
 
@@ -102,6 +104,7 @@ def _row(header: Header) -> tuple[str, ...]:
         moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
         origin(header),
         f"{header.max_running:,}" if header.max_running else "-",
+        header.position or "-",
     )
 
 

@@ -128,6 +128,7 @@ def _chain(deployment: Deployment, job_id: str, shown: int, conn_id: str) -> Ite
             "failed": progress.failed,
             "open": header.tasks - progress.closed,
             **({"max_running": header.max_running} if header.max_running else {}),
+            **({"position": header.position} if header.position else {}),
             **({"sources": sources} if (sources := _sources(header)) else {}),
             "created_at": datetime.fromtimestamp(header.created_at, tz=timezone.utc).isoformat(),
             "dag_id": header.dag_id,
@@ -214,6 +215,8 @@ def _lines(header: Header, job: dict[str, Any]) -> Iterator[Line]:
     yield Line("tasks", f"{job['tasks']:,}")
     if "max_running" in job:
         yield Line("max running", f"{job['max_running']:,}")
+    if "position" in job:
+        yield Line("position", job["position"])
     for number, each in enumerate(job.get("sources", ())):
         yield Line("" if number else "sources", _source_text(each))
     yield Line("completed", f"{job['completed']:,}")

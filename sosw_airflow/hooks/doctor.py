@@ -181,9 +181,9 @@ def _orchestration(hook: SoswHook, deployment: Deployment, labourers: Mapping[st
     """What is to be checked of the labourers whose tasks Airflow invokes."""
     from sosw_airflow.doctor.labourers import check_assistant, check_labourer, check_pause, orchestrated
     from sosw_airflow.doctor.upstream import check_upstream
-    from sosw_airflow.orchestration.lease import read_lease
     from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
     from sosw_airflow.provision.assistant import ASSISTANT
+    from sosw_airflow.stores.lease_item import read_lease
 
     dynamodb, tables, default_limit = deployment.dynamodb, deployment.tables, default_max_invocations()
     policies = []

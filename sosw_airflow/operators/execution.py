@@ -31,6 +31,7 @@ from sosw_airflow.jobs.sources import find_sources
 from sosw_airflow.run_context import attempt_of, dag_id_of, data_interval_days, day_of_run, job_identity, reference_date
 from sosw_airflow.scheduling.deliver import deliver
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
+from sosw_airflow.scheduling.kept_places import place_of_former
 from sosw_airflow.scheduling.repair import is_asked_by, last_of_chain, repair, resume
 from sosw_airflow.scheduling.requests import QueuePosition, Request, ScheduleRequest, SourcedRequest
 from sosw_airflow.scheduling.reruns import identity_in_run, report_other_run
@@ -100,7 +101,9 @@ class ScheduleExecution:
         attempt = attempt_of(context)
         identity = identity_in_run(scheduler.records, own, attempt, continues=self.on_clear != "reschedule")
         self.announce(labourer, identity.job_id)
-        request = request_of(identity, scheduler)
+        is_cleared = attempt.first and not attempt.fresh
+        place = place_of_former(scheduler.deployment, identity) if is_cleared else ""
+        request = request_of(identity, scheduler, place)
         with self._watch(identity.job_id, scheduler):
             if self.delivery == "queue_file":
                 return self._deliver(request, scheduler)
@@ -113,10 +116,10 @@ class ScheduleExecution:
 
     def _checked(
         self, job: JobRequest, today: date, interval: DataInterval | None
-    ) -> Callable[[JobIdentity, JobScheduler], Request]:
+    ) -> Callable[[JobIdentity, JobScheduler, str], Request]:
         """What makes the request of a job that was checked, but for the values of its sources."""
         schema, position = self._schema(job), cast("QueuePosition", self.queue_position)
-        place = (today, interval, position, self.max_running or 0)
+        more = (today, interval, position, self.max_running or 0)
         expand = partial(
             Expansion,
             schema=schema,
@@ -129,13 +132,13 @@ class ScheduleExecution:
             expansion = expand(job)
             for warning in expansion.warnings:
                 log.warning("%s", warning)
-            return lambda identity, _: ScheduleRequest(identity, expansion, *place)
+            return lambda identity, _, place: ScheduleRequest(identity, expansion, *more, place)
         access = SourceAccess(self.hook, self.source_conn_ids)
         access.check(job, sourced, expand)
 
-        def request_of(identity: JobIdentity, scheduler: JobScheduler) -> Request:
+        def request_of(identity: JobIdentity, scheduler: JobScheduler, place: str) -> Request:
             read = partial(access.read, job, sourced, expand, check=scheduler.check_stop)
-            return SourcedRequest(identity, job.job, schema, read, *place)
+            return SourcedRequest(identity, job.job, schema, read, *more, place)
 
         return request_of
 

@@ -12,17 +12,14 @@ from typing import Any
 
 from sosw_airflow.jobs.identity import job_of
 from sosw_airflow.orchestration.labourer_pause import LabourerPause
-from sosw_airflow.orchestration.lease import lease_key
 from sosw_airflow.orchestration.turn_note import SPANS, ClosedCounts, TurnNote
 from sosw_airflow.stores.aws_errors import explain_faults
 from sosw_airflow.stores.bounded_query import BoundedQueries
 from sosw_airflow.stores.closed_tasks import End
+from sosw_airflow.stores.lease_item import lease_key
 from sosw_airflow.stores.tables import TableNames
 
 __all__ = ["Bounded", "ClosedSpan", "Glance", "glance_at", "queue_size"]
-
-#: Seconds after which the note of an orchestrator that has ended without a word says nothing about the present.
-_FRESH = 90
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ def glance_at(dynamodb: Any, tables: TableNames, labourer_id: str, *, now: int, 
     reader = _Reader(BoundedQueries(dynamodb, rows), tables, labourer_id)
     lease = reader.lease()
     note = TurnNote.of_lease(lease)
-    fresh = note if note is not None and now - note.at < _FRESH else None
+    fresh = note if note is not None and note.is_fresh(now) else None
     queued, more = reader.task_rows("greenfield <= :now", now)
     retrying, retrying_more = reader.retries()
     if fresh is not None:

@@ -14,8 +14,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sosw_airflow.orchestration.lease import lease_key
 from sosw_airflow.stores.aws_errors import error_code, explain_faults
+from sosw_airflow.stores.lease_item import lease_key
 
 __all__ = ["LabourerPause", "pause_labourer", "resume_command", "resume_labourer"]
 

@@ -14,16 +14,15 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sosw_airflow.stores.aws_errors import error_code, explain_faults
+from sosw_airflow.stores.lease_item import lease_key, read_lease
 
-__all__ = ["LEASE_SECONDS", "Lease", "lease_key", "read_lease"]
+__all__ = ["LEASE_SECONDS", "Lease"]
 
 #: Seconds without a beat after which another orchestrator may take the lease.
 LEASE_SECONDS = 60.0
 
 #: Share of the lease after which its holder sends the next beat, and after which it claims nothing without one.
 _BEAT_AFTER, _CLAIM_UNTIL = 0.25, 0.75
-
-_RECORD = {"S": "lease"}
 
 
 @dataclass
@@ -149,23 +148,6 @@ class Lease:
                 raise
         self.item = reply.get("Attributes", {})
         return True
-
-
-def read_lease(dynamodb: Any, table: str, labourer_id: str) -> dict[str, Any]:
-    """The item of a labourer's lease: ``fence``, ``beat``, ``last_turn``, and ``owner`` while it is held.
-
-    Empty if no orchestrator ever held it.
-
-    :raises SoswError: AWS refuses.
-    """
-    with explain_faults(action="dynamodb:GetItem", resource=table, setting="jobs_table"):
-        reply = dynamodb.get_item(TableName=table, Key=lease_key(labourer_id), ConsistentRead=True)
-    return dict(reply.get("Item", {}))
-
-
-def lease_key(labourer_id: str) -> dict[str, Any]:
-    """The key of the lease's item."""
-    return {"job_id": {"S": f"orchestrator#{labourer_id}"}, "record": _RECORD}
 
 
 def _int(item: dict[str, Any], name: str) -> int:

@@ -44,18 +44,38 @@ class LabourerRows:
         """All invoked rows: at work, completed, failed, expired. As many as the limit allows and the last turn left."""
         return list(self._index("greenfield > :now", {":now": {"N": str(now)}}))
 
-    def head(self, *, now: int, rows: int, start: int | None = None) -> list[TaskRow]:
+    def head(self, *, now: int, rows: int, start: int | None = None, end: int | None = None) -> list[TaskRow]:
         """The first rows of the queue, or the first from a place on.
 
-        :param start: a greenfield.
+        :param start: a greenfield, and ``end`` the last one that is read.
         """
-        if rows <= 0 or (start is not None and start > now):
+        end = now if end is None else min(end, now)
+        if rows <= 0 or (start is not None and start > end):
             return []
-        values = {":now": {"N": str(now)}}
+        values = {":now": {"N": str(end)}}
         if start is None:
             return list(self._index("greenfield <= :now", values, rows=rows))
         values[":start"] = {"N": str(start)}
         return list(self._index("greenfield BETWEEN :start AND :now", values, rows=rows))
+
+    def may_retry(self, job_id: str) -> bool:
+        """Whether tasks of the job wait for a retry, among the first 100 that wait: one request."""
+        tables = self.tables
+        index, table = tables.retry_tasks_index, tables.retry_tasks_table
+        with explain_faults(action="dynamodb:Query", resource=f"{table}/index/{index}", setting="retry_tasks_table"):
+            reply = self.dynamodb.query(
+                TableName=table,
+                IndexName=index,
+                KeyConditionExpression="labourer_id = :labourer AND desired_launch_time >= :least",
+                FilterExpression="begins_with(task_id, :job)",
+                ExpressionAttributeValues={
+                    ":labourer": {"S": self.labourer_id},
+                    ":least": {"N": "0"},
+                    ":job": {"S": job_id},
+                },
+                Limit=100,
+            )
+        return bool(member(reply, "Items", action="dynamodb:Query")) or "LastEvaluatedKey" in reply
 
     def any_left(self) -> bool:
         """Whether the labourer has a row at all, queued, invoked or waiting for a retry: two requests at most."""

@@ -40,7 +40,6 @@ from sosw_airflow.orchestration.task_rows import TaskRow, event_of
 from sosw_airflow.orchestration.transitions import BATCH, Transitions
 from sosw_airflow.orchestration.turn_note import note_turn
 from sosw_airflow.orchestration.turn_report import TurnReport
-from sosw_airflow.stores.job_limits import JobLimits
 from sosw_airflow.stores.job_record import JobRecords
 from sosw_airflow.stores.tables import TableNames
 
@@ -123,8 +122,7 @@ class LabourerOrchestration:
         )
         self._records = JobRecords(self.clients.dynamodb, self.tables.jobs_table)
         self._rows = LabourerRows(self.clients.dynamodb, self.tables, self.policy.labourer_id)
-        limits = JobLimits(self.clients.dynamodb, self.tables.jobs_table)
-        self._search = QueueSearch(self._rows, self.policy, limits, self._side_by_side, self.monotonic)
+        self._search = QueueSearch.of_rows(self._rows, self.policy, self._side_by_side, self.monotonic)
         self._meter = QueueMeter(
             self.clients.dynamodb, self.tables, self.policy.labourer_id, self.metrics, self.clock, self.monotonic
         )
@@ -185,7 +183,9 @@ class LabourerOrchestration:
         report.running = len(working)
         free = self._free(report, now)
         self._requeue(free, report, now)
-        decisions, waiting = self._search.find(now=int(now), free=free, own_claims=self._claims, running_ids=working)
+        decisions, waiting = self._search.find(
+            now=int(now), free=free, own_claims=self._claims, running_ids=working, lease=self.lease.item
+        )
         self._close([each for each in decisions if each.step is not Step.CLAIM], report, now)
         added = self._invoke([each.row for each in decisions if each.step is Step.CLAIM], report)
         self.pace.after_turn(refused=report.refused, completed=report.completed, failed=report.failed + report.retried)

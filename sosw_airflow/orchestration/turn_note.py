@@ -18,6 +18,9 @@ __all__ = ["DAY", "HOUR", "SPANS", "WEEK", "ClosedCounts", "Span", "TurnNote", "
 #: Characters of the reason of a pause: the item stays below 2 KB, so a beat costs two write units at most.
 _REASON = 300
 
+#: Seconds after which the note of an orchestrator that has ended without a word says nothing about the present.
+_FRESH = 90
+
 
 @dataclass(frozen=True)
 class Span:
@@ -96,6 +99,10 @@ class TurnNote:
     limit: int
     paused: str
     closed: tuple[ClosedCounts, ...]
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether it says something about the present: an orchestrator that runs writes one every 15 seconds."""
+        return now - self.at < _FRESH
 
     def text(self) -> str:
         """The note as it is stored."""

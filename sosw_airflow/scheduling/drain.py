@@ -244,6 +244,7 @@ class DrainRequest:
     reference_date: date
     queue_position: QueuePosition = "back"
     max_running: int = 0
+    place = ""
     sources = ""
 
     @property

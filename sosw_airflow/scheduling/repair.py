@@ -54,6 +54,7 @@ class RepairRequest:
     queue_position: QueuePosition = "back"
     backoff: Callable[[], Backoff] = Backoff
     max_running: int = 0
+    place: str = ""
     sources = ""
 
     def outline(self) -> dict[str, str]:
@@ -179,6 +180,7 @@ def repair(
         queue_position,
         scheduler.backoff,
         last.max_running if max_running is None else max_running,
+        last.position,
     )
     try:
         with guard(identity.job_id):

@@ -41,6 +41,10 @@ class Request(Protocol):
         """Tasks of the job that are invoked at once at most, 0 for no limit."""
 
     @property
+    def place(self) -> str:
+        """``front`` or ``back`` for a job that is moved within the queue at once, as the one that it follows was."""
+
+    @property
     def fingerprint(self) -> str:
         """A digest of all that the tasks follow from."""
 
@@ -68,6 +72,7 @@ class ScheduleRequest:
     data_interval: DataInterval | None = None
     queue_position: QueuePosition = "back"
     max_running: int = 0
+    place: str = ""
     sources = ""
 
     @cached_property  # it goes through the whole job
@@ -105,6 +110,7 @@ class SourcedRequest:
     data_interval: DataInterval | None = None
     queue_position: QueuePosition = "back"
     max_running: int = 0
+    place: str = ""
     sources: str = field(default="", init=False)
 
     @cached_property

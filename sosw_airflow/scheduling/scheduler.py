@@ -33,6 +33,7 @@ from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, MAX_PAGE_ROWS_WITH_META, Page
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.jobs.transitions import FINISH, IN_DELIVERY, NEEDING_PLAN, WRITE, JobState, Transition
 from sosw_airflow.scheduling.committed_pages import committed_pages, uncommitted_pages
+from sosw_airflow.scheduling.kept_places import move_as_planned
 from sosw_airflow.scheduling.pace import PagePace, page_limits_for
 from sosw_airflow.scheduling.page_text import MetaTable
 from sosw_airflow.scheduling.page_writer import PageWriter, WriterStopped
@@ -195,6 +196,7 @@ class JobScheduler:
             rerun=identity.rerun,
             run_started=identity.run_started,
             max_running=request.max_running,
+            position=request.place,
             sources=request.sources,
         )
 
@@ -267,6 +269,7 @@ class JobScheduler:
         header = self._change(WRITE, header)
         if header.state is JobState.WRITTEN:
             return ScheduleResult(header, outcome)
+        move_as_planned(self.deployment, header)
         queue_file = self.planned_file(header)
         denied = False
         for _ in range(_PLANS):

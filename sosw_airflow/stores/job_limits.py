@@ -8,10 +8,15 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from sosw_airflow.jobs.transitions import JobState
 from sosw_airflow.stores.aws_errors import error_code, explain_faults, member
 from sosw_airflow.stores.job_record import Header, header_key
 
 __all__ = ["JobLimit", "JobLimits"]
+
+
+#: Names of the states in which pages are still written.
+_UNFINISHED = frozenset(state.value for state in (JobState.PLANNED, JobState.WRITING))
 
 
 @dataclass(frozen=True)
@@ -20,11 +25,13 @@ class JobLimit:
 
     :ivar max_running: tasks that may be invoked at once, 0 for no limit.
     :ivar base: greenfield before the first task as it was planned, and ``last`` that of the last one.
+    :ivar unfinished: tasks of it may still come into the queue.
     """
 
     max_running: int = 0
     base: int = 0
     last: int = 0
+    unfinished: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,9 +76,9 @@ class JobLimits:
 
 def _limit_of(item: Mapping[str, Mapping[str, str]]) -> JobLimit:
     try:
-        limit, base, step, tasks = (
-            int(item[name]["N"]) for name in ("max_running", "greenfield_base", "greenfield_step", "tasks")
-        )
+        base, step, tasks = (int(item[name]["N"]) for name in ("greenfield_base", "greenfield_step", "tasks"))
+        limit = int(item.get("max_running", {}).get("N", 0))
     except (KeyError, ValueError):
         return JobLimit()
-    return JobLimit(limit, base, base + tasks * step) if limit > 0 else JobLimit()
+    unfinished = item.get("state", {}).get("S") in _UNFINISHED
+    return JobLimit(max(limit, 0), base, base + tasks * step, unfinished)

@@ -81,6 +81,7 @@ class Header:
     :ivar plan_digest: SHA-256 of the plan.  :ivar tasks_table: and ``meta_table``: where the rows go. Version 0.1 kept
         none of the three.
     :ivar max_running: its tasks that are invoked at once at most, 0 for no limit.
+    :ivar position: ``front`` or ``back`` if it was moved within its labourer's queue, empty if not.
     :ivar sources: JSON text, of each source what it was when it was read, such as its ETag; empty for none.
     """
 
@@ -120,6 +121,7 @@ class Header:
     meta_table: str = ""
     max_running: int = 0
     sources: str = ""
+    position: str = ""
 
     def item(self) -> dict[str, dict[str, str]]:
         """The header in DynamoDB's notation."""

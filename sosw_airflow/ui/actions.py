@@ -1,8 +1,6 @@
 """What a page can change: each action with its question, its fields, and the function that does it.
 
-The work is that of the commands of the same names. A move within the queue is left out: a job's limit and its repair
-find its rows by the places that were planned (`JobLimit.base`), and a million rows would be written again. A lower
-`max_running` lets other jobs pass.
+The work is that of the commands of the same names.
 """
 
 from __future__ import annotations
@@ -99,17 +97,23 @@ def _cancel(subject: Subject, _: Mapping[str, str]) -> ActionResult:
     return ActionResult(f"The job is cancelled: {cancelled}.")
 
 
-def _set_limit(subject: Subject, fields: Mapping[str, str]) -> ActionResult:
-    from sosw_airflow.stores.job_limits import JobLimits
+def _change(subject: Subject, **changed: Any) -> ActionResult:
+    from sosw_airflow.orchestration.job_changes import change_job
 
-    limit = int(fields.get("max_running", "").strip() or 0)
     deployment = subject.hook.deployment()
-    table = deployment.tables.jobs_table
-    before = JobLimits(deployment.dynamodb, table).change(subject.header.job_id, limit)
-    if before is None:
-        raise UnknownJob(subject.header.job_id, table=table)
-    now, then = (f"{each:,}" if each else "no limit" for each in (limit, before.max_running))
-    return ActionResult(f"max_running of the job is {now} (before: {then}).")
+    table, now = deployment.tables.jobs_table, deployment.now()
+    change = change_job(deployment.dynamodb, table, subject.header.job_id, now=now, **changed)
+    warning = change.warning()
+    text = " ".join(f"The job has {each}." for each in change.texts())
+    return ActionResult(f"{text} But {warning}" if warning else text)
+
+
+def _set_limit(subject: Subject, fields: Mapping[str, str]) -> ActionResult:
+    return _change(subject, max_running=int(fields.get("max_running", "").strip() or 0))
+
+
+def _move(place: str) -> Callable[[Subject, Mapping[str, str]], ActionResult]:
+    return lambda subject, _: _change(subject, place=place)
 
 
 def _limit_problem(fields: Mapping[str, str]) -> str:
@@ -161,6 +165,8 @@ _DOCTOR = Action(
     _examine,
 )
 
+_FOLLOWS = "An orchestrator that runs follows within 20 seconds. sosw's own Orchestrator knows no such places."
+
 JOB_ACTIONS = _by_name(
     (
         Action(
@@ -185,6 +191,27 @@ JOB_ACTIONS = _by_name(
             _set_limit,
             (Entry("max_running", "Tasks at once at most (empty: no limit)", "number", 9_999_999),),
             _limit_problem,
+        ),
+        Action(
+            "front",
+            "Move to the front",
+            "Airflow's orchestrator takes the tasks of this job before those of all others of the labourer; of several "
+            "jobs at the front, those of the job that was moved first. Its rows stay where they are. "
+            f"{_FOLLOWS}",
+            _move("front"),
+        ),
+        Action(
+            "back",
+            "Move to the back",
+            "Airflow's orchestrator takes the tasks of this job when it finds no others of the labourer. Its rows stay "
+            f"where they are. {_FOLLOWS}",
+            _move("back"),
+        ),
+        Action(
+            "planned",
+            "Give it its planned place",
+            f"The tasks of this job come where they were planned, as if it had never been moved. {_FOLLOWS}",
+            _move("planned"),
         ),
     )
 )

@@ -32,7 +32,6 @@ from sosw_airflow.doctor.upstream import check_upstream
 from sosw_airflow.exceptions import QueueFull, SoswError
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.jobs.identity import JobIdentity
-from sosw_airflow.orchestration.lease import read_lease
 from sosw_airflow.orchestration.policy import HealthMetric, LabourerPolicy
 from sosw_airflow.orchestration.readings import metric_value
 from sosw_airflow.provision.assistant import ASSISTANT, assistant_policy, deploy_assistant
@@ -45,6 +44,7 @@ from sosw_airflow.scheduling.repair import repair
 from sosw_airflow.scheduling.scheduler import JobScheduler
 from sosw_airflow.stores.job_limits import JobLimits
 from sosw_airflow.stores.job_record import JobRecords
+from sosw_airflow.stores.lease_item import read_lease
 from sosw_airflow.stores.tables import TableNames
 from sosw_airflow.stores.task_queue import open_tasks
 from sosw_airflow.ui.cached_reads import CachedReads

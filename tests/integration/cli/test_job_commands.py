@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from datetime import date
 from typing import Any
 
@@ -12,7 +13,11 @@ import pytest
 from sosw_airflow.cli import main
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.operators.sosw import SoswScheduleOperator
+from sosw_airflow.orchestration.lease import Lease
+from sosw_airflow.orchestration.turn_note import note_turn
+from sosw_airflow.orchestration.turn_report import TurnReport
 from sosw_airflow.scheduling.repair import last_of_chain
+from sosw_airflow.stores.job_places import MOST_MOVED, JobPlaces
 from sosw_airflow.stores.job_record import JobRecords
 from sosw_airflow.testing.kit import Sosw
 from tests.integration.cli.conftest import words
@@ -210,6 +215,71 @@ def test_a_limit_of_an_unknown_job(sosw: Sosw, capsys: pytest.CaptureFixture[str
     """No header appears by it."""
     assert main(["set", "0" * 20, "--max-running", "3"]) == 1
     assert "There is no job '00000000000000000000' in sosw_jobs" in capsys.readouterr().err
+
+
+def test_a_job_is_moved_shown_and_moved_back(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """To the front and to its planned place. Without an orchestrator of Airflow it says that it has no effect yet."""
+    assert main(["set", job_id, "--position", "front", "--max-running", "3"]) == 0
+    printed = capsys.readouterr()
+    assert "its place before all other jobs that are not moved (before: its planned place)" in " ".join(
+        printed.out.split()
+    )
+    assert "no orchestrator of Airflow processes the queue of" in printed.err
+    for show in ("status", "jobs"):
+        main([show, *([job_id] if show == "status" else []), "--output", "json"])
+        assert json.loads(capsys.readouterr().out)[0]["position"] == "front"
+    main(["jobs"])
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0].split()[-1], lines[1].split()[-1]) == ("position", "front")
+    lease = Lease(sosw.dynamodb, "sosw_jobs", "pull", "here")
+    assert lease.acquire()
+    lease.last_turn = note_turn("", TurnReport("pull"), now=time.time())
+    lease.release()
+    assert main(["set", job_id, "--position", "planned", "--output", "json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"job_id": job_id, "position": "planned", "position_before": "front"}
+    assert printed.err == ""
+
+
+def test_a_place_that_there_is_not(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """And a change of nothing: wrong usage, without a request."""
+    with pytest.raises(SystemExit) as ended:
+        main(["set", job_id, "--position", "middle"])
+    assert ended.value.code == 2
+    capsys.readouterr()
+    assert main(["set", job_id]) == 2
+    assert "give --max-running, --position or both" in capsys.readouterr().err
+
+
+def test_a_job_that_was_cancelled_is_not_moved(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It has no task in the queue."""
+    main(["cancel", job_id])
+    assert main(["set", job_id, "--position", "back"]) == 1
+    assert "was cancelled" in capsys.readouterr().err
+
+
+def test_more_moved_jobs_than_a_labourer_may_have(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error names one that can be given its planned place, and a repair only warns."""
+    places = JobPlaces(sosw.dynamodb, "sosw_jobs")
+    for number in range(MOST_MOVED):
+        places.move("pull", f"{number:020x}", "back")
+    assert main(["set", job_id, "--position", "front"]) == 1
+    first = "0" * 20
+    assert f"sosw-airflow set {first} --position planned" in capsys.readouterr().err
+    places.move("pull", first, "planned")
+    assert main(["set", job_id, "--position", "front"]) == 0
+    assert places.read("pull").front == [job_id]
+
+
+def test_a_repair_has_the_place_of_its_job(sosw: Sosw, job_id: str) -> None:
+    """Though the orchestrator has forgotten that of the repaired job, which is over."""
+    places = JobPlaces(sosw.dynamodb, "sosw_jobs")
+    main(["set", job_id, "--position", "front"])
+    places.move("pull", job_id, "planned")  # as `forget`
+    end(sosw, "a")
+    assert main(["repair", job_id]) == 0
+    last = last_of_chain(JobRecords(sosw.dynamodb, "sosw_jobs"), job_id)
+    assert (last.position, places.read("pull").front) == ("front", [last.job_id])
 
 
 def test_a_repair_has_the_limit_of_its_job_unless_it_is_given_one(sosw: Sosw, job_id: str) -> None:

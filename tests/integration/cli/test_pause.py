@@ -8,7 +8,7 @@ import pytest
 
 from sosw_airflow.cli import main
 from sosw_airflow.orchestration.labourer_pause import LabourerPause
-from sosw_airflow.orchestration.lease import read_lease
+from sosw_airflow.stores.lease_item import read_lease
 from tests.conftest import Aws
 from tests.integration.cli.conftest import Configure
 

@@ -105,7 +105,7 @@ COMMANDS = {
     "schedule job.json --labourer worker": SCHEDULING,
     "drain tasks_queue_left.txt": SCHEDULING,
     "repair JOB --leave-unfinished": WAITING,
-    "set JOB --max-running 3": SCHEDULING,
+    "set JOB --max-running 3 --position front": SCHEDULING,
     "pause worker": SCHEDULING,
     "resume worker": SCHEDULING,
     "cancel JOB": CANCELLING,
@@ -186,6 +186,7 @@ def test_a_doctor_of_a_labourer_that_sosw_invokes(
 #: Actions of the pages, and the policies of their rows.
 ACTIONS = {
     "dags/cli/jobs/JOB/actions/limit": SCHEDULING,
+    "dags/cli/jobs/JOB/actions/front": SCHEDULING,
     "dags/cli/jobs/JOB/actions/repair": WAITING,
     "dags/cli/jobs/JOB/actions/cancel": CANCELLING,
     "labourers/worker/actions/pause": SCHEDULING,

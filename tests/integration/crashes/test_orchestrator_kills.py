@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from sosw_airflow.orchestration import assistant
-from sosw_airflow.orchestration.lease import read_lease
+from sosw_airflow.stores.lease_item import read_lease
 from sosw_airflow.stores.tables import create_missing_tables
 from tests.integration.crashes.orchestrating import EXPIRY, LABOURER, LEASE, LIMIT, THREADS, Orchestrating
 from tests.integration.crashes.worker import Worker

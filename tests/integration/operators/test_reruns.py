@@ -12,6 +12,8 @@ import pytest
 from sosw_airflow.exceptions import QueueFull
 from sosw_airflow.operators.sosw import SoswRepairOperator, SoswScheduleOperator
 from sosw_airflow.scheduling.scheduler import JobScheduler
+from sosw_airflow.stores.job_places import JobPlaces
+from sosw_airflow.stores.job_record import JobRecords
 from tests.conftest import Aws
 from tests.integration.operators.conftest import MakeContext
 from tests.support.closing import close
@@ -119,6 +121,20 @@ def test_a_clear_that_continues(
     assert run(AGAIN_CLEARED, try_number=2, max_tries=1, retries=0) == again
     assert run(AGAIN_CLEARED, try_number=3, max_tries=1, retries=0) == again
     assert len(installation.rows()) == 24
+
+
+@pytest.mark.parametrize(("over", "place"), [(False, "front"), (True, "")])
+def test_a_clear_keeps_the_place_of_a_job_that_was_moved(
+    installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any, over: bool, place: str
+) -> None:
+    """Until the orchestrator has forgotten it: the job is over. A first run and a retry read no place."""
+    places = JobPlaces(installation.dynamodb, "sosw_jobs")
+    first = schedule(tutorial_job).execute(context())
+    places.move(first["labourer"], first["job_id"], "planned" if over else "front")
+    second = schedule(tutorial_job).execute(context(try_number=2, max_tries=1, retries=0))
+    found = JobRecords(installation.dynamodb, "sosw_jobs").header(second["job_id"])
+    assert found is not None
+    assert (found.position, places.read(first["labourer"]).place(second["job_id"])) == (place, place or "planned")
 
 
 def _age(installation: Aws) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sosw_airflow.orchestration.labourer_pause import LabourerPause, pause_labourer, resume_labourer
-from sosw_airflow.orchestration.lease import read_lease
+from sosw_airflow.stores.lease_item import read_lease
 from tests.integration.orchestration.conftest import LABOURER, Labourer
 
 PAUSE = LabourerPause("alice", 1_795_431_000, "the shop is closed")

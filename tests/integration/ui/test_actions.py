@@ -11,10 +11,11 @@ import pytest
 from sosw_airflow.exceptions import AwsFault
 from sosw_airflow.jobs.transitions import JobState
 from sosw_airflow.orchestration.labourer_pause import LabourerPause
-from sosw_airflow.orchestration.lease import read_lease
 from sosw_airflow.scheduling.repair import last_of_chain
 from sosw_airflow.scheduling.scheduler import ScheduleRequest
+from sosw_airflow.stores.job_places import JobPlaces
 from sosw_airflow.stores.job_record import Header, JobRecords
+from sosw_airflow.stores.lease_item import read_lease
 from sosw_airflow.ui.action_runs import ActionRuns
 from sosw_airflow.ui.requests import PageRequest, parts_of
 from tests.conftest import Aws
@@ -49,7 +50,7 @@ def header(aws: Aws, job_id: str) -> Header:
 
 def test_a_page_offers_what_its_viewer_may_do(browser: Browser, job: str) -> None:
     """As links, each to a question."""
-    links = {f"/sosw{at(job)}/actions/{name}" for name in ("repair", "cancel", "limit")}
+    links = {f"/sosw{at(job)}/actions/{name}" for name in ("repair", "cancel", "limit", "front", "back")}
     assert links <= set(browser.page(at(job)).links)
     assert f"/sosw{WORKER}/actions/pause" in browser.page(WORKER).links
     browser.viewer = Somebody(changes=(), labourers=False)
@@ -57,7 +58,7 @@ def test_a_page_offers_what_its_viewer_may_do(browser: Browser, job: str) -> Non
         assert not [link for link in browser.page(path).links if "/actions/" in link]
 
 
-@pytest.mark.parametrize("action", ["repair", "cancel", "limit"])
+@pytest.mark.parametrize("action", ["repair", "cancel", "limit", "front"])
 def test_a_question_changes_nothing(browser: Browser, job: str, configured: Aws, action: str) -> None:
     """It has a form that works without a script, and a way back."""
     before = header(configured, job)
@@ -92,7 +93,7 @@ def test_a_job_is_changed_under_its_own_dag_alone(browser: Browser, job: str, co
     assert (page.status, header(configured, job).state) == (404, JobState.WRITTEN)
 
 
-@pytest.mark.parametrize("path", ["{job}/actions/front", "{job}/actions/pause", f"{WORKER}/actions/cancel"])
+@pytest.mark.parametrize("path", ["{job}/actions/forward", "{job}/actions/pause", f"{WORKER}/actions/cancel"])
 def test_an_unknown_action(browser: Browser, job: str, path: str) -> None:
     """There is no such page."""
     assert browser.send(path.format(job=at(job))).status == 404
@@ -140,11 +141,11 @@ def test_nothing_to_repair(browser: Browser, job: str, configured: Aws) -> None:
 
 def test_the_limit_of_a_job(browser: Browser, job: str, configured: Aws) -> None:
     """It is set, shown, and taken away by an empty field."""
-    assert "is 3 (before: no limit)" in browser.send(f"{at(job)}/actions/limit", max_running=" 3 ").text
+    assert "max_running 3 (before: no limit)" in browser.send(f"{at(job)}/actions/limit", max_running=" 3 ").text
     assert header(configured, job).max_running == 3
     assert browser.viewer.recorded[0][1]["max_running"] == " 3 "
     assert "Invoked at once at most 3" in browser.page(at(job)).text
-    assert "is no limit (before: 3)" in browser.send(f"{at(job)}/actions/limit", max_running="").text
+    assert "max_running no limit (before: 3)" in browser.send(f"{at(job)}/actions/limit", max_running="").text
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "1.5", "many", "\uff11", "9" * 30, "<b>"])
@@ -154,6 +155,32 @@ def test_what_is_no_limit(browser: Browser, job: str, configured: Aws, wrong: st
     assert (page.status, "must be a whole number" in page.text) == (400, True)
     assert ("<b>" in page.html, header(configured, job).max_running) == (False, 0)
     assert browser.viewer.recorded == []
+
+
+def test_a_job_is_moved(browser: Browser, job: str, configured: Aws) -> None:
+    """To the front, to the back, to its planned place. The page shows where it is, and offers the other places."""
+    page = browser.send(f"{at(job)}/actions/front")
+    assert "its place before all other jobs that are not moved (before: its planned place)" in page.text
+    assert "no orchestrator of Airflow processes the queue of worker at the moment" in page.text
+    assert JobPlaces(configured.dynamodb, "sosw_jobs").read("worker").front == [job]
+    ((event, details, changed),) = browser.viewer.recorded
+    assert (event, details["job_id"], changed.dag_id) == ("sosw.front", job, "dag")
+    shown = browser.page(at(job))
+    assert "Moved within the queue to the front" in shown.text
+    assert "(moved to the front)" in browser.page(WORKER).text
+    offered = {link.rsplit("/", 1)[-1] for link in shown.links if "/actions/" in link}
+    assert offered == {"repair", "cancel", "limit", "back", "planned"}
+    assert "(before: its place before all" in browser.send(f"{at(job)}/actions/back").text
+    assert "(before: its place behind all" in browser.send(f"{at(job)}/actions/planned").text
+    assert "Moved within" not in browser.page(at(job)).text
+
+
+def test_a_job_that_is_over_is_not_moved(browser: Browser, job: str, configured: Aws) -> None:
+    """Nothing of it is in the queue. A cancelled one is refused with the reason."""
+    assert "was cancelled" not in browser.send(f"{at(job)}/actions/cancel").text
+    page = browser.send(f"{at(job)}/actions/front")
+    assert (page.status, "was cancelled" in page.text) == (409, True)
+    assert not [link for link in browser.page(at(job)).links if link.endswith(("front", "back", "planned"))]
 
 
 # -- labourers ---------------------------------------------------------------------------------------------------------

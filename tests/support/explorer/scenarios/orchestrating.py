@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sosw_airflow.orchestration import assistant
+from sosw_airflow.orchestration.job_changes import change_job
 from sosw_airflow.orchestration.policy import LabourerPolicy
 from sosw_airflow.orchestration.turn import Clients, LabourerOrchestration
 from sosw_airflow.scheduling.cancel import cancel_job
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tests.support.deterministic_aws.aws import DeterministicAws
 
 JOB = request_for("ab")
+SECOND = request_for("cd", run_id="second")
 EXPIRY, LIMIT = 600, 2
 
 #: Never starts a thread: actors do by themselves what they give to a pool.
@@ -222,6 +224,29 @@ class OrchestrateAndRepair(Orchestrating):
     def afterwards(self) -> None:
         self.attempt("repair", self._repair)
         super().afterwards()
+
+
+class OrchestrateAndMove(Orchestrating):
+    """A second job is moved to the front, then to the back, while two orchestrators work and forget moved jobs."""
+
+    name = "orchestrate-and-move"
+    fates = frozenset({"dies"})
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.promise("second job", SECOND)
+        self.scheduler().schedule(SECOND)
+
+    def cast(self) -> Cast:
+        yield Role("orchestrator", lambda: self.orchestrate("one"))
+        yield Role("orchestrator", lambda: self.orchestrate("two"))
+        yield Role("move job", self._move, disturbed=False)
+        yield Role("workers report", self.report, disturbed=False)
+
+    def _move(self) -> None:
+        dynamodb, job_id = clients().dynamodb, SECOND.identity.job_id
+        change_job(dynamodb, "sosw_jobs", job_id, place="front", now=self.aws.clock)
+        change_job(dynamodb, "sosw_jobs", job_id, place="back", now=self.aws.clock)
 
 
 class OrchestrateBesideUpstream(Orchestrating):
