@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from sosw_airflow.jobs.chunking import TaskSeries
 from sosw_airflow.jobs.expansion import Expansion
-from sosw_airflow.jobs.json_texts import Attributes, joined, listed, quoted
+from sosw_airflow.jobs.json_texts import Attributes, joined, joiner, listed, quoted
 from sosw_airflow.jobs.rows import LineCodec
+from sosw_airflow.jobs.task_series import SiblingSeries, TaskSeries
 
 __all__ = ["Block", "blocks_of", "blocks_of_lines"]
 
@@ -151,19 +151,65 @@ class _Runs:
         self._attributes = attributes or Attributes()
         self._tasks = 0
 
-    def of(self, leaves: Iterable[TaskSeries]) -> Iterator[Block]:
+    def of(self, leaves: Iterable[TaskSeries | SiblingSeries]) -> Iterator[Block]:
         """The runs of all leaves, which are those of one job from its beginning."""
         for leaf in leaves:
-            base = leaf.base
-            if self._whole or not base or leaf.attribute in base or isinstance(base.get("payload"), str):
-                yield from self._one_by_one(leaf)
-                continue
-            for run, start in self._joined(leaf):
-                if run.longest <= self._codec.longest_line:
-                    self._tasks += run.tasks
-                    yield run
-                else:  # maybe too long
-                    yield from self._one_by_one(leaf.part(start, run.tasks))
+            if type(leaf) is SiblingSeries:
+                yield from self._of_siblings(leaf)
+            else:
+                yield from self._of_series(leaf)  # type: ignore[arg-type]
+
+    def _of_series(self, leaf: TaskSeries) -> Iterator[Block]:
+        base = leaf.base
+        if self._whole or not base or leaf.attribute in base or isinstance(base.get("payload"), str):
+            yield from self._one_by_one(leaf)
+            return
+        for run, start in self._joined(leaf):
+            if run.longest <= self._codec.longest_line:
+                self._tasks += run.tasks
+                yield run
+            else:  # maybe too long
+                yield from self._one_by_one(leaf.part(start, run.tasks))
+
+    def _of_siblings(self, leaf: SiblingSeries) -> Iterator[Block]:
+        """The lines of several nodes together, as far as nothing is special about them."""
+        base, attribute = leaf.base, leaf.attribute
+        if leaf.size > 1 or leaf.outer in base or attribute in base or isinstance(base.get("payload"), str):
+            for name in leaf.nodes:
+                yield from self._of_series(leaf.of(name))
+            return
+        edge, join = joiner(leaf.types)
+        begin = f"{{{self._attributes.text(base)}{', ' if base else ''}{quoted(leaf.outer)}: ["
+        middle, tail = f"], {quoted(attribute)}: [{edge}", f"{edge}]{self._codec.tail}"
+        most = self._codec.longest_line
+        texts: list[str] = []
+        size = tasks = longest = 0
+        for name, node in leaf.nodes.items():
+            values = node[attribute]
+            head = f"{begin}{quoted(name)}{middle}"
+            number = len(values)
+            if number <= _RUN and number * len(head) <= _BLOCK:
+                between = f"{tail}\n{head}"
+                text = f"{head}{join(between, values)}{tail}"
+                length = len(text) - (number - 1) * len(between)
+                if length <= most:
+                    texts.append(text)
+                    tasks += number
+                    size += len(text)
+                    longest = max(longest, length)
+                    if size < _BLOCK:
+                        continue
+                    number = 0  # it is in the block
+            if texts:
+                self._tasks += tasks
+                yield Block("\n".join(texts), tasks, longest)
+                texts = []
+                size = tasks = longest = 0
+            if number:
+                yield from self._of_series(leaf.of(name))
+        if texts:
+            self._tasks += tasks
+            yield Block("\n".join(texts), tasks, longest)
 
     def _joined(self, leaf: TaskSeries) -> Iterator[tuple[Block, int]]:
         """The lines of a leaf, and which of its values is the first one in them."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
-from itertools import chain
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sosw_airflow.exceptions import Fault
@@ -18,60 +16,12 @@ from sosw_airflow.jobs.json_texts import encode
 from sosw_airflow.jobs.json_values import Path, dotted
 from sosw_airflow.jobs.list_types import ListTypes, are_flat, are_objects, types_of
 from sosw_airflow.jobs.streamed_values import StreamedValues, as_lists, is_empty_source
+from sosw_airflow.jobs.task_series import SiblingSeries, TaskSeries
 
-__all__ = ["Chunker", "Node", "TaskSeries"]
+__all__ = ["Chunker", "Node"]
 
 #: A flat list that no flag asks to chunk is cut at this length, as upstream does. Not configurable there, nor here.
 _UNCHUNKED = 1_000_000
-
-
-@dataclass(slots=True)
-class TaskSeries:
-    """Tasks that differ in one attribute only. Not to be changed.
-
-    :ivar base: attributes that all of them have; not to be changed.
-    :ivar attribute: the plural name of the attribute that varies, or None for the single task ``base``.
-    :ivar values: its values, of which each task gets the next ``size``.
-    :ivar types: the types of the values.
-    :ivar ends: of each task's values, if ``max_bytes_per_batch`` has cut them. ``size`` is then the most of a task.
-    """
-
-    base: dict[str, Any]
-    attribute: str | None = None
-    values: Sequence[Any] = field(default_factory=list)
-    size: int = 1
-    types: frozenset[type] = frozenset()
-    ends: Sequence[int] | None = None
-
-    @property
-    def number(self) -> int:
-        """The number of tasks."""
-        if self.ends is not None:
-            return len(self.ends)
-        return 1 if self.attribute is None else -(-len(self.values) // self.size)
-
-    def bounds(self) -> Iterator[tuple[int, int]]:
-        """Where the values of each task begin and end."""
-        if self.ends is not None:
-            return zip(chain((0,), self.ends), self.ends, strict=False)
-        total = len(self.values)
-        return ((start, min(start + self.size, total)) for start in range(0, total, self.size))
-
-    def part(self, start: int, tasks: int) -> TaskSeries:
-        """The next ``tasks`` of its tasks, from the one whose values begin at ``start``."""
-        if self.ends is None:
-            return replace(self, values=self.values[start : start + tasks * self.size])
-        first = bisect_right(self.ends, start)
-        ends = self.ends[first : first + tasks]
-        return replace(self, values=self.values[start : ends[-1]], ends=[end - start for end in ends])
-
-    def tasks(self) -> Iterator[dict[str, Any]]:
-        """The tasks, in order. They share nested values with the job."""
-        if self.attribute is None:
-            yield self.base
-            return
-        for start, end in self.bounds():
-            yield {**self.base, self.attribute: self.values[start:end]}
 
 
 class Node(NamedTuple):
@@ -87,6 +37,21 @@ class Node(NamedTuple):
     outer: dict[str, Any]
     level: int = 0
     path: Path = ()
+
+
+class _TermsBelow(NamedTuple):
+    """What becomes of most nodes of one level that inherit the same.
+
+    :ivar size: values a task where a node has nothing but values; 0 if they are not to be chunked.
+    :ivar following: the name of the values.
+    :ivar together: such nodes may be cut together.
+    :ivar bare: what `Chunker._bare_nodes` says.
+    """
+
+    size: int
+    following: str
+    together: bool
+    bare: tuple[str, str, int] | None
 
 
 class Chunker:
@@ -125,15 +90,15 @@ class Chunker:
         # Shared objects that `needs` has searched in vain.
         self._needless: set[tuple[int, int, frozenset[tuple[str, bool]]]] = set()
 
-    def chunk(self, node: Node) -> Iterator[TaskSeries]:
+    def chunk(self, node: Node) -> Iterator[TaskSeries | SiblingSeries]:
         """All tasks of one node."""
         for piece in self.pieces(node):
-            if type(piece) is TaskSeries:
-                yield piece
+            if type(piece) is Node:
+                yield from self.chunk(piece)
             else:
-                yield from self.chunk(piece)  # type: ignore[arg-type]
+                yield piece  # type: ignore[misc]
 
-    def pieces(self, node: Node) -> Iterator[TaskSeries | Node]:
+    def pieces(self, node: Node) -> Iterator[TaskSeries | SiblingSeries | Node]:
         """What one node is cut into: tasks, and the nodes below it."""
         job, outer, level, path = node
         attribute = self._attributes[level]
@@ -241,7 +206,7 @@ class Chunker:
 
     def _chunked(
         self, values: Sequence[Any], base: dict[str, Any], size: int, level: int, path: Path, *, listed: bool
-    ) -> Iterator[TaskSeries | Node]:
+    ) -> Iterator[TaskSeries | SiblingSeries | Node]:
         plural = self._attributes[level].plural
         types = self._types.of(values)
         if are_flat(types):
@@ -255,41 +220,50 @@ class Chunker:
                 f"values is {excerpt(wrong)}",
             )
             return
-        leaf_size = self._size_of_leaves(level + 1, {**base, plural: [None]})
-        following = self._attributes[level + 1].plural if leaf_size else ""
+        below = self._terms_below(level + 1, {**base, plural: [None]})
         for position, value in enumerate(values):
             here = (*path, position) if listed else path
-            if all(below is None for below in value.values()):
-                if value:
-                    names = list(value)
-                    yield from self._batched(TaskSeries(base, plural, names, size, types_of(names)), here, named=True)
-                continue
-            for name, below in value.items():
-                task = {**base, plural: [name]}
-                if below is None:
-                    yield TaskSeries(task)
-                elif leaf_size and (listed_below := self._nothing_but_values(below, following)):
-                    run = TaskSeries(task, following, listed_below, leaf_size, self._types.of(listed_below))
-                    yield from self._batched(run, (*here, name, following))
-                elif not isinstance(below, dict):
-                    self._fault(
-                        (*here, name), f"must be an object or null where {plural} are chunked, not {excerpt(below)}"
-                    )
-                elif level + 1 < len(self._attributes):
-                    yield Node(below, task, level + 1, (*here, name))
-                else:
-                    if not self._checked:
-                        self.faults.extend(row_faults(below, (*here, name)))
-                    yield TaskSeries({**task, **below})
+            siblings = self._types.siblings(value) if below.together else None
+            if siblings is not None and siblings.name == below.following:
+                self.batched = self.batched or below.size > 1
+                yield SiblingSeries(base, plural, value, below.following, below.size, siblings.types)
+            elif any(node is not None for node in value.values()):
+                yield from self._by_name(value, base, level, here, below)
+            elif value:
+                names = list(value)
+                yield from self._batched(TaskSeries(base, plural, names, size, types_of(names)), here, named=True)
+
+    def _by_name(
+        self, nodes: dict[str, Any], base: dict[str, Any], level: int, path: Path, terms: _TermsBelow
+    ) -> Iterator[TaskSeries | SiblingSeries | Node]:
+        """The pieces of an object whose names are values of this level's attribute, one value a task."""
+        plural = self._attributes[level].plural
+        for name, below in nodes.items():
+            task = {**base, plural: [name]}
+            if below is None:
+                yield TaskSeries(task)
+            elif terms.bare is not None and (siblings := self._siblings_in(below, task, *terms.bare)) is not None:
+                yield siblings
+            elif terms.size and (values := self._nothing_but_values(below, terms.following)):
+                run = TaskSeries(task, terms.following, values, terms.size, self._types.of(values))
+                yield from self._batched(run, (*path, name, terms.following))
+            elif not isinstance(below, dict):
+                self._fault(
+                    (*path, name), f"must be an object or null where {plural} are chunked, not {excerpt(below)}"
+                )
+            elif level + 1 < len(self._attributes):
+                yield Node(below, task, level + 1, (*path, name))
+            else:
+                if not self._checked:
+                    self.faults.extend(row_faults(below, (*path, name)))
+                yield TaskSeries({**task, **below})
 
     def _batched(self, run: TaskSeries, path: Path, *, named: bool = False) -> Iterator[TaskSeries]:
         """The run; its tasks have as many values as both limits allow. The inner limit of bytes beats the outer one.
 
         :param named: the values are the names of an object.
         """
-        values, size, most = run.values, run.size, self._max_bytes
-        if self._reads_bytes and MAX_BYTES in run.base:
-            most = batch_size_of(run.base[MAX_BYTES])
+        values, size, most = run.values, run.size, self._most_bytes(run.base)
         self.batched = self.batched or size > 1
         if size == 1 or most is None:
             yield run
@@ -314,6 +288,10 @@ class Chunker:
         ends.append(len(values))
         yield replace(run, ends=ends)
 
+    def _most_bytes(self, base: Mapping[str, Any]) -> int | None:
+        """The limit of bytes of a batch."""
+        return batch_size_of(base[MAX_BYTES]) if self._reads_bytes and MAX_BYTES in base else self._max_bytes
+
     def _size_of_leaves(self, level: int, outer: dict[str, Any]) -> int:
         """The size of batches where a node of this level has nothing but values; 0 if it is not to be chunked.
 
@@ -326,6 +304,43 @@ class Chunker:
             return 0
         asked = any(outer.get(flag) for flag in attribute.flags_at_top)
         return (attribute.batch_size({}, outer) or 1) if asked else 0
+
+    def _terms_below(self, level: int, outer: dict[str, Any]) -> _TermsBelow:
+        size = self._size_of_leaves(level, outer)
+        following = self._attributes[level].plural if size else ""
+        together = size == 1 or (size > 1 and self._most_bytes(outer) is None)
+        return _TermsBelow(size, following, together, self._bare_nodes(level, outer))
+
+    def _bare_nodes(self, level: int, outer: dict[str, Any]) -> tuple[str, str, int] | None:
+        """What becomes of a node of this level that has nothing but an object of siblings: names of both, and a size.
+
+        None if it has to be cut by itself.
+        """
+        if level + 1 >= len(self._attributes):
+            return None
+        attribute, below = self._attributes[level : level + 2]
+        name = attribute.plural
+        if name in ROW_NAMES or name in attribute.all_flags or name == MAX_BYTES or attribute.spelling_in(outer):
+            return None
+        if not any(outer.get(flag) for flag in (*attribute.flags_at_top, *below.flags)):
+            return None
+        size = self._size_of_leaves(level + 1, {**outer, name: [None]})
+        if not size or (size > 1 and self._most_bytes(outer) is not None):
+            return None
+        return name, below.plural, size
+
+    def _siblings_in(
+        self, node: object, task: dict[str, Any], plural: str, following: str, size: int
+    ) -> SiblingSeries | None:
+        """The tasks of a node that has nothing but an object of siblings; None for any other."""
+        if type(node) is not dict or len(node) != 1:
+            return None
+        nodes = node.get(plural)
+        siblings = self._types.siblings(nodes) if type(nodes) is dict else None
+        if siblings is None or siblings.name != following:
+            return None
+        self.batched = self.batched or size > 1
+        return SiblingSeries(task, plural, nodes, following, size, siblings.types)  # type: ignore[arg-type]
 
     def _nothing_but_values(self, node: object, plural: str) -> Sequence[Any] | None:
         """The values of a node that has one flat list and nothing else; None for any other."""

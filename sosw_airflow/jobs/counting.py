@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sosw_airflow.jobs.attributes import MAX_BYTES, Attribute
-from sosw_airflow.jobs.chunking import Chunker, Node, TaskSeries
+from sosw_airflow.jobs.chunking import Chunker, Node
+from sosw_airflow.jobs.task_series import SiblingSeries
 
 __all__ = ["Multiplier", "TaskCount", "count_tasks"]
 
@@ -100,19 +101,27 @@ class _Counter:
     def _add(self, node: Node) -> None:
         own = 0
         for piece in self._chunker.pieces(node):
-            own += 1
-            if type(piece) is TaskSeries:
-                parts = piece.number
-                self.totals[0] += parts
-                level = self._levels[piece.attribute] if piece.attribute is not None else node.level
-                if level == node.level:
-                    own += parts - 1
-                else:  # the only attribute of a node below this one, which is cut at once
-                    self._count(level, parts)
-            else:
-                self.node(piece)  # type: ignore[arg-type]
+            if isinstance(piece, Node):
+                own += 1
+                self.node(piece)
+                continue
+            parts = piece.number
+            self.totals[0] += parts
+            level = self._levels[piece.attribute] if piece.attribute is not None else node.level
+            if level == node.level:
+                own += parts
+                continue
+            # The only attribute of nodes below this one, which are cut at once.
+            nodes = 1
+            if type(piece) is SiblingSeries:
+                nodes = len(piece.nodes)
+                if (between := self._levels[piece.outer]) != node.level:  # they are two levels below
+                    self._count(between, nodes)
+                    own += 1 - nodes
+            own += nodes
+            self._count(level, parts, nodes)
         self._count(node.level, own)
 
-    def _count(self, level: int, parts: int) -> None:
-        self.totals[1 + 2 * level] += 1
+    def _count(self, level: int, parts: int, nodes: int = 1) -> None:
+        self.totals[1 + 2 * level] += nodes
         self.totals[2 + 2 * level] += parts

@@ -17,7 +17,7 @@ from typing import Any
 from sosw_airflow.exceptions import Fault, InvalidJob, TooManyTasks
 from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.jobs.attributes import MAX_BYTES, attributes_of, limits_bytes
-from sosw_airflow.jobs.chunking import Chunker, Node, TaskSeries
+from sosw_airflow.jobs.chunking import Chunker, Node
 from sosw_airflow.jobs.counting import Multiplier, TaskCount, count_tasks
 from sosw_airflow.jobs.event import JobRequest, parse_event
 from sosw_airflow.jobs.excerpts import excerpt, printable
@@ -28,8 +28,9 @@ from sosw_airflow.jobs.periods import DataInterval, DayRange, InvalidPeriod, res
 from sosw_airflow.jobs.rows import DYNAMODB_ITEM_LIMIT
 from sosw_airflow.jobs.schema import JobSchema
 from sosw_airflow.jobs.streamed_values import StreamedValues, as_lists, is_empty_source
+from sosw_airflow.jobs.task_series import SiblingSeries, TaskSeries
 
-__all__ = ["Expansion", "JobWarning", "TaskSeries", "expand"]
+__all__ = ["Expansion", "JobWarning", "expand"]
 
 _FLAG = re.compile(r"isolate_\w+|max_\w+_per_batch")
 
@@ -104,7 +105,7 @@ class Expansion:
         for leaf in self.leaves():
             yield from leaf.tasks()
 
-    def leaves(self) -> Iterator[TaskSeries]:
+    def leaves(self) -> Iterator[TaskSeries | SiblingSeries]:
         """The same tasks as runs."""
         for base in self._base_jobs():
             yield from self._leaves_of(base)
@@ -114,11 +115,11 @@ class Expansion:
         """The dates of which each has all tasks again; none if the tasks have no dates, or all dates at once."""
         return self.dates if self.dates is not None and self.job.get("isolate_days") else ()
 
-    def leaves_of_a_day(self, date_list: list[str]) -> Iterator[TaskSeries]:
+    def leaves_of_a_day(self, date_list: list[str]) -> Iterator[TaskSeries | SiblingSeries]:
         """The runs of one of the `isolated_days`. They are the same for each but for this very list."""
         yield from self._leaves_of({**self._undated_job(), "date_list": date_list})
 
-    def _leaves_of(self, base: dict[str, Any]) -> Iterator[TaskSeries]:
+    def _leaves_of(self, base: dict[str, Any]) -> Iterator[TaskSeries | SiblingSeries]:
         if self._chunks:
             yield from self._chunker(checked=True).chunk(Node(base, {}))
         else:

@@ -10,7 +10,7 @@ from sosw_airflow.jobs.attributes import MAX_BYTES, Attribute, batch_size_of, li
 from sosw_airflow.jobs.excerpts import excerpt
 from sosw_airflow.jobs.json_documents import NotJson, parse_json
 from sosw_airflow.jobs.json_values import Path, dotted, json_faults
-from sosw_airflow.jobs.list_types import ListTypes, are_flat
+from sosw_airflow.jobs.list_types import ListTypes, Siblings, are_flat
 from sosw_airflow.jobs.rendered_texts import WAYS_OUT, rendered_object, rendered_wrongly
 from sosw_airflow.jobs.rows import DYNAMODB_ITEM_LIMIT
 from sosw_airflow.jobs.sources import is_source
@@ -59,22 +59,31 @@ def structure_faults(
         return
     spelling = attribute.spelling_in(job)
     values = attribute.values_in(job)
-    if spelling is not None and isinstance(job[spelling], str):
+    if spelling is None:
+        return
+    if isinstance(job[spelling], str):
         yield from _text_faults(job[spelling], (*path, spelling))
     if are_flat(types.of(values)):
         return
-    if spelling is not None and is_source(job[spelling]):
+    if is_source(job[spelling]):
         problem = "is a source, which the operators and commands read: give its values in its place"
         yield Fault(dotted((*path, spelling)), problem)
         return
+    place = (*path, spelling)
     for position, value in enumerate(values):
-        if isinstance(value, dict) and spelling is not None:
-            here = (*path, spelling, position) if is_listed(job[spelling]) else (*path, spelling)
-            for key, below in value.items():
-                if isinstance(below, dict):
-                    yield from structure_faults(
-                        below, attributes, level + 1, (*here, key), found, types=types, searched=searched
-                    )
+        if isinstance(value, dict) and not _nothing_to_find(types.siblings(value), attributes, level + 1):
+            here = (*place, position) if is_listed(job[spelling]) else place
+            for key, below in ((key, below) for key, below in value.items() if isinstance(below, dict)):
+                yield from structure_faults(
+                    below, attributes, level + 1, (*here, key), found, types=types, searched=searched
+                )
+
+
+def _nothing_to_find(siblings: Siblings | None, attributes: Sequence[Attribute], level: int) -> bool:
+    """Whether nodes of this level have nothing but a list of the attribute that belongs there."""
+    if siblings is None or level == len(attributes) or siblings.name != attributes[level].plural:
+        return False
+    return siblings.name != MAX_BYTES and siblings.name not in attributes[0].all_flags
 
 
 def row_faults(job: Mapping[str, Any], path: Path) -> Iterator[Fault]:

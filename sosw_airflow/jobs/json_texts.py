@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
-from sosw_airflow.jobs.list_types import PlainText
+from sosw_airflow.jobs.list_types import PlainText, SmallInt
 
-__all__ = ["Attributes", "encode", "joined", "listed", "quoted"]
+__all__ = ["Attributes", "encode", "joined", "joiner", "listed", "quoted"]
 
 #: The text of one value.
 encode = json.JSONEncoder().encode
@@ -20,8 +20,8 @@ quoted = encode_basestring_ascii
 
 _PLAIN: frozenset[type] = frozenset({PlainText})
 _TEXTS: frozenset[type] = frozenset({str, PlainText})
-_INTEGERS: frozenset[type] = frozenset({int})
-_NUMBERS: frozenset[type] = frozenset({int, float})
+_INTEGERS: frozenset[type] = frozenset({int, SmallInt})
+_NUMBERS: frozenset[type] = frozenset({int, SmallInt, float})
 
 #: Values for which `_format` keeps what it has made.
 _MANY = 1000
@@ -32,19 +32,21 @@ def joined(values: Sequence[Any], types: frozenset[type], between: str) -> str:
 
     :param types: of the values (see `types_of`). Floats are finite.
     """
+    edge, join = joiner(types)
+    return f"{edge}{join(f'{edge}{between}{edge}', values)}{edge}"
+
+
+def joiner(types: frozenset[type]) -> tuple[str, Callable[[str, Sequence[Any]], str]]:
+    """What stands on both sides of each value; and what joins values, by a text that has these edges on both sides."""
     if types == _PLAIN:
-        quoted_between = f'"{between}"'
-        return f'"{quoted_between.join(values)}"'
-    if types <= _TEXTS:
-        return between.join(map(quoted, values))
-    if types <= _NUMBERS:
-        return between.join(map(repr, values))
-    return between.join(map(encode, values))
+        return '"', str.join
+    text_of = quoted if types <= _TEXTS else repr if types <= _NUMBERS else encode
+    return "", lambda between, values: between.join(map(text_of, values))
 
 
 def listed(values: Sequence[Any], types: frozenset[type]) -> str:
     """The text of a list of values; ``types`` as for `joined`."""
-    if types == _INTEGERS and len(values) <= _MANY:
+    if types <= _INTEGERS and len(values) <= _MANY:
         return _format(len(values)) % tuple(values)  # a third quicker than to make a text of each
     if types == _PLAIN:
         between = '", "'

@@ -13,7 +13,7 @@ from typing import Any
 
 from sosw_airflow.exceptions import Fault
 from sosw_airflow.jobs.excerpts import excerpt, printable
-from sosw_airflow.jobs.list_types import ListTypes, PlainText
+from sosw_airflow.jobs.list_types import ListTypes, PlainText, SmallInt
 from sosw_airflow.jobs.streamed_values import StreamedValues
 
 __all__ = ["DEEPEST", "JsonCheck", "Path", "as_json", "dotted", "is_utf8", "json_faults"]
@@ -33,8 +33,11 @@ _TOO_LONG = 10**4300
 #: Faults that are kept. More are only counted.
 _MOST_FAULTS = 1000
 
-_PLAIN = frozenset({str, PlainText, int, bool, float, type(None)})
-_ALWAYS_FINE = frozenset({PlainText, bool, type(None)})
+_PLAIN = frozenset({str, PlainText, int, SmallInt, bool, float, type(None)})
+_ALWAYS_FINE = frozenset({PlainText, SmallInt, bool, type(None)})
+#: Objects and lists in a list of plain values, and in a node that has nothing but such a list; and their depths.
+_LIST, _NODE = (1, 1), (2, 2)
+
 _TEXT = frozenset({str, PlainText})
 _INTEGER = frozenset({int})
 
@@ -121,7 +124,7 @@ class JsonCheck:
         if isinstance(value, dict):
             self._check_keys(value, path)
             if not _all_plain(value.values(), set(map(type, value.values()))):
-                found = self._below(
+                found = self._siblings(value, path) or self._below(
                     ((key if type(key) is int else str(key), below) for key, below in value.items()), path
                 )
         elif not _all_plain(value, self._types.of(value)):
@@ -131,6 +134,21 @@ class JsonCheck:
             repeats = "shares objects or lists, and has"
             return self._ends(path, f"{repeats} {found[0]:,} of them written out: give the worker less")
         return found
+
+    def _siblings(self, parent: dict[str, Any], path: Path) -> tuple[int, int] | None:
+        """Check the nodes of an object together, if they are siblings in which nothing is wrong or shared."""
+        siblings = self._types.siblings(parent)
+        if siblings is None or len(path) - self._outermost + 2 >= DEEPEST:
+            return None
+        nodes = parent.values()
+        lists = [node[siblings.name] for node in nodes]
+        if not (siblings.types <= _ALWAYS_FINE or all(_all_plain(values, siblings.types) for values in lists)):
+            return None
+        found = {**dict.fromkeys(map(id, nodes), _NODE), **dict.fromkeys(map(id, lists), _LIST)}
+        if len(found) != 2 * len(parent) or not self._known.keys().isdisjoint(found):
+            return None
+        self._known.update(found)
+        return 2 * len(parent) + 1, 3
 
     def _below(self, items: Iterable[tuple[str | int, Any]], path: Path) -> tuple[int, int]:
         containers, depth = 1, 0

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from sosw_airflow.jobs.json_texts import encode
-from sosw_airflow.jobs.list_types import PlainText, types_of
+from sosw_airflow.jobs.list_types import joined_types, types_of
 from sosw_airflow.jobs.streamed_values import StreamedValues
 
 __all__ = ["Spool", "SpooledValues"]
@@ -103,7 +103,7 @@ class SpooledValues(StreamedValues):
         values = self._block
         types = types_of(values)
         # Text that needs no escape anywhere is quicker to write: that of all values together decides.
-        self.types = types if not self._total or types == self.types else _joined(self.types, types)
+        self.types = types if not self._total or types == self.types else joined_types(self.types, types)
         text = encode(values).encode("ascii")
         self._firsts.append(self._total)
         self._places.append(self._spool.size)
@@ -148,8 +148,3 @@ class SpooledValues(StreamedValues):
             self._read_values = json.loads(text)
             self._read_block = block
         return self._read_values
-
-
-def _joined(one: frozenset[type], other: frozenset[type]) -> frozenset[type]:
-    types = one | other
-    return types - {PlainText} if str in types else types
