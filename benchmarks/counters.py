@@ -26,7 +26,7 @@ from sosw_airflow.jobs.planning import plan_job
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.orchestration.policy import LabourerPolicy
 from sosw_airflow.orchestration.turn import Clients, LabourerOrchestration
-from sosw_airflow.stores.ready_actions import send_ready_actions
+from sosw_airflow.stores.ready_wire import use_ready_wire
 from sosw_airflow.stores.tables import TableNames
 from sosw_airflow.waiting.progress import ProgressReader
 from tests.support.deterministic_aws.clients import Edge, clients
@@ -144,7 +144,7 @@ def _empty() -> Scenario:
 
 def _scheduled(tasks: int) -> dict[str, int]:
     """A job is put into the queue: the requests; and the calls, with botocore's, of a second one like it."""
-    send_ready_actions(clients().dynamodb_once)
+    use_ready_wire(clients().dynamodb_once)
     words = [f"word {number}" for number in range(tasks)]
     scenario = _empty()
     with _requests(scenario, Edge.WIRE) as sent:

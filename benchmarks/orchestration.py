@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,9 @@ _CASES = {
     "1,000 short tasks, 10 ms an answer": (1_000, 1_000, 0.0, 0.01),
     "100,000 queued, 10,000 of them processed": (100_000, 1_000, 0.0, 0.01),
 }
+
+#: Seconds of a pause between two calls that is kept when they are made again.
+_PAUSE = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +71,7 @@ def run(arguments: argparse.Namespace) -> Report:
         notes=[
             "Requests a task: claim, invoke, closing, readings, lease; the assistant's one comes on top.",
             *idle_notes,
-            "Bare boto3: the processor time of the same calls with the same answers, in 16 threads of this process.",
+            "Bare boto3: the processor time of the same calls with the same answers and pauses, in 16 threads.",
         ],
     )
 
@@ -113,13 +116,19 @@ def _orchestrator(dynamodb: Any, aws_lambda: Any, limit: int) -> Orchestrator:
     return Orchestrator([policy], Clients(dynamodb, dynamodb, aws_lambda, aws_lambda), TableNames())
 
 
-def _client(service: str, url: str) -> Any:
+def _client(service: str, url: str, *, ready: bool = False) -> Any:
+    """A client as boto3 makes it, or as `SoswHook` does."""
     import boto3
     from botocore.config import Config
 
     keys = {"aws_access_key_id": "123456789012", "aws_secret_access_key": "x", "region_name": "us-west-2"}
     once = Config(retries={"total_max_attempts": 1}, max_pool_connections=40)
-    return boto3.client(service, endpoint_url=url, config=once, **keys)
+    client = boto3.client(service, endpoint_url=url, config=once, **keys)
+    if ready:
+        from sosw_airflow.stores.ready_wire import use_ready_wire
+
+        use_ready_wire(client)
+    return client
 
 
 def idle(minutes: int) -> Figures:
@@ -141,26 +150,30 @@ class _Recorded:
     """The calls of an orchestrator's clients, to make the same ones again without anything around them."""
 
     def __init__(self, url: str) -> None:
-        self.dynamodb, self.aws_lambda = _client("dynamodb", url), _client("lambda", url)
-        self.calls: list[tuple[Any, dict[str, Any]]] = []
-        for client in (self.dynamodb, self.aws_lambda):
+        self.dynamodb, self.aws_lambda = _client("dynamodb", url, ready=True), _client("lambda", url, ready=True)
+        self.calls: list[tuple[float, Any, dict[str, Any]]] = []
+        for service, client in (("dynamodb", self.dynamodb), ("lambda", self.aws_lambda)):
+            plain = _client(service, url)
             for name in ("query", "update_item", "get_item", "put_item", "batch_write_item", "invoke"):
                 if hasattr(client, name):
-                    setattr(client, name, self._recording(getattr(client, name)))
+                    setattr(client, name, self._recording(getattr(client, name), getattr(plain, name)))
 
-    def _recording(self, call: Any) -> Any:
+    def _recording(self, call: Any, plain: Any) -> Any:
         def recorded(**parameters: Any) -> Any:
-            self.calls.append((call, parameters))
+            self.calls.append((time.perf_counter(), plain, parameters))
             return call(**parameters)
 
         return recorded
 
     def bare(self) -> float:
-        """Seconds of processor time of the same calls with the same answers, in 16 threads."""
+        """Seconds of processor time of the same calls with the same answers, in 16 threads.
+
+        Pauses between calls are kept, up to a tenth of a second: after a pause a processor is slower for a while.
+        """
         from botocore.exceptions import ClientError
 
-        def make(each: tuple[Any, dict[str, Any]]) -> None:
-            call, parameters = each
+        def make(each: tuple[float, Any, dict[str, Any]]) -> None:
+            _, call, parameters = each
             with suppress(ClientError):
                 reply = call(**parameters)
                 if "Payload" in reply:
@@ -168,5 +181,13 @@ class _Recorded:
 
         with ThreadPoolExecutor(16) as pool:
             begun = time.process_time()
-            list(pool.map(make, self.calls))
+            before, under_way = self.calls[0][0], []
+            for each in self.calls:
+                if each[0] - before > _PAUSE:
+                    wait(under_way)
+                    under_way.clear()
+                    time.sleep(_PAUSE)
+                before = each[0]
+                under_way.append(pool.submit(make, each))
+            wait(under_way)
             return time.process_time() - begun

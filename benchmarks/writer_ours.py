@@ -22,7 +22,7 @@ from sosw_airflow.scheduling.scheduler import JobScheduler, Outcome, ScheduleReq
 from sosw_airflow.stores.deployment import Deployment
 from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.stores.queue_file import QueueFile
-from sosw_airflow.stores.ready_actions import send_ready_actions
+from sosw_airflow.stores.ready_wire import use_ready_wire
 from sosw_airflow.stores.tables import SOSW_NAMES, TableNames
 from sosw_airflow.stores.task_queue import Capacity
 from sosw_airflow.waiting.progress_log import ProgressLog
@@ -213,8 +213,7 @@ def _deployment(endpoint_url: str, latency: float, *, meta: bool = False) -> Dep
         retries: Any = {"mode": "standard", "total_max_attempts": attempts}
         config = Config(retries=retries, max_pool_connections=16, connect_timeout=5, read_timeout=600, proxies={})
         made = session.client(service, endpoint_url=endpoint_url, config=config)
-        if service == "dynamodb":
-            send_ready_actions(made)
+        use_ready_wire(made)
         return made
 
     tables = TableNames(meta_table="sosw_tasks_meta") if meta else SOSW_NAMES

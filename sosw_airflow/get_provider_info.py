@@ -49,8 +49,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "default": "False",
     },
     "wire": {
-        "description": "Who serialises the pages of tasks that are written. ready: this provider, in a fraction of the "
-        "processor time. botocore: botocore, for a deployment whose own hooks change these requests before that.",
+        "description": "Who writes and reads the JSON of DynamoDB's requests. ready: this provider, in a fraction of "
+        "the processor time. botocore: botocore, which checks and copies each member.",
         "version_added": "0.2.0",
         "type": "string",
         "example": "botocore",

@@ -44,7 +44,7 @@ class AwsClients:
     What the AWS Connection sets in ``config_kwargs`` comes before this provider's defaults. Two exceptions are logged:
     a client for requests that must not be sent twice never repeats them, and no answer is given up before it can come.
 
-    :param sends_ready: pages of tasks are sent as the texts that they are, not serialised by botocore.
+    :param sends_ready: clients write and read JSON themselves, see `sosw_airflow.stores.ready_wire`.
     """
 
     def __init__(self, settings: SoswSettings, conn_id: str, *, sends_ready: bool) -> None:
@@ -66,7 +66,7 @@ class AwsClients:
     ) -> Any:
         """A boto3 client; `sosw_airflow.hooks.sosw.SoswHook.client` describes the arguments and the errors."""
         from sosw_airflow.stores.object_encryption import encrypt_objects
-        from sosw_airflow.stores.ready_actions import send_ready_actions
+        from sosw_airflow.stores.ready_wire import use_ready_wire
 
         settings = self._settings
         with self._explain_faults():
@@ -79,8 +79,8 @@ class AwsClients:
                 verify=self._aws.verify,
             )
             self._require_credentials(config)
-        if service == "dynamodb" and self._sends_ready:
-            send_ready_actions(client)
+        if self._sends_ready:
+            use_ready_wire(client)
         if service == "s3":
             encrypt_objects(client, settings.server_side_encryption, settings.kms_key_id)
         self.meter.attach(client)

@@ -93,6 +93,7 @@ class Orchestrator:
                     synchronous,
                     self.lease_seconds,
                     metrics=self.metrics,
+                    concurrency=self.concurrency,
                 )
                 for policy in self.policies
             }

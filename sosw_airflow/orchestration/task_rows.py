@@ -23,7 +23,6 @@ class TaskRow:
     :ivar attempts: invocations so far.
     :ivar completed: a worker has reported its end.
     :ivar failed: a worker has reported the failure of this very attempt.
-    :ivar fault: why the row cannot be invoked; empty if it can (ORCHESTRATION.md E20).
     """
 
     item: Item
@@ -33,7 +32,11 @@ class TaskRow:
     attempts: int
     completed: bool
     failed: bool
-    fault: str = ""
+
+    @property
+    def fault(self) -> str:
+        """Why the row cannot be invoked; empty if it can (ORCHESTRATION.md E20)."""
+        return _fault(self.item)
 
     @property
     def given_back(self) -> int:
@@ -67,7 +70,6 @@ def row_of(item: Item) -> TaskRow:
         attempts=attempts or 0,
         completed="completed_at" in item,
         failed="failed_attempt" in item and _number(item, "failed_attempt") == attempts,
-        fault=_fault(item, attempts),
     )
 
 
@@ -87,8 +89,8 @@ def event_of(row: TaskRow) -> dict[str, Any]:
     return {**payload, **beside}
 
 
-def _fault(item: Item, attempts: int | None) -> str:
-    if attempts is None:
+def _fault(item: Item) -> str:
+    if _number(item, "attempts") is None:
         return "attempts is not a whole number"
     if "N" not in item.get("created_at", {}):
         return "created_at is not a number"

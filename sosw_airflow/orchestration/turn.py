@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import count
@@ -36,6 +36,7 @@ from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
 from sosw_airflow.orchestration.queue_meter import QueueMeter
 from sosw_airflow.orchestration.queue_search import QueueSearch
 from sosw_airflow.orchestration.readings import LabourerRows
+from sosw_airflow.orchestration.side_by_side import SideBySide
 from sosw_airflow.orchestration.task_rows import TaskRow, event_of
 from sosw_airflow.orchestration.transitions import BATCH, Transitions
 from sosw_airflow.orchestration.turn_note import note_turn
@@ -87,6 +88,7 @@ class LabourerOrchestration:
     :ivar lease_seconds: without a sign of this orchestrator, after which another one takes over.
     :ivar clock: the present, in seconds since 1970.
     :ivar metrics: takes the latency of invocations and the size of the queue.
+    :ivar concurrency: of ``workers``: this labourer uses so many at a time.
     """
 
     policy: LabourerPolicy
@@ -99,6 +101,7 @@ class LabourerOrchestration:
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     metrics: Report = unreported
+    concurrency: int = 16
 
     pace: InvocationPace = field(default_factory=InvocationPace, init=False)
     durations: TaskDurations = field(default_factory=TaskDurations, init=False)
@@ -122,6 +125,7 @@ class LabourerOrchestration:
         )
         self._records = JobRecords(self.clients.dynamodb, self.tables.jobs_table)
         self._rows = LabourerRows(self.clients.dynamodb, self.tables, self.policy.labourer_id)
+        self._side_by_side = SideBySide(self.workers, self.concurrency)
         self._search = QueueSearch.of_rows(self._rows, self.policy, self._side_by_side, self.monotonic)
         self._meter = QueueMeter(
             self.clients.dynamodb, self.tables, self.policy.labourer_id, self.metrics, self.clock, self.monotonic
@@ -169,7 +173,8 @@ class LabourerOrchestration:
             expiry = self._facts.expiry()
         except SoswError as error:
             fault = error  # what workers have reported is closed all the same
-        invoked = [row for row in self._rows.invoked(now=int(now)) if row.task_id not in self._forget(self._closed)]
+        closed = self._forget(self._closed)
+        invoked = [row for row in self._rows.invoked(now=int(now)) if row.task_id not in closed]
         self._close(list(for_invoked(invoked, self.policy, now=now, expiry=expiry)), report, now)
         if fault is not None:
             raise fault
@@ -221,8 +226,9 @@ class LabourerOrchestration:
         for batch in self._side_by_side(lambda batch: self._transitions.complete(batch, now=int(now)), batches):
             report.completed += len(batch)
             self._note_ends(batch)
-        for done, decision in self._side_by_side(lambda each: (self._end_attempt(each, now), each), decisions):
-            if done is None:
+        ended = [each for each in decisions if each.step in (Step.RETRY, Step.FAIL)]
+        for done, decision in self._side_by_side(lambda each: (self._end_attempt(each, now), each), ended):
+            if not done:
                 continue
             report.retried += decision.step is Step.RETRY
             report.failed += decision.step is Step.FAIL
@@ -235,15 +241,13 @@ class LabourerOrchestration:
                 decision.reason,
             )
 
-    def _end_attempt(self, decision: Decision, now: float) -> bool | None:
-        """True: done. None: nothing to do here, or another process was faster."""
+    def _end_attempt(self, decision: Decision, now: float) -> bool:
+        """False: another process was faster."""
         row = decision.row
         if decision.step is Step.RETRY:
             launch_in = self.policy.retry_after(row.attempts)
-            return self._transitions.retry(row, launch_at=int(now + launch_in)) or None
-        if decision.step is Step.FAIL:
-            return self._transitions.fail(row, now=int(now), reason=decision.reason) or None
-        return None
+            return self._transitions.retry(row, launch_at=int(now + launch_in))
+        return self._transitions.fail(row, now=int(now), reason=decision.reason)
 
     def _requeue(self, free: int, report: TurnReport, now: float) -> None:
         """Bring back retries that are due, at the head of the queue."""
@@ -278,18 +282,6 @@ class LabourerOrchestration:
                 report.running += 1
                 self.pace.invoked(self.clock())
         return added
-
-    def _side_by_side(self, act: Callable[[Any], Any], each_of: Iterable[Any]) -> Iterator[Any]:
-        """What ``act`` returns for each. A failure is raised when all have ended and the others were taken."""
-        futures = [self.workers.submit(act, each) for each in each_of]
-        failures = []
-        for future in futures:
-            if (failure := future.exception()) is not None:
-                failures.append(failure)
-            else:
-                yield future.result()
-        if failures:
-            raise failures[0]
 
     def _count(self, answer: Answer, report: TurnReport) -> None:
         """Count an invocation. All faults of one turn are one pause."""

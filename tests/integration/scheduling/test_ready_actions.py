@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import boto3
 import pytest
-from botocore.awsrequest import AWSResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,40 +13,23 @@ from sosw_airflow.jobs.pages import Page
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.scheduling.page_text import MetaTable, PageText
 from sosw_airflow.stores.job_record import JobRecords
-from sosw_airflow.stores.ready_actions import ReadyActions, send_ready_actions
+from sosw_airflow.stores.ready_actions import ReadyActions
 from sosw_airflow.stores.request_meter import RequestMeter
 from tests.integration.stores.test_job_record import HEADER
+from tests.support.unsent_requests import UnsentRequests
 
 CODEC = LineCodec("worker")
 META = MetaTable("sosw_tasks_meta", 'run "1"', "dag/\u2028task")
 
 
-class Wire:
-    """A client whose requests end here, before a socket is opened."""
-
-    def __init__(self, *, ready: bool) -> None:
-        self.client = boto3.client(
-            "dynamodb", region_name="us-west-2", aws_access_key_id="123456789012", aws_secret_access_key="x"
-        )
-        if ready:
-            send_ready_actions(self.client)
-        self.sent: list[Any] = []
-        self.client.meta.events.register("before-send.dynamodb", self._answer)
-
-    def _answer(self, request: Any, **_: Any) -> AWSResponse:
-        self.sent.append(request)
-        return AWSResponse(request.url, 200, {}, _Raw())
+class Wire(UnsentRequests):
+    """A client that sends transactions."""
 
     def send(self, actions: Any, **more: Any) -> dict[str, Any]:
         """The body of the request of this transaction."""
         self.client.transact_write_items(TransactItems=actions, ClientRequestToken="token", **more)
-        body: dict[str, Any] = json.loads(self.sent[-1].body)
+        body: dict[str, Any] = self.body()
         return body
-
-
-class _Raw:
-    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
-        yield b"{}"
 
 
 @pytest.fixture(scope="module")
