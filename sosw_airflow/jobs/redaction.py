@@ -12,7 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["HIDDEN_PAYLOAD", "install", "is_secret_name", "redacted", "shown_payload", "without_secrets"]
+__all__ = [
+    "HIDDEN_PAYLOAD",
+    "hides_payloads",
+    "install",
+    "is_secret_name",
+    "redacted",
+    "shown_payload",
+    "without_secrets",
+]
 
 #: Parts of the names of attributes whose values are secrets; most are those of Airflow.
 _SECRET_NAMES = (
@@ -76,6 +84,11 @@ def install(redact: Callable[[Any], Any] | None, *, hides_payloads: Callable[[],
 def redacted(value: Any) -> Any:
     """A copy of a JSON value in which secrets are replaced."""
     return _redact(value)
+
+
+def hides_payloads() -> bool:
+    """Whether Airflow's configuration hides payloads."""
+    return _hides_payloads()
 
 
 def shown_payload(payload: Any) -> Any:

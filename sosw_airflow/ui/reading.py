@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sosw_airflow._compat import find_connection, get_variable
 from sosw_airflow._compat.server import connections_of_type
@@ -15,6 +15,10 @@ from sosw_airflow.config.registry import LABOURERS_VARIABLE, Labourer, labourers
 from sosw_airflow.exceptions import Fault, InvalidConfiguration, SoswError, UnknownJob
 from sosw_airflow.hooks.sosw import SoswHook, default_max_invocations
 from sosw_airflow.ui.cached_reads import CachedReads, Reading
+from sosw_airflow.ui.payload_search import PayloadSearch, search_payloads
+
+if TYPE_CHECKING:
+    from sosw_airflow.waiting.results import ResultReader
 
 __all__ = ["LABOURER_ROWS", "PAGE_TASKS", "JobSight", "LabourerSight", "Overview", "SoswReadings", "TaskPage"]
 
@@ -151,6 +155,14 @@ class SoswReadings:
         """
         subject = ("cause", conn_id, sight.header.job_id, cause, number)
         return self.cache.read(subject, lambda _: self._tasks_of_cause(conn_id, sight, cause, number))
+
+    def search(self, conn_id: str, sight: JobSight, text: str, start: int) -> Reading:
+        """A `PayloadSearch`.
+
+        :param start: index of the task from which on payloads are searched.
+        """
+        subject = ("text", conn_id, sight.header.job_id, text, start)
+        return self.cache.read(subject, lambda _: self._search(conn_id, sight, text, start))
 
     def task(self, conn_id: str, sight: JobSight, index: int) -> Reading:
         """A `TaskPage` with one task."""
@@ -335,12 +347,20 @@ class SoswReadings:
         start = (number - 1) * PAGE_TASKS
         return TaskPage([(each, log_of(each)) for each in results[start : start + PAGE_TASKS]], len(results))
 
-    def _these(self, conn_id: str, sight: JobSight, indexes: list[int], found: int) -> TaskPage:
+    def _search(self, conn_id: str, sight: JobSight, text: str, start: int) -> PayloadSearch:
+        reader, log_of = self._results(conn_id, sight)
+        return search_payloads(reader, text, start, sight.progress.total, log_of)
+
+    def _results(self, conn_id: str, sight: JobSight) -> tuple[ResultReader, Callable[[Any], str]]:
+        """What reads the job's tasks, and what gives the address of a task's log."""
         from sosw_airflow.links.console import log_of_tasks
         from sosw_airflow.waiting.results import ResultReader
 
         hook, deployment = self._connect(conn_id)
         reader = ResultReader(deployment.dynamodb, deployment.tables, sight.header, deployment.now)
-        log_of = log_of_tasks(hook, sight.header.labourer_id)
+        return reader, log_of_tasks(hook, sight.header.labourer_id)
+
+    def _these(self, conn_id: str, sight: JobSight, indexes: list[int], found: int) -> TaskPage:
+        reader, log_of = self._results(conn_id, sight)
         with closing(reader.read(indexes)) as results:
             return TaskPage([(result, log_of(result)) for result in results], found)

@@ -11,6 +11,7 @@ from typing import Any
 from sosw_airflow._compat.server import airflow_paths
 from sosw_airflow.jobs.excerpts import printable
 from sosw_airflow.jobs.identity import COMMAND_DAG_ID
+from sosw_airflow.jobs.redaction import hides_payloads
 from sosw_airflow.links.pages import PAGES, page_path
 from sosw_airflow.ui.action_pages import ActionPages, ActionTarget
 from sosw_airflow.ui.action_runs import ActionRuns
@@ -136,6 +137,8 @@ class Site:
         sight = reading.value if known is not None else None
         asked = TaskQuery.of(request.query, job_id)
         tasks = self._tasks(conn_id, sight, asked) if sight is not None else Reading()
+        # A search is not repeated by itself: it reads more than all the rest.
+        is_settled = sight is not None and (sight.progress.over or bool(asked.text))
         return page(
             request,
             "job.html",
@@ -153,7 +156,8 @@ class Site:
             asked=asked,
             tasks=tasks,
             page_tasks=PAGE_TASKS,
-            refresh=0 if sight is not None and sight.progress.over else REFRESH_SECONDS,
+            hides_payloads=hides_payloads(),
+            refresh=REFRESH_SECONDS if tasks.waiting or not is_settled else 0,
         )
 
     @staticmethod
@@ -172,8 +176,11 @@ class Site:
         return tuple(target.actions.values()) if may else ()
 
     def _tasks(self, conn_id: str, sight: Any, asked: TaskQuery) -> Reading:
-        if asked.problem:
+        is_refused = bool(asked.text) and hides_payloads()
+        if asked.problem or is_refused or (asked.index or 0) >= sight.progress.total:
             return Reading()
+        if asked.text:
+            return self._readings.search(conn_id, sight, asked.text, asked.start)
         if asked.cause:
             causes = sight.causes.causes if sight.causes is not None else ()
             message = next((each.message for each in causes if each.key == asked.cause), None)
@@ -182,8 +189,6 @@ class Site:
             return self._readings.tasks_of_cause(conn_id, sight, message, asked.page)
         if asked.index is None:
             return self._readings.tasks(conn_id, sight, asked.state, asked.page)
-        if asked.index >= sight.progress.total:
-            return Reading()
         return self._readings.task(conn_id, sight, asked.index)
 
     def _deployment_action(self, request: PageRequest, conn_id: str, action: str) -> PageResponse:

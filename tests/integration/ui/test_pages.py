@@ -279,11 +279,62 @@ def test_many_tasks_are_pages(browser: Browser, schedule: Any) -> None:
     ],
 )
 def test_a_task_is_found_by_its_number_or_its_id(browser: Browser, schedule: Any, search: str, said: str) -> None:
-    """Nothing else is searched: payloads would have to be read one by one."""
+    """Whatever else was typed has a field of its own."""
     job_id = schedule(request_for())
     path = f"/c/sosw_default/dags/dag/jobs/{job_id}"
     assert said in browser.page(path, search=search).text
     assert 'id="task-3" open' in browser.page(path, search=f"{job_id}{3:012x}").html
+
+
+def test_a_task_is_found_by_a_text_in_its_payload(browser: Browser, schedule: Any) -> None:
+    """Whatever its case; in the attributes' names too. A secret that the page hides cannot be guessed by it."""
+    sections = {"sections": ["Maßstab", "mazda", "Mazda 3"], "isolate_sections": True, "password": "tiger"}
+    path = f"/c/sosw_default/dags/dag/jobs/{schedule(request_for(sections))}"
+    page = browser.page(path, text=" MAZDA ")
+    assert "2 of the tasks 0 to 2 have “MAZDA” in the payload. Searched 3 of 3 tasks." in page.text
+    assert [index for index in range(3) if f'id="task-{index}"' in page.html] == [1, 2]
+    assert "1 of the tasks 0 to 2 has" in browser.page(path, text="MASSSTAB").text
+    assert "3 of the tasks" in browser.page(path, text='"sections": [').text
+    nothing = browser.page(path, text="tiger")
+    assert "None of the tasks 0 to 2 has “tiger” in the payload." in nothing.text
+    assert f"/sosw{path}#tasks" in nothing.links
+    assert "continue" not in nothing.text
+
+
+def test_a_search_of_a_large_job_continues(browser: Browser, schedule: Any, configured: Aws) -> None:
+    """A view reads 200 tasks, or fewer if it has found 25; the link says where the next one begins."""
+    names = [f"s{number}" for number in range(260)] + ["needle"]
+    path = f"/c/sosw_default/dags/dag/jobs/{schedule(request_for({'sections': names, 'isolate_sections': True}))}"
+    first = browser.page(path, text="needle")
+    assert "None of the tasks 0 to 199 has “needle” in the payload. Searched 200 of 261 tasks." in first.text
+    assert f"/sosw{path}?text=needle&start=200#tasks" in first.links
+    second = browser.page(path, text="needle", start="200")
+    assert "1 of the tasks 200 to 260 has “needle”" in second.text
+    assert 'id="task-260"' in second.html
+    many = browser.page(path, text="s")
+    assert "25 of the tasks 0 to 24 have “s” in the payload. Searched 25 of 261 tasks." in many.text
+    assert f"/sosw{path}?text=s&start=25#tasks" in many.links
+    beyond = browser.page(path, text="s", start="9" * 12)
+    assert (beyond.status, "The job has no task 261." in beyond.text) == (200, True)
+
+
+def test_a_search_ends_after_large_payloads(browser: Browser, schedule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A view does not read 200 tasks of 400 kB."""
+    monkeypatch.setattr("sosw_airflow.ui.payload_search._CHARACTERS", 500)
+    names = [f"{number}{'x' * 40}" for number in range(80)]
+    path = f"/c/sosw_default/dags/dag/jobs/{schedule(request_for({'sections': names, 'isolate_sections': True}))}"
+    assert "Searched 50 of 80 tasks." in browser.page(path, text="needle").text
+
+
+def test_hidden_payloads_are_not_searched(browser: Browser, schedule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no field for it, and an address is refused: its answers would give the payload away."""
+    hide_what_airflow_hides()
+    monkeypatch.setenv("AIRFLOW__SOSW__HIDE_PAYLOADS", "True")
+    path = f"/c/sosw_default/dags/dag/jobs/{schedule(request_for())}"
+    page = browser.page(path, text="section")
+    assert "Payloads are hidden by [sosw] hide_payloads, so they are not searched." in page.text
+    assert 'name="text"' not in page.html
+    assert 'id="task-' not in page.html
 
 
 def test_payloads_can_be_hidden(

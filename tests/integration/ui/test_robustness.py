@@ -46,7 +46,9 @@ SCANNER = (
 )
 
 VALUES = st.one_of(st.sampled_from(SCANNER), st.text(max_size=40))
-NAMES = st.sampled_from(["state", "page", "search", "cause", "reason", "max_running", "leave_unfinished", "x"])
+NAMES = st.sampled_from(
+    ["state", "page", "search", "text", "start", "cause", "reason", "max_running", "leave_unfinished", "x"]
+)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -82,7 +84,7 @@ class Everyone(Somebody):
     may_change_dag = may_read_dag
 
 
-@pytest.mark.parametrize("name", ["state", "page", "search", "cause"])
+@pytest.mark.parametrize("name", ["state", "page", "search", "text", "cause"])
 def test_each_parameter_of_a_jobs_page(browser: Browser, schedule: Callable[[ScheduleRequest], str], name: str) -> None:
     """The page of a job that exists."""
     job_id = schedule(request_for())
