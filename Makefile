@@ -59,10 +59,10 @@ test-airflow: $(READY) $(READY_2) $(READY_MINISTACK) ## schedules, backfills, cl
 	.venv-2.11/bin/python -m pytest tests/system/airflow_runs $(PYTEST_ARGS)
 test-matrix: $(READY) $(READY_MINISTACK) ## each supported Airflow, in .matrix/ [VERSIONS="3.0.6 3.1.8"]
 	.venv/bin/python -m tests.system.matrix --uv $(UV) $(VERSIONS)
-test-browser: $(READY) $(READY_2) ## both UIs; needs chromium, chromedriver and npm
+test-browser: $(READY) $(READY_2) $(READY_MINISTACK) ## the UIs of Airflow 2.11, 3.1, 3.3; needs chromium, chromedriver and npm
 	@if ! [ -x /usr/bin/chromium ] || ! [ -x /usr/bin/chromedriver ]; then \
 	  echo "NOT RUN: chromium is not installed. On Debian: apt-get install chromium chromium-driver"; \
-	else set -ex; $(UV) pip install --quiet --python .venv --target build/browser/packages --group browser "apache-airflow-providers-fab>=3" --constraints constraints/airflow-3.3.txt; npm install --silent --no-save --ignore-scripts --prefix build/browser axe-core@4.11.1; \
+	else set -ex; .venv/bin/python -m tests.system.matrix --uv $(UV) --only-install 3.1.8; $(UV) pip install --quiet --python .venv --target build/browser/packages --group browser "apache-airflow-providers-fab>=3" --constraints constraints/airflow-3.3.txt; npm install --silent --no-save --ignore-scripts --prefix build/browser axe-core@4.11.1; \
 	  PYTHONPATH=build/browser/packages .venv/bin/python -m pytest tests/system/browser tests/integration/ui/test_api_server_with_fab.py $(PYTEST_ARGS); fi
 test-celery: $(call stamp,.venv-celery) $(READY_MINISTACK) ## two Celery workers, one killed; needs postgresql
 	.venv-celery/bin/python -m pytest tests/system/celery $(PYTEST_ARGS)

@@ -7,7 +7,7 @@
 | `signed_in_user`  | the session of Flask                       | `airflow.api_fastapi.core_api.security`    |
 | `pushed_in_run`   | `XCom`                                     | `XComModel`                                |
 | `name_of_user`    | the auth manager                           | the user                                   |
-| `form_secret`     | Flask-WTF's tokens in its place            | `[api] secret_key`                         |
+| `form_secret`     | `[webserver] secret_key`                   | `[api] secret_key`                         |
 """
 
 from __future__ import annotations
@@ -210,10 +210,14 @@ def write_audit_log(event: str, owner: str, details: Mapping[str, Any], **of_tas
 
 
 def form_secret() -> str:
-    """The secret with which Airflow's API server protects forms; every instance of it has the same."""
+    """The secret with which a server of Airflow protects forms; every instance of it has the same."""
     from airflow.configuration import conf
 
-    return str(conf.get("api", "secret_key"))
+    return str(conf.get(_section(), "secret_key"))
+
+
+def _section() -> str:
+    return "webserver" if pages_of_this_airflow() == "web_server" else "api"
 
 
 def _base_url() -> Any:
@@ -221,8 +225,7 @@ def _base_url() -> Any:
 
     from airflow.configuration import conf
 
-    section = "webserver" if pages_of_this_airflow() == "web_server" else "api"
-    return urlsplit(conf.get(section, "base_url", fallback="") or "")
+    return urlsplit(conf.get(_section(), "base_url", fallback="") or "")
 
 
 def host_of_airflow() -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sosw_airflow.exceptions import SoswError
@@ -56,12 +56,6 @@ class ActionTarget:
         back = job_parts(conn_id, header)
         return cls(conn_id, back, header.job_id, details, JOB_ACTIONS, header.labourer_id, header)
 
-    @property
-    def subjects(self) -> tuple[Hashable, ...]:
-        """The readings that an action changes."""
-        of_job = [(kind, self.conn_id, self.details["job_id"]) for kind in ("header", "job")] if self.header else []
-        return (*of_job, ("labourer", self.conn_id, self.labourer_id), ("overview", self.conn_id))
-
 
 class ActionPages:
     """Asks before an action, and carries it out."""
@@ -81,9 +75,9 @@ class ActionPages:
         request.viewer.record(f"sosw.{action.name}", {**target.details, **known}, header=target.header)
         log.info("%s by %r: %r", action.title, request.viewer.name, target.name)
         run = self._runs.run((action.name, *target.back), self._act(target, action, known, request.viewer.name))
-        self._readings.cache.expire(*target.subjects)
         status = 202 if not run.over.is_set() else 409 if run.problem else 200
-        return self._shown(request, target, action, run=run, status=status)
+        answer = self._shown(request, target, action, run=run, status=status)
+        return replace(answer, changed=True)
 
     def _act(self, target: ActionTarget, action: Action, fields: Mapping[str, str], user: str) -> Callable[[], Any]:
         def act() -> Any:
@@ -95,6 +89,8 @@ class ActionPages:
             except SoswError as error:
                 log.warning("%s of %r was refused: %s", action.title, target.name, error)
                 raise
+            finally:
+                self._readings.cache.expire(target.conn_id)
 
         return act
 

@@ -8,7 +8,17 @@ from html import escape
 from typing import Annotated, Any
 
 from sosw_airflow._compat.server import form_secret, host_of_airflow, signed_in_user
-from sosw_airflow.ui.forms import FORM_BYTES, TOKEN, fields_of, is_same_origin, is_token, make_token
+from sosw_airflow.ui.forms import (
+    CHANGED,
+    FORM_BYTES,
+    TOKEN,
+    changed_cookie,
+    fields_of,
+    is_same_origin,
+    is_token,
+    made_at,
+    make_token,
+)
 from sosw_airflow.ui.requests import PageRequest, PageResponse, parts_of
 from sosw_airflow.ui.site import Site
 from sosw_airflow.ui.viewers import AirflowViewer, pushed_jobs
@@ -34,7 +44,12 @@ def make_app() -> Any:
         return body
 
     def answer(request: Request, user: Any, body: bytes) -> Response:
-        return _response(site.answer(_page_request(request, user, body)))
+        asked = _page_request(request, user, body)
+        answered = site.answer(asked)
+        response = _response(answered)
+        if answered.changed:
+            response.set_cookie(**changed_cookie(asked.root, form_secret(), str(user.get_id()), time.time()))
+        return response
 
     # Annotations that are text would be searched among the globals of this module. The user comes first: nothing of
     # a form is read without one.
@@ -62,7 +77,8 @@ def make_app() -> Any:
 def _page_request(request: Any, user: Any, body: bytes) -> PageRequest:
     viewer, parts = AirflowViewer({"user": user}), parts_of(request.path_params["path"])
     fields = fields_of(body)
-    token_of = (form_secret(), str(user.get_id()), "/".join(parts))
+    known = (form_secret(), str(user.get_id()))
+    token_of = (*known, "/".join(parts))
     own = (request.headers.get("host", ""), host_of_airflow())
     return PageRequest(
         method=request.method,
@@ -73,4 +89,5 @@ def _page_request(request: Any, user: Any, body: bytes) -> PageRequest:
         fields=fields,
         own_form=is_same_origin(request.headers, own) and is_token(fields.get(TOKEN, ""), *token_of, time.time()),
         token=partial(make_token, *token_of, time.time()),
+        changed_at=made_at(request.cookies.get(CHANGED, ""), *known, CHANGED) or 0.0,
     )

@@ -3,6 +3,8 @@
 A viewer gets what was read in the last seconds. If that is older, the read begins, and the viewer still gets what is
 there: the next refresh has the new one. Only without a recent reading, or after a change by an action, the viewer waits
 a little. If AWS does not answer by then, the page says so.
+
+An action is known in the process that has carried it out. Its viewer comes to other processes with the time of it.
 """
 
 from __future__ import annotations
@@ -53,14 +55,23 @@ class Reading:
     waiting: bool = False
 
 
+_NEVER = float("-inf")
+
+
 @dataclass
 class _Subject:
+    """``as_of`` is the begin of the read that ended at ``tried_at``; all on the monotonic clock."""
+
     value: Any = None
-    read_at: float = float("-inf")
+    read_at: float = _NEVER
     problem: str = ""
-    tried_at: float = float("-inf")
+    as_of: float = _NEVER
+    tried_at: float = _NEVER
     running: Future[Any] | None = None
-    changed: bool = False
+    changed_at: float = _NEVER
+
+    def shown(self, now: float, *, waiting: bool = False) -> Reading:
+        return Reading(self.value, now - self.read_at, self.problem, waiting)
 
 
 class CachedReads:
@@ -78,54 +89,60 @@ class CachedReads:
         self._page = threading.local()
 
     @contextmanager
-    def one_page(self) -> Iterator[None]:
-        """Inside, all reads of this thread together wait no longer than one: a page needs several."""
-        self._page.ends_at = time.monotonic() + self._patience
+    def one_page(self, changed_at: float = 0.0) -> Iterator[None]:
+        """Inside, all reads of this thread together wait no longer than one: a page needs several.
+
+        :param changed_at: time of the viewer's last action, in any process: older readings are not for this viewer.
+        """
+        now = time.monotonic()
+        self._page.ends_at = now + self._patience
+        self._page.changed_at = now - max(0.0, time.time() - changed_at)
         try:
             yield
         finally:
-            del self._page.ends_at
+            del self._page.ends_at, self._page.changed_at
 
-    def read(self, subject: Hashable, read: Callable[[Any], Any]) -> Reading:
+    def read(self, subject: Hashable, read: Callable[[Any], Any], *, fresh: float | None = None) -> Reading:
         """The reading of a subject.
 
         :param read: called in another thread with the former value, or None; what it returns is the new one.
+        :param fresh: seconds for which this reading is good.
         """
-        with self._lock:
-            known = self._subjects.setdefault(subject, _Subject())
-            self._subjects.move_to_end(subject)
-            self._forget()
-            now = time.monotonic()
-            if now - known.tried_at < self._fresh and known.running is None:
-                return Reading(known.value, now - known.read_at, known.problem)
-            if known.running is None:
-                self._pool = self._pool or ThreadPoolExecutor(_THREADS, thread_name_prefix="sosw-page")
-                known.running = self._pool.submit(self._read, known, read)
-            if not known.changed and now - known.read_at < _SHOWN * self._fresh:
-                return Reading(known.value, now - known.read_at, known.problem)
-            running = known.running
-        try:
-            running.result(self._left())
-        except NotYet:
-            return Reading(known.value, time.monotonic() - known.read_at, known.problem, waiting=True)
-        return Reading(known.value, time.monotonic() - known.read_at, known.problem)
+        fresh = self._fresh if fresh is None else fresh
+        changed_at: float = getattr(self._page, "changed_at", _NEVER)
+        ends_at: float = getattr(self._page, "ends_at", time.monotonic() + self._patience)
+        while True:
+            with self._lock:
+                known = self._subjects.setdefault(subject, _Subject())
+                self._subjects.move_to_end(subject)
+                self._forget()
+                now = time.monotonic()
+                is_good = known.as_of >= max(known.changed_at, changed_at)
+                if is_good and now - known.tried_at < fresh and known.running is None:
+                    return known.shown(now)
+                if known.running is None:
+                    self._pool = self._pool or ThreadPoolExecutor(_THREADS, thread_name_prefix="sosw-page")
+                    known.running = self._pool.submit(self._read, known, read)
+                if is_good and now - known.read_at < _SHOWN * fresh:
+                    return known.shown(now)
+                running, changed_at = known.running, max(known.changed_at, changed_at)
+            try:
+                running.result(max(0.0, ends_at - now))
+            except NotYet:
+                return known.shown(time.monotonic(), waiting=True)
+            # One that was under way may have read before the change.
+            if known.as_of >= changed_at:
+                return known.shown(time.monotonic())
 
-    def _left(self) -> float:
-        """Seconds that the viewer still waits."""
-        ends_at: float | None = getattr(self._page, "ends_at", None)
-        return self._patience if ends_at is None else max(0.0, ends_at - time.monotonic())
-
-    def expire(self, *subjects: Hashable) -> None:
-        """Let the next viewer of these subjects read them again: something was changed."""
+    def expire(self, part: str) -> None:
+        """Let the next viewer of every subject with this part read it again: something was changed."""
         with self._lock:
-            for each in subjects:
-                if each in self._subjects:
-                    self._subjects[each].tried_at = float("-inf")
-                    self._subjects[each].changed = True
+            for subject, known in self._subjects.items():
+                if isinstance(subject, tuple) and part in subject:
+                    known.changed_at = time.monotonic()
 
     def _read(self, known: _Subject, read: Callable[[Any], Any]) -> None:
-        with self._lock:
-            known.changed = False
+        began = time.monotonic()
         value, problem = known.value, ""
         try:
             value = read(known.value)
@@ -138,8 +155,7 @@ class CachedReads:
             now = time.monotonic()
             if not problem:
                 known.value, known.read_at = value, now
-            # What was changed during the read may be missing in it.
-            known.tried_at = float("-inf") if known.changed else now
+            known.as_of, known.tried_at = began, now
             known.problem, known.running = problem, None
 
     def _forget(self) -> None:

@@ -83,7 +83,6 @@ class JobSight:
 
     :ivar reader: continues at the next reading.
     :ivar times: when its tasks were closed, as far as they are counted.
-    :ivar family: its relatives and itself.
     :ivar causes: of its failures, and ``causes_at`` the time of their reading, on the monotonic clock.
     """
 
@@ -93,8 +92,6 @@ class JobSight:
     activity: Any = None
     activity_problem: str = ""
     times: Any = None
-    family: tuple[Any, ...] = ()
-    family_at: float = float("-inf")
     causes: Any = None
     causes_at: float = float("-inf")
 
@@ -134,6 +131,11 @@ class SoswReadings:
     def header(self, conn_id: str, job_id: str) -> Reading:
         """The header of a job, or None in it if there is none."""
         return self.cache.read(("header", conn_id, job_id), lambda _: self._header(conn_id, job_id))
+
+    def family(self, conn_id: str, header: Any) -> Reading:
+        """A job and its relatives."""
+        subject = ("family", conn_id, header.job_id)
+        return self.cache.read(subject, lambda _: self._family(conn_id, header), fresh=_CAUSES_EVERY)
 
     def job(self, conn_id: str, job_id: str) -> Reading:
         """A `JobSight`."""
@@ -263,10 +265,15 @@ class SoswReadings:
         deployment = self.deployment(conn_id)
         return JobRecords(deployment.dynamodb, deployment.tables.jobs_table).header(job_id, consistent=False)
 
-    def _job(self, conn_id: str, job_id: str, former: JobSight | None) -> JobSight:
-        from sosw_airflow.exceptions import AccessDenied
+    def _family(self, conn_id: str, header: Any) -> list[Any]:
         from sosw_airflow.scheduling.job_family import read_family
         from sosw_airflow.stores.job_record import JobRecords
+
+        deployment = self.deployment(conn_id)
+        return read_family(JobRecords(deployment.dynamodb, deployment.tables.jobs_table), header)
+
+    def _job(self, conn_id: str, job_id: str, former: JobSight | None) -> JobSight:
+        from sosw_airflow.exceptions import AccessDenied
         from sosw_airflow.waiting.activity import read_activity
         from sosw_airflow.waiting.failure_causes import read_causes
 
@@ -292,18 +299,12 @@ class SoswReadings:
         causes, causes_at = sight.causes, sight.causes_at
         if progress.failed and (causes is None or time.monotonic() - causes_at > _CAUSES_EVERY):
             causes, causes_at = read_causes(sight.reader, most=_CAUSES_OF), time.monotonic()
-        family, family_at = sight.family, sight.family_at
-        if time.monotonic() - family_at > _CAUSES_EVERY:
-            records = JobRecords(deployment.dynamodb, deployment.tables.jobs_table)
-            family, family_at = tuple(read_family(records, header)), time.monotonic()
         return replace(
             sight,
             header=header,
             progress=progress,
             activity=activity,
             activity_problem=problem,
-            family=family,
-            family_at=family_at,
             causes=causes,
             causes_at=causes_at,
         )

@@ -46,6 +46,7 @@ class PageRequest:
     :ivar fields: of the form that was sent.
     :ivar own_form: the form is one that this site has given to this viewer, and a page of this site has sent it.
     :ivar token: gives what a form has to send back.
+    :ivar changed_at: time of this viewer's last action, in whichever process; 0 for none.
     """
 
     method: str
@@ -56,6 +57,7 @@ class PageRequest:
     fields: Mapping[str, str] = field(default_factory=dict)
     own_form: bool = False
     token: Callable[[], str] = str
+    changed_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class PageResponse:
     """An answer.
 
     :ivar location: of a redirection.
+    :ivar changed: an action was carried out: the viewer keeps its time.
     """
 
     body: bytes
@@ -70,6 +73,7 @@ class PageResponse:
     content_type: str = "text/html; charset=utf-8"
     location: str = ""
     max_age: int = 0
+    changed: bool = False
 
     @property
     def headers(self) -> dict[str, str]:

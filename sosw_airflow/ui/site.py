@@ -66,7 +66,7 @@ class Site:
                 return self._problem(request, 403, refusal(route.guard, found))
             if request.method == "POST" and not request.own_form:
                 return self._problem(request, 403, _FOREIGN_FORM)
-            with self._readings.cache.one_page():
+            with self._readings.cache.one_page(request.changed_at):
                 return view(request, **found)
         except Exception:
             log.exception("The page %s could not be made.", printable("/".join(request.parts)[:300]))
@@ -146,7 +146,7 @@ class Site:
             dag_id=dag_id,
             job_id=job_id,
             is_command=dag_id == COMMAND_DAG_ID,
-            family=self._visible(request, sight, dag_id),
+            family=self._visible(request, self._readings.family(conn_id, known) if known is not None else None, dag_id),
             now=time.time(),
             airflow=airflow_paths(request.root.removesuffix(PAGES), known) if known is not None else None,
             header=known,
@@ -161,9 +161,9 @@ class Site:
         )
 
     @staticmethod
-    def _visible(request: PageRequest, sight: Any, dag_id: str) -> list[Any]:
+    def _visible(request: PageRequest, reading: Reading | None, dag_id: str) -> list[Any]:
         """The relatives of a job that the viewer may read: a repair may be another DAG's."""
-        family = sight.family if sight is not None else ()
+        family = (reading.value if reading is not None else None) or ()
         dags = {each.header.dag_id for each in family}
         readable = {each for each in dags if each == dag_id or request.viewer.may_read_dag(each)}
         return [each for each in family if each.header.dag_id in readable]

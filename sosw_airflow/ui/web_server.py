@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from sosw_airflow._compat.server import auth_manager, host_of_airflow
-from sosw_airflow.ui.forms import FORM_BYTES, TOKEN, is_same_origin
+from sosw_airflow._compat.server import auth_manager, form_secret, host_of_airflow
+from sosw_airflow.ui.forms import CHANGED, FORM_BYTES, TOKEN, changed_cookie, is_same_origin, made_at
 from sosw_airflow.ui.requests import PageRequest, PageResponse, parts_of
 
 __all__ = ["blueprint"]
@@ -31,8 +32,12 @@ def blueprint(prefix: str) -> Any:
             return Response("This form is too large.", 413, {"Content-Type": "text/plain"})
         if not site:
             site.append(Site(pushed_jobs))
-        answered: PageResponse = site[0].answer(_page_request(request, f"/{path}", prefix))
-        return Response(answered.body, answered.status, answered.headers)
+        asked = _page_request(request, f"/{path}", prefix)
+        answered: PageResponse = site[0].answer(asked)
+        response = Response(answered.body, answered.status, answered.headers)
+        if answered.changed:
+            response.set_cookie(**changed_cookie(asked.root, form_secret(), asked.viewer.name, time.time()))
+        return response
 
     pages.add_url_rule("/", "start", answer, methods=["GET"])
     pages.add_url_rule("/<path:path>", "page", answer, methods=["GET", "POST"])
@@ -47,15 +52,17 @@ def _page_request(request: Any, path: str, prefix: str) -> PageRequest:
     fields = request.form.to_dict()
     headers = {name.lower(): value for name, value in request.headers.items()}
     own = (request.headers.get("Host", ""), host_of_airflow())
+    viewer = AirflowViewer({})
     return PageRequest(
         method=request.method,
         parts=parts_of(path),
-        viewer=AirflowViewer({}),
+        viewer=viewer,
         root=f"{request.script_root}{prefix}",
         query=request.args.to_dict(),
         fields=fields,
         own_form=is_same_origin(headers, own) and _is_token(fields.get(TOKEN, "")),
         token=generate_csrf,
+        changed_at=made_at(request.cookies.get(CHANGED, ""), form_secret(), viewer.name, CHANGED) or 0.0,
     )
 
 

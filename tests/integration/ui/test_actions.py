@@ -17,7 +17,10 @@ from sosw_airflow.stores.job_places import JobPlaces
 from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.stores.lease_item import read_lease
 from sosw_airflow.ui.action_runs import ActionRuns
+from sosw_airflow.ui.cached_reads import CachedReads
+from sosw_airflow.ui.reading import SoswReadings
 from sosw_airflow.ui.requests import PageRequest, parts_of
+from sosw_airflow.ui.site import Site
 from tests.conftest import Aws
 from tests.integration.conftest import request_for
 from tests.integration.ui.conftest import Browser, Somebody
@@ -76,6 +79,19 @@ def test_who_may_not_act_is_not_asked(browser: Browser, job: str, path: str, met
     browser.viewer = Somebody(changes=("other",), labourers=False)
     request = PageRequest(method, parts_of(path.format(job=at(job))), browser.viewer, own_form=True)
     assert browser.site.answer(request).status == 403
+
+
+def test_what_was_done_shows_at_once(configured: Aws, job: str) -> None:
+    """On the page that is read every ten seconds, and in what is read once a minute."""
+    for index in range(4):
+        close(configured, job, index, ok=index != 2)
+    browser = Browser(Site(lambda *_, **__: [], SoswReadings(CachedReads(fresh=600, patience=30))), [])
+    assert "repair of the one before" not in browser.page(at(job)).text
+    browser.send(f"{at(job)}/actions/repair")
+    assert "repair of the one before" in browser.page(at(job)).text
+    assert "paused" not in browser.page(WORKER).text
+    browser.send(f"{WORKER}/actions/pause")
+    assert "paused by alice" in browser.page(WORKER).text
 
 
 def test_a_form_of_another_site_changes_nothing(browser: Browser, job: str, configured: Aws) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -11,8 +12,11 @@ from urllib.parse import quote
 
 import pytest
 
-from sosw_airflow._compat.server import pages_of_this_airflow
+from sosw_airflow._compat.server import form_secret, pages_of_this_airflow
 from sosw_airflow.jobs.identity import COMMAND_DAG_ID
+from sosw_airflow.orchestration.labourer_pause import LabourerPause, pause_labourer
+from sosw_airflow.ui.forms import changed_cookie
+from tests.conftest import Aws
 from tests.integration.ui.servers import HOSTILE_PARTS, airflow_with, asked, routes_without
 
 pytestmark = [
@@ -181,6 +185,20 @@ def test_the_audit_log(web_server: Any, job: str) -> None:
         found = session.query(Log).filter(Log.event == "sosw.cancel").order_by(Log.id.desc()).first()
     assert (found.dag_id, found.owner) == ("dag", "Admin")
     assert json.loads(found.extra) == {"conn_id": "sosw_default", "job_id": job}
+
+
+def test_what_a_viewer_has_done_in_another_process_shows_at_once(web_server: Any, aws: Aws) -> None:
+    """Its answer left the time with the viewer, signed. Who comes without it sees the last reading."""
+    client, other = web_server("Admin"), web_server("Viewer")
+    answer = client.post(RESUME, data=asked(client, RESUME), headers=FROM_HERE)
+    attributes = answer.headers["Set-Cookie"].split("; ")[1:]
+    assert {"HttpOnly", "Max-Age=60", "Path=/team/airflow/sosw", "SameSite=Strict"} <= set(attributes)
+    assert "paused" not in client.get(WORKER).text
+    pause_labourer(aws.dynamodb, "sosw_jobs", "worker", LabourerPause("bob", int(time.time()), ""))
+    assert "paused" not in other.get(WORKER).text
+    cookie = changed_cookie("/", form_secret(), "Admin", time.time())
+    client.set_cookie(cookie["key"], cookie["value"], path="/team/airflow/sosw")
+    assert "paused" in client.get(WORKER).text
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])

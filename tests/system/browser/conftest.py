@@ -25,6 +25,8 @@ from tests.support.emulators.server_process import free_port
 ROOT = Path(__file__).parents[3]
 #: Generous: a web server of Airflow takes a minute to start on a busy machine.
 PATIENCE = 240.0
+#: The Airflows whose UI is tried, each in the environment that has it.
+ENVIRONMENTS = {"3.3": ".venv", "3.1": ".matrix/3.1.8", "2.11": ".venv-2.11"}
 CHROMIUM = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1000,1150"),
     *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -33,11 +35,27 @@ CHROMIUM = (
 
 @dataclass(frozen=True)
 class Ui:
-    """A running web server."""
+    """A running web server of a release: a key of `ENVIRONMENTS`."""
 
+    release: str
     url: str
     python: Path
     environment: dict[str, str]
+
+    @property
+    def is_airflow_2(self) -> bool:
+        """Whether it is one of Flask AppBuilder's."""
+        return self.release.startswith("2.")
+
+    def sign_in(self, browser: Any) -> None:
+        """Be an administrator. Airflow 3 treats everyone as one here."""
+        if not self.is_airflow_2:
+            browser.get(f"{self.url}/auth/token/login")
+            return
+        browser.get(f"{self.url}/login/")
+        browser.find_element("id", "username").send_keys("admin")
+        browser.find_element("id", "password").send_keys("admin")
+        browser.find_element("css selector", "input[type=submit]").click()
 
     def airflow(self, *arguments: str) -> None:
         """Run a command of this Airflow."""
@@ -90,23 +108,26 @@ def aws_url(tmp_path: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def web_server(
-    environment_folder: str,
+    release: str,
     home: Path,
-    command: list[str],
-    setup: list[list[str]],
     *,
+    whole: bool = False,
+    workers: int = 1,
     path: str = "",
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[Ui]:
-    """The web server of the Airflow in one of this checkout's environments; PORT in the command is its port.
+    """The web server of one of the `ENVIRONMENTS`.
 
+    :param whole: with all the other servers of an Airflow.
+    :param workers: processes of the web server.
     :param path: of its base URL.
     :param variables: further ones of its environment.
     """
-    python = ROOT / environment_folder / "bin" / "python"
+    python = ROOT / ENVIRONMENTS[release] / "bin" / "python"
     if not python.exists():
-        pytest.skip(f"there is no {environment_folder}")
-    port = free_port()
+        pytest.skip(f"there is no {ENVIRONMENTS[release]}")
+    port, airflow_2 = free_port(), release.startswith("2.")
+    section = "WEBSERVER" if airflow_2 else "API"
     environment = {
         **{name: text for name, text in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_", "PYTHON"))},
         "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]),
@@ -115,21 +136,33 @@ def web_server(
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}{path}",
+        f"AIRFLOW__{section}__BASE_URL": f"http://127.0.0.1:{port}{path}",
+        f"AIRFLOW__{section}__WORKERS": str(workers),
+        **(
+            {"AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1", "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(port)}
+            if airflow_2
+            else {
+                "AIRFLOW__API__HOST": "127.0.0.1",
+                "AIRFLOW__API__PORT": str(port),
+                "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}{path}/execution/",
+            }
+        ),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW_CONN_AWS_DEFAULT": json.dumps({"conn_type": "aws", "login": ACCESS_KEY, "password": SECRET_KEY}),
         "AWS_EC2_METADATA_DISABLED": "true",
         "NO_PROXY": "127.0.0.1",
         **(variables or {}),
     }
-    ui = Ui(f"http://127.0.0.1:{port}{path}", python, environment)
-    for each in (["db", "migrate"], *setup):
-        ui.airflow(*each)
+    ui = Ui(release, f"http://127.0.0.1:{port}{path}", python, environment)
+    ui.airflow("db", "migrate")
+    if airflow_2:
+        person = ["--firstname", "A", "--lastname", "B", "--email", "admin@example.com"]
+        ui.airflow("users", "create", "--username", "admin", "--password", "admin", "--role", "Admin", *person)
     log = home / "server.log"
-    arguments = [str(port) if each == "PORT" else each for each in command]
+    command = "standalone" if whole else "webserver" if airflow_2 else "api-server"
     with log.open("wb") as written:
         server = subprocess.Popen(
-            [str(python), "-m", "airflow", *arguments],
+            [str(python), "-m", "airflow", command],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=written,

@@ -67,8 +67,7 @@ def expected(aws_url: str) -> SoswSettings:
 
 def test_airflow_3(browser: Any, aws_url: str, tmp_path: Path) -> None:
     """Saved first, then tested in the list of Connections, as Airflow 3 has it."""
-    command = ["api-server", "--host", "127.0.0.1", "--port", "PORT", "--workers", "1"]
-    with web_server(".venv", tmp_path / "airflow", command, []) as ui:
+    with web_server("3.3", tmp_path / "airflow") as ui:
         browser.get(f"{ui.url}/connections")
         shown(browser, by_xpath("//button[contains(., 'Add Connection')]")).click()
         shown(browser, by_xpath("//input[@name='connection_id']")).send_keys(CONN_ID)
@@ -109,16 +108,8 @@ def set_port_0(ui: Ui) -> None:
 
 def test_airflow_2(browser: Any, aws_url: str, tmp_path: Path) -> None:
     """Tested in the form, before it is saved."""
-    command = ["webserver", "--hostname", "127.0.0.1", "--port", "PORT", "--workers", "1"]
-    person = ["--firstname", "A", "--lastname", "B", "--email", "admin@example.com"]
-    users = ["users", "create", "--username", "admin", "--password", "admin", "--role", "Admin", *person]
-    with web_server(".venv-2.11", tmp_path / "airflow", command, [users]) as ui:
-        browser.get(f"{ui.url}/login/")
-        shown(browser, by_xpath("//input[@id='username']")).send_keys("admin")
-        browser.find_element("id", "password").send_keys("admin")
-        browser.find_element("css selector", "input[type=submit]").click()
-        shown(browser, lambda b: "/login" not in b.current_url)
-
+    with web_server("2.11", tmp_path / "airflow") as ui:
+        ui.sign_in(browser)
         browser.get(f"{ui.url}/connection/add")
         shown(browser, by_xpath("//*[@id='test-connection']"))
         browser.execute_script("$('#conn_type').val('sosw').trigger('change')")

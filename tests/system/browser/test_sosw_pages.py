@@ -25,7 +25,7 @@ from demo.settings import ACCESS_KEY, QUEUE_BUCKET, REGION, SECRET_KEY
 from sosw_airflow.jobs.identity import command_identity, task_id
 from sosw_airflow.stores.tables import TableNames
 from tests.support.closing import close
-from tests.system.browser.conftest import ROOT, Ui, chromium, web_server
+from tests.system.browser.conftest import ENVIRONMENTS, ROOT, Ui, chromium, web_server
 from tests.system.browser.test_connection_form import photograph, shown
 
 pytestmark = pytest.mark.slow
@@ -65,9 +65,9 @@ def fail(aws: Any, index: int, error: str, message: str) -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
-    """An API server, and a job of six tasks: three completed, two failed for two reasons, one open."""
+@pytest.fixture(scope="module", params=ENVIRONMENTS)
+def ui(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+    """A web server of each Airflow, and a job of six tasks: three completed, two failed for two reasons, one open."""
     folder: Path = tmp_path_factory.mktemp("pages")
     aws = embedded_aws.start(folder / "aws")
     Queue(aws.url).create_what_is_missing()
@@ -77,9 +77,8 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
         "AIRFLOW_VAR_SOSW_LABOURERS": json.dumps({"worker": {"max_simultaneous_invocations": 4}, "pull_weather": {}}),
         "AIRFLOW_VAR_SOSW_JOB_SCHEMAS": json.dumps({"default": {"chunkable_attrs": ["word"]}}),
     }
-    command = ["api-server", "--host", "127.0.0.1", "--port", "PORT", "--workers", "1"]
     try:
-        with web_server(".venv", folder / "airflow", command, [], path="/team/airflow", variables=variables) as server:
+        with web_server(request.param, folder / "airflow", path="/team/airflow", variables=variables) as server:
             (folder / "job.json").write_text(json.dumps(JOB))
             schedule = [str(server.python.parent / "sosw-airflow"), "schedule", str(folder / "job.json")]
             subprocess.run(
@@ -94,6 +93,22 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
             yield server
     finally:
         embedded_aws.stop(folder / "aws")
+
+
+@pytest.fixture(scope="module")
+def signed_in(ui: Ui, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A browser whose user has signed in: once, since Flask AppBuilder refuses many of them."""
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        ui.sign_in(driver)
+        yield driver
+
+
+@pytest.fixture
+def browser(signed_in: Any) -> Any:
+    """The same browser, of its own size and with its own colours."""
+    signed_in.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    signed_in.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    return signed_in
 
 
 def open_page(browser: Any, ui: Ui, name: str) -> None:
@@ -120,7 +135,7 @@ def test_nothing_serious_for_people_with_disabilities(browser: Any, ui: Ui, sche
     serious = {}
     for name in PAGES:
         open_page(browser, ui, name)
-        photograph(browser, f"{name}-{scheme}-{width}")
+        photograph(browser, f"{ui.release}-{name}-{scheme}-{width}")
         wide = browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
         browser.execute_script(AXE.read_text())
         found = browser.execute_async_script("axe.run().then(arguments[0])")["violations"]
@@ -144,7 +159,7 @@ def test_the_result_of_an_action_for_people_with_disabilities(browser: Any, ui: 
     browser.get(f"{ui.url}{WORKER}/actions/doctor")
     browser.find_element("css selector", "form button").click()
     shown(browser, lambda b: "broken, " in b.page_source)
-    photograph(browser, "doctor-light-1200")
+    photograph(browser, f"{ui.release}-doctor-light-1200")
     browser.execute_script(AXE.read_text())
     found = browser.execute_async_script("axe.run().then(arguments[0])")["violations"]
     assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
@@ -198,6 +213,7 @@ def test_a_refresh_changes_nothing_for_its_reader(browser: Any, ui: Ui) -> None:
 def test_a_page_without_scripts(ui: Ui, tmp_path: Path) -> None:
     """It shows the same, has a link that refreshes it, and a labourer is paused and resumed."""
     with chromium(tmp_path / "silent", scripts=False) as browser:
+        ui.sign_in(browser)
         open_page(browser, ui, "failed")
         assert "5 of 6" in browser.page_source or "83.3 %" in browser.page_source
         browser.find_element("link text", "Refresh").click()

@@ -1,4 +1,4 @@
-"""Try each release of Airflow: `python -m tests.system.matrix --uv .uv/bin/uv [VERSION...]`.
+"""Try each release of Airflow: `python -m tests.system.matrix --uv .uv/bin/uv [--only-install] [VERSION...]`.
 
 Makes an environment below `.matrix/` for each, with the newest amazon provider that goes with it, runs what depends on
 Airflow, then one DAG in a running Airflow; prints a table. What cannot be installed here is a line of the table too.
@@ -68,29 +68,40 @@ def main() -> int:
     """Try them; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.system.matrix", description=__doc__)
     parser.add_argument("--uv", default="uv", help="the uv command")
+    parser.add_argument(
+        "--only-install", action="store_true", help="make the environments that are missing, try nothing"
+    )
     parser.add_argument("versions", nargs="*", metavar="VERSION", help=f"default: {' '.join(RELEASES)}")
     arguments = parser.parse_args()
     HOME.mkdir(exist_ok=True)
-    results = []
+    results: list[Result] = []
     for version in arguments.versions or RELEASES:
+        if arguments.only_install:
+            log = HOME / f"{version}.log"
+            if not (HOME / version / "bin" / "airflow").exists() and not _install(arguments.uv, version, log):
+                print(f"Airflow {version} is NOT INSTALLED: {_last_line(log)}")
+            continue
         results.append(_try(arguments.uv, version))
         print(_table(results), flush=True)
     installed = [result for result in results if result.amazon]
-    return int(not installed or any(result.failed for result in results))
+    return int(bool(results and not installed) or any(result.failed for result in results))
+
+
+def _install(uv: str, version: str, log: Path) -> bool:
+    """Make the environment of a release; whether it could be made."""
+    python, where = _python(uv, RELEASES.get(version)), HOME / version
+    log.write_text("")
+    install = [uv, "pip", "install", "--quiet", "--python", str(where), "--group", "test", "--editable", "."]
+    return _run([uv, "venv", "--quiet", "--clear", "--python", python, str(where)], log) and _run(
+        [*install, "hatchling", f"apache-airflow=={version}", *HELD_BACK.get(version, [])], log
+    )
 
 
 def _try(uv: str, version: str) -> Result:
-    python = _python(uv, RELEASES.get(version))
-    where, log = HOME / version, HOME / f"{version}.log"
-    log.write_text("")
+    log, interpreter = HOME / f"{version}.log", HOME / version / "bin" / "python"
     result = Result(version, "")
     print(f"Airflow {version}: {log.relative_to(ROOT)}", flush=True)
-    install = [uv, "pip", "install", "--quiet", "--python", str(where), "--group", "test", "--editable", "."]
-    made = _run([uv, "venv", "--quiet", "--clear", "--python", python, str(where)], log) and _run(
-        [*install, "hatchling", f"apache-airflow=={version}", *HELD_BACK.get(version, [])], log
-    )
-    interpreter = where / "bin" / "python"
-    if not made:
+    if not _install(uv, version, log):
         result.tests = f"NOT INSTALLED: {_last_line(log)}"
         return result
     script = "import sys, importlib.metadata as m; v = sys.version_info; print(*v[:3], sep='.'); "
