@@ -21,6 +21,7 @@ __all__ = [
     "orchestrating",
     "polling",
     "reading_results",
+    "so_far",
     "writing",
 ]
 
@@ -73,6 +74,12 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(*(mine + theirs for mine, theirs in zip(self.amounts(), other.amounts(), strict=True)))
+
+    def __sub__(self, other: Usage) -> Usage:
+        return self + other * -1
+
+    def __mul__(self, factor: float) -> Usage:
+        return Usage(*(factor * each for each in self.amounts()))
 
     def amounts(self) -> tuple[float, ...]:
         """The amounts in the order of the fields."""
@@ -230,6 +237,19 @@ def reading_results(shape: JobShape, labour: Labour) -> Usage:
         read_units=_EVENTUAL * shape.reads(_CLOSED + _REPORTED + labour.result_bytes),
         s3_writes=2 + _uploads(parts),  # `failed.jsonl` and the manifest are small
     )
+
+
+def so_far(shape: JobShape, labour: Labour, closed: int) -> dict[str, Usage]:
+    """What a job that is in the queue has used, by pieces of work: ``schedule``, ``invoke``, ``orchestrate``.
+
+    :param closed: its tasks that are closed; the others count as if they had used nothing yet.
+    """
+    share = closed / shape.tasks
+    return {
+        "schedule": writing(shape),
+        "invoke": invoking(shape, labour) * share,
+        "orchestrate": orchestrating(shape, labour) * share,
+    }
 
 
 def _uploads(parts: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from sosw_airflow.config.prices import list_prices
 from sosw_airflow.exceptions import SoswError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sosw_airflow.hooks.sosw import SoswHook
     from sosw_airflow.stores.job_record import Header
 
-__all__ = ["estimate_of", "report_usage"]
+__all__ = ["estimate_of", "labour_of", "report_usage"]
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ _SHOWN = ("write_units", "read_units", "s3_writes", "s3_reads", "lambda_requests
 def estimate_of(
     hook: SoswHook, header: Header, *, waits: bool, orchestrates: bool, results: bool, poll_interval: float
 ) -> dict[str, Any]:
-    """What the job costs, as ``estimate`` for its summary: one attempt for each task, without its function's time.
+    """What the job costs, as ``estimate`` for its summary: one attempt for each task.
 
     The job is in the queue by now, so what cannot be estimated is logged, and fails nothing: the result is empty.
 
@@ -43,7 +43,7 @@ def estimate_of(
     :param poll_interval: seconds.
     """
     try:
-        labour = _labour(hook, header.labourer_id, poll_interval)
+        labour = labour_of(hook.labourer(header.labourer_id).settings, poll_interval)
     except SoswError as error:  # the labourer, or an option of the configuration, was changed meanwhile
         log.warning("The costs of the job %s are not estimated. %s", header.job_id, error)
         return {}
@@ -62,14 +62,25 @@ def estimate_of(
     return {"estimate": {**usage.as_dict(), **price}}
 
 
-def _labour(hook: SoswHook, labourer_id: str, poll_interval: float) -> Labour:
-    settings = hook.labourer(labourer_id).settings
+def labour_of(settings: Mapping[str, Any], poll_interval: float = 60.0) -> Labour:
+    """How the tasks of a labourer with these settings are done. Without ``task_seconds`` there are no GB-seconds.
+
+    :param poll_interval: seconds.
+    :raises InvalidConfiguration: the labourer has no limit, and the one in Airflow's configuration cannot be used.
+    """
     limit = settings.get("max_simultaneous_invocations")
+    memory, seconds = settings.get("memory"), settings.get("task_seconds")
     return Labour(
+        seconds=float(seconds) if _is_positive(seconds) else None,
+        memory=int(memory) if _is_positive(memory) else 128,
         limit=limit if isinstance(limit, int) and limit > 0 else default_max_invocations(),
         assistant=settings.get("invocation") != "request",
         poll_interval=poll_interval,
     )
+
+
+def _is_positive(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e6
 
 
 def report_usage(summary: Mapping[str, Any], used: Usage) -> None:

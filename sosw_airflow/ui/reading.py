@@ -15,6 +15,7 @@ from sosw_airflow.config.registry import LABOURERS_VARIABLE, Labourer, labourers
 from sosw_airflow.exceptions import Fault, InvalidConfiguration, SoswError, UnknownJob
 from sosw_airflow.hooks.sosw import SoswHook, default_max_invocations
 from sosw_airflow.ui.cached_reads import CachedReads, Reading
+from sosw_airflow.ui.job_costs import JobCosts, costs_so_far
 from sosw_airflow.ui.payload_search import PayloadSearch, search_payloads
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class JobSight:
     :ivar reader: continues at the next reading.
     :ivar times: when its tasks were closed, as far as they are counted.
     :ivar causes: of its failures, and ``causes_at`` the time of their reading, on the monotonic clock.
+    :ivar costs: so far; None if they cannot be estimated.
     """
 
     reader: Any
@@ -94,6 +96,7 @@ class JobSight:
     times: Any = None
     causes: Any = None
     causes_at: float = float("-inf")
+    costs: JobCosts | None = None
 
 
 @dataclass(frozen=True)
@@ -307,7 +310,15 @@ class SoswReadings:
             activity_problem=problem,
             causes=causes,
             causes_at=causes_at,
+            costs=costs_so_far(header, progress, self._settings(conn_id, header.labourer_id)),
         )
+
+    def _settings(self, conn_id: str, labourer_id: str) -> Mapping[str, Any]:
+        """The settings of a labourer; empty if it is not registered, or its settings cannot be read."""
+        try:
+            return self.hook(conn_id).labourer(labourer_id).settings
+        except SoswError:
+            return {}
 
     @staticmethod
     def _first_sight(deployment: Any, job_id: str) -> JobSight:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
+from math import floor, log10
 from typing import Any
 
 from sosw_airflow.waiting.progress_log import duration_text, rate_text
@@ -77,6 +78,17 @@ def document(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}\n... and {len(text) - _SHOWN:,} more characters"
 
 
+def money(price: float) -> str:
+    """A price with two digits that say something.
+
+    >>> money(1234.5), money(0.04567), money(0.0000021), money(0)
+    ('1,234.50', '0.046', '0.0000021', '0.00')
+    """
+    if price >= 0.1 or price <= 0:
+        return f"{price:,.2f}"
+    return f"{price:.{1 - floor(log10(price))}f}"
+
+
 #: What the templates call these.
 FILTERS = {
     "at_least": at_least,
@@ -85,5 +97,6 @@ FILTERS = {
     "grouped": grouped,
     "iso": iso,
     "moment": moment,
+    "money": money,
     "rate": rate_text,
 }

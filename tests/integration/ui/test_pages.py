@@ -337,6 +337,37 @@ def test_hidden_payloads_are_not_searched(browser: Browser, schedule: Any, monke
     assert 'id="task-' not in page.html
 
 
+def test_what_a_job_has_cost_so_far(
+    browser: Browser, configured: Aws, schedule: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From its record and the tasks that are closed: what was not done yet costs nothing yet. It reads nothing more."""
+    job_id = schedule(request_for())
+    path = f"/c/sosw_default/dags/dag/jobs/{job_id}"
+    before = browser.page(path)
+    assert "Cost so far: about 0.000016 USD" in before.text
+    assert "scheduling 17 2 2 0 0.0" in before.text
+    assert "the labourer's function 0 0 0 0 0.0 0.00" in before.text
+    assert "at AWS's list prices on demand in us-east-1 of 2025-07-21" in before.text
+    assert "The time of the function is not in it: the labourer has no task_seconds" in before.text
+    settings = {"worker": {"max_attempts": 2, "task_seconds": 3, "memory": 512, "invocation": "request"}}
+    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps(settings))
+    for index in range(3):
+        close(configured, job_id, index, ok=index > 0)
+    after = browser.page(path)
+    assert "the labourer's function 0 0 0 4 6.0" in after.text  # two attempts of the one that has failed
+    assert "A failed task counts with 2 attempts" in after.text
+    assert "is not in it" not in after.text
+
+
+def test_a_labourer_that_is_not_registered_any_more(
+    browser: Browser, schedule: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its jobs still have costs, with what a labourer has by default."""
+    path = f"/c/sosw_default/dags/dag/jobs/{schedule(request_for())}"
+    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", "{}")
+    assert "Cost so far" in browser.page(path).text
+
+
 def test_payloads_can_be_hidden(
     browser: Browser, configured: Aws, schedule: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
