@@ -195,11 +195,9 @@ def _deployment(url: str, s3_url: str) -> Any:
     import time
 
     from sosw_airflow.stores.deployment import Deployment
-    from sosw_airflow.stores.ready_actions import send_ready_actions
     from sosw_airflow.stores.tables import TableNames
 
     dynamodb, s3 = _client("dynamodb", url), _client("s3", s3_url)
-    send_ready_actions(dynamodb)
     return Deployment(dynamodb, dynamodb, s3, TableNames(), _BUCKET, "sosw", time.time, s3_once=s3)
 
 
@@ -207,6 +205,10 @@ def _client(service: str, url: str) -> Any:
     import boto3
     from botocore.config import Config
 
+    from sosw_airflow.stores.ready_wire import use_ready_wire
+
     keys = {"aws_access_key_id": "123456789012", "aws_secret_access_key": "x", "region_name": "us-west-2"}
     once = Config(retries={"total_max_attempts": 1}, max_pool_connections=40)
-    return boto3.client(service, endpoint_url=url, config=once, **keys)
+    client = boto3.client(service, endpoint_url=url, config=once, **keys)
+    use_ready_wire(client)
+    return client
