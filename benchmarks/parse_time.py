@@ -16,7 +16,7 @@ __all__ = ["ABOUT", "add_arguments", "run"]
 ABOUT = "parsing DAG files: what the import of the operator adds to Airflow's own, what an operator costs"
 
 #: What importing the operator may add to `import BaseOperator`, in milliseconds.
-LIMIT_MS = 15
+LIMIT_MS = 0.5
 
 
 def measure_import() -> Figures:
@@ -63,7 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> Report:
     """Measure, and give the medians."""
-    imports = medians([measured(f"{__name__}:measure_import") for _ in range(arguments.runs)])
+    processes = [measured(f"{__name__}:measure_import") for _ in range(arguments.runs + 1)][
+        1:
+    ]  # the first one compiles
+    imports, fastest = medians(processes), min(each["added_ms"] for each in processes)
     making = medians(
         [measured(f"{__name__}:measure_making", operators=arguments.operators) for _ in range(arguments.runs)]
     )
@@ -75,5 +78,8 @@ def run(arguments: argparse.Namespace) -> Report:
             {"what": "import, ours beyond Airflow's", "airflow": imports["airflow_ms"], "ours": imports["added_ms"]},
             {"what": "one operator", "airflow": making["bare_ms"], "ours": making["ours_ms"]},
         ],
-        notes=[f"The import may add {LIMIT_MS} ms."],
+        notes=[
+            f"The import may add {LIMIT_MS} ms. Fastest process: {fastest:.3g} ms.",
+            "Airflow: `BaseOperator`. Ours includes Airflow's `BaseOperatorLink`, which no operator with links is without.",
+        ],
     )

@@ -71,7 +71,7 @@ def structure_faults(
         return
     place = (*path, spelling)
     for position, value in enumerate(values):
-        if isinstance(value, dict) and not _nothing_to_find(types.siblings(value), attributes, level + 1):
+        if isinstance(value, dict) and not _nothing_to_find(types.siblings(value), attributes):
             here = (*place, position) if is_listed(job[spelling]) else place
             for key, below in ((key, below) for key, below in value.items() if isinstance(below, dict)):
                 yield from structure_faults(
@@ -79,11 +79,9 @@ def structure_faults(
                 )
 
 
-def _nothing_to_find(siblings: Siblings | None, attributes: Sequence[Attribute], level: int) -> bool:
-    """Whether nodes of this level have nothing but a list of the attribute that belongs there."""
-    if siblings is None or level == len(attributes) or siblings.name != attributes[level].plural:
-        return False
-    return siblings.name != MAX_BYTES and siblings.name not in attributes[0].all_flags
+def _nothing_to_find(siblings: Siblings | None, attributes: Sequence[Attribute]) -> bool:
+    """Whether nodes have nothing but a flat list each, and it does not stand in the place of a flag."""
+    return siblings is not None and siblings.name != MAX_BYTES and siblings.name not in attributes[0].all_flags
 
 
 def row_faults(job: Mapping[str, Any], path: Path) -> Iterator[Fault]:

@@ -164,11 +164,16 @@ def _are_small(values: Sequence[Any]) -> bool:
 
 def _siblings_of(parent: dict[str, Any]) -> Siblings | None:
     nodes, number = parent.values(), len(parent)
-    if countOf(map(type, nodes), dict) != number or countOf(map(len, nodes), 1) != number:
+    if countOf(map(type, nodes), dict) != number:
         return None
     names = list(chain.from_iterable(nodes))
     name = names[0]
-    if countOf(map(type, names), str) != number or names.count(name) != number or not name.isascii():
+    if (
+        len(names) != number
+        or countOf(map(type, names), str) != number
+        or names.count(name) != number
+        or not name.isascii()
+    ):
         return None
     lists = list(map(itemgetter(name), nodes))
     if countOf(map(type, lists), list) != number or not all(lists):

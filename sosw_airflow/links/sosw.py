@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow._compat import BaseOperatorLink
-from sosw_airflow.links.console import console_of_deployment, console_of_function
-from sosw_airflow.links.pages import JOB_KEY, PAGES, page_path
 
+# Airflow imports this module whenever it parses a DAG file: what only `push_links` needs is imported there.
 if TYPE_CHECKING:
     from sosw_airflow.config.registry import Labourer
     from sosw_airflow.hooks.sosw import SoswHook
@@ -72,6 +71,8 @@ LINKS = (JobPageLink(), *_CONSOLE_LINKS)
 def push_links(ti: Any, hook: SoswHook, labourer: Labourer, job_id: str) -> None:
     """Push the job's id and its page, and the addresses in the console, which an emulator does not have."""
     from sosw_airflow._compat.server import pages_of_this_airflow, path_before_airflow
+    from sosw_airflow.links.console import console_of_deployment, console_of_function
+    from sosw_airflow.links.pages import JOB_KEY, PAGES, page_path
     from sosw_airflow.stores.queue_file_keys import queue_file_prefix
 
     ti.xcom_push(key=JOB_KEY, value={"job_id": job_id, "conn_id": hook.sosw_conn_id})

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from sosw_airflow._compat import BaseOperator
 from sosw_airflow.operators.base import SoswBaseOperator, fail_without_retry
-from sosw_airflow.operators.orchestrate import SoswOrchestrateOperator
 
 # Airflow imports this module whenever it parses a DAG file: whatever only `execute` needs is imported there.
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from sosw_airflow._compat import Context
     from sosw_airflow.jobs.schema import JobSchema
     from sosw_airflow.operators.arguments import AirflowArguments, SoswArguments
+    from sosw_airflow.operators.orchestrate import SoswOrchestrateOperator
 
 __all__ = [
     "SoswDoctorOperator",
@@ -25,6 +25,17 @@ __all__ = [
     "SoswRepairOperator",
     "SoswScheduleOperator",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`SoswOrchestrateOperator`, which most DAG files do not need, is made when one does."""
+    if name != "SoswOrchestrateOperator":
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from sosw_airflow.operators.orchestrate import SoswOrchestrateOperator as Operator
+
+    globals()[name] = Operator
+    return Operator
 
 
 class SoswScheduleOperator(SoswBaseOperator):

@@ -6,8 +6,10 @@ What each test compares with is the same code with every node by itself.
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from datetime import date
 from enum import IntEnum
 from typing import Any
@@ -42,6 +44,9 @@ class Shown(int):
         return "7"
 
 
+#: Written by `marshal`, one of its bytes is an "i" where that of the next integer would be.
+(ALIGNED,) = struct.unpack("<d", bytes([0, 0, 0, 0, ord("i"), 0, 0xF0, 0x3F]))
+
 flat_values = st.one_of(
     st.lists(st.integers(-(2**33), 2**33), max_size=12),
     st.lists(st.text(max_size=3), max_size=12),
@@ -54,23 +59,41 @@ flat_values = st.one_of(
     ),
 )
 leaves = flat_values.filter(bool).map(lambda values: {"products": values})
-odd_nodes = st.one_of(
-    st.none(),
-    json_values,
-    st.just({}),
-    st.builds(lambda values: {"product": values}, flat_values),
-    st.builds(lambda values, more: {"products": values, **more}, flat_values, st.just({"note": 1})),
-    st.builds(lambda values: {"products": tuple(values)}, flat_values),
-    st.builds(lambda values: {"products": {str(value): None for value in values}}, flat_values),
-    st.just({"products": [float("nan")]}),
-    st.just({"products": [10**4300]}),
-    st.just({"products": ["\ud800"]}),
-    st.just({"products": [1, [2]]}),
-)
+#: Nodes that are none like the others.
+ODD = [
+    None,
+    {},
+    [],
+    "text",
+    7,
+    {"products": []},
+    {"products": None},
+    {"products": {}},
+    {"products": {"a": None}},
+    {"products": "one"},
+    {"products": (1, 2)},
+    {"products": [1, [2]]},
+    {"products": [1, {"a": 2}]},
+    {"products": [1, None]},
+    {"products": [float("nan")]},
+    {"products": [10**4300]},
+    {"products": ["\ud800"]},
+    {"products": [1], "note": 1},
+    {"products": [1], "isolate_products": False},
+    {"products": [1], 5: 2},
+    {"product": [1]},
+    {5: [1]},
+    {"note": [1]},
+]
+odd_nodes = st.sampled_from(ODD) | json_values
 names = st.text(max_size=3) | st.sampled_from(["a", "b", "c", "d", "ü", '"', "%d"])
 regular = st.dictionaries(names, leaves, min_size=3, max_size=6)
 irregular = st.dictionaries(names, st.one_of(leaves, leaves, leaves, odd_nodes), min_size=2, max_size=6)
-stores = st.integers(0, 5).flatmap(lambda number: regular if number else irregular)
+#: Siblings too, but of another attribute, or with a flag.
+others = st.sampled_from(["product", "notes", "store", "isolate_products", "max_bytes_per_batch"]).flatmap(
+    lambda name: st.dictionaries(names, flat_values.map(lambda values: {name: values}), min_size=3, max_size=4)
+)
+stores = st.integers(0, 7).flatmap(lambda number: irregular if number < 2 else others if number == 2 else regular)
 sections = st.dictionaries(
     names,
     stores.map(lambda value: {"stores": value}) | stores.map(lambda value: {"stores": [value], "note": 2}),
@@ -78,7 +101,12 @@ sections = st.dictionaries(
     max_size=3,
 )
 asking = st.sampled_from(
-    [{"isolate_products": True}] * 4 + [{"max_products_per_batch": 2}, {"isolate_productss": True}, {}]
+    [{"isolate_products": True}] * 4
+    + [
+        {"max_products_per_batch": 2},
+        {"max_products_per_batch": 2, "max_bytes_per_batch": 14},
+        {"isolate_productss": True, "isolate_sections": True},
+    ]
 )
 #: What stands in the way of the quick path, or is inherited.
 beside = [
@@ -153,6 +181,24 @@ def test_together_is_as_one_by_one(job: dict[str, Any], several: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(list_types, "_SEVERAL", several)
         same(job)
+
+
+@pytest.mark.parametrize("asked", [{"isolate_products": True}, {"max_products_per_batch": 2}])
+@pytest.mark.parametrize("odd", ODD)
+def test_one_node_of_another_kind(odd: Any, asked: dict[str, Any]) -> None:
+    """Its sisters do not hide what is special or wrong about it."""
+    leaf: dict[str, Any] = {"products": [1, 2]}
+    for place in range(4):
+        nodes = [deepcopy(leaf) for _ in range(4)]
+        nodes[place] = odd
+        same({"sections": {"s": {"stores": dict(zip("abcd", nodes, strict=True))}}, **asked})
+
+
+def test_a_spelling_that_asks_at_the_top_only() -> None:
+    """It asks for nothing where the nodes are two levels below."""
+    nodes = {name: {"products": [1, 2]} for name in "abc"}
+    for asked in ({"isolate_sections": True}, {"isolate_stores": True}, {}):
+        same({"sections": {"s": {"stores": nodes}}, "isolate_productss": True, **asked})
 
 
 @given(jobs, st.integers(250, 400))
@@ -230,7 +276,9 @@ def test_small_integers_are_known_as_such(values: list[int]) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1500, 2999])
-@pytest.mark.parametrize("value", [True, Number.FIVE, Shown(5), 1.0, None, "i" * 25, b"iiiii", [1], (1, 2), {"i": 1}])
+@pytest.mark.parametrize(
+    "value", [True, Number.FIVE, Shown(5), 1.0, None, "i" * 25, b"iiiii", [1], (1, 2), {"i": 1}, ALIGNED]
+)
 def test_nothing_else_counts_as_a_small_integer(place: int, value: Any) -> None:
     """In lists of several parts, too."""
     values: list[Any] = [1] * 3000
