@@ -26,7 +26,7 @@ _STATUS = Path("/proc/self/status")
 def measured(function: str, **arguments: Any) -> Figures:
     """The figures that ``function`` ("module:name") gives for these arguments in a fresh process.
 
-    The hash seed is fixed: sosw's result depends on it. What is compiled is kept, as it is where nobody has set otherwise.
+    The hash seed is fixed: sosw's result depends on it. What is compiled is kept.
     """
     done = subprocess.run(  # noqa: S603 - this interpreter, on this module
         [sys.executable, "-m", __name__, function, json.dumps(arguments)],

@@ -80,6 +80,6 @@ def run(arguments: argparse.Namespace) -> Report:
         ],
         notes=[
             f"The import may add {LIMIT_MS} ms. Fastest process: {fastest:.3g} ms.",
-            "Airflow: `BaseOperator`. Ours includes Airflow's `BaseOperatorLink`, which no operator with links is without.",
+            "Airflow: `BaseOperator`. Ours includes Airflow's `BaseOperatorLink`, which its links need.",
         ],
     )
