@@ -125,7 +125,15 @@ def orchestrator_of(
         cloudwatch=hook.client("cloudwatch") if any(each.health_metrics for each in policies) else None,
     )
     tables, metrics = hook.settings.table_names(), reporter(dag_id)
-    return Orchestrator(policies, clients, tables, concurrency=concurrency, metrics=metrics, **settings)
+    return Orchestrator(
+        policies,
+        clients,
+        tables,
+        concurrency=concurrency,
+        metrics=metrics,
+        usage=lambda: hook.usage,
+        **settings,
+    )
 
 
 def check_labourer(hook: SoswHook, labourer_id: str) -> None:

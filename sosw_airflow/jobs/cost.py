@@ -81,6 +81,16 @@ class Usage:
     def __mul__(self, factor: float) -> Usage:
         return Usage(*(factor * each for each in self.amounts()))
 
+    @classmethod
+    def of(cls, stored: object) -> Usage:
+        """From what `stored` has made; what is no amount counts as 0, as of another version."""
+        amounts = stored if isinstance(stored, Mapping) else {}
+        return cls(*(_amount(amounts.get(each.name)) for each in fields(cls)))
+
+    def stored(self) -> dict[str, float]:
+        """For JSON, exactly; an amount of 0 is left out."""
+        return {each.name: amount for each in fields(self) if (amount := getattr(self, each.name))}
+
     def amounts(self) -> tuple[float, ...]:
         """The amounts in the order of the fields."""
         return tuple(getattr(self, each.name) for each in fields(self))
@@ -250,6 +260,11 @@ def so_far(shape: JobShape, labour: Labour, closed: int) -> dict[str, Usage]:
         "invoke": invoking(shape, labour) * share,
         "orchestrate": orchestrating(shape, labour) * share,
     }
+
+
+def _amount(value: object) -> float:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value < 1e15 else 0.0  # type: ignore[arg-type, operator]
 
 
 def _uploads(parts: int) -> int:

@@ -100,6 +100,7 @@ class SoswBaseOperator(BaseOperator):
         :raises SoswError: as when waiting without deferral.
         """
         from sosw_airflow.hooks.sosw import SoswHook
+        from sosw_airflow.operators.costs import spent, used_by
         from sosw_airflow.operators.waiting import hops_after, job_of_deferral, poller_of
         from sosw_airflow.triggers.stored import mapping_of, moment_of
         from sosw_airflow.waiting.poller import JobResult, Status
@@ -109,7 +110,7 @@ class SoswBaseOperator(BaseOperator):
             deployment = hook.deployment()
             job_id = job_of_deferral(event, summary)
             # `dag.test()` loses the arguments that were deferred beside the trigger: the record has them.
-            summary = dict(mapping_of(summary)) or self._recorded_summary(hook, job_id)
+            summary = spent(dict(mapping_of(summary)) or self._recorded_summary(hook, job_id), used_by(event))
             result, poller = JobResult.of(event), None
             if result is not None and result.progress.job_id != job_id:
                 result = None
@@ -121,7 +122,8 @@ class SoswBaseOperator(BaseOperator):
                 if polled is not None:
                     result = polled
                 elif result is None or result.status is Status.EXCEEDED:
-                    self._defer(context, poller, summary, hops=hops_after(event) if result is None else 0)
+                    hops = hops_after(event) if result is None else 0
+                    self._defer(context, poller, spent(summary, hook.usage), hops=hops)
                     raise AssertionError  # _defer has raised
             self._lineage = summary
             return self._report(context, hook, {**summary, **self._conclude(context, hook, result, poller)})
@@ -190,13 +192,8 @@ class SoswBaseOperator(BaseOperator):
 
     def _finish(self, context: Context, hook: SoswHook, scheduled: ScheduleResult) -> dict[str, Any]:
         """Wait if `wait_for_completion` is set. Returns the summary for the XCom, or defers."""
-        from sosw_airflow.operators.waiting import (
-            beside,
-            deadline_after,
-            poller_of,
-            seconds,
-            wait_until_over,
-        )
+        from sosw_airflow.operators.costs import spent
+        from sosw_airflow.operators.waiting import beside, deadline_after, poller_of, seconds, wait_until_over
         from sosw_airflow.run_context import dag_id_of
 
         summary = self._summary(hook, scheduled)
@@ -213,7 +210,7 @@ class SoswBaseOperator(BaseOperator):
                 orchestration = beside(hook, labourer, failures=self.fail_fast, dag_id=dag_id_of(context["ti"]))
                 result = wait_until_over(poller, seconds(self.poll_interval), on_kill, orchestration)
         if result is None:
-            self._defer(context, poller, summary)
+            self._defer(context, poller, spent(summary, hook.usage))
             raise AssertionError  # _defer has raised
         return self._report(context, hook, {**summary, **self._conclude(context, hook, result, poller)})
 
@@ -248,8 +245,7 @@ class SoswBaseOperator(BaseOperator):
         from sosw_airflow.operators.costs import report_usage
 
         describe_jobs(context, self.outlets, summary)
-        report_usage(summary, hook.usage)
-        return summary
+        return report_usage(hook, summary)
 
     @property
     def _fast_tolerance(self) -> Tolerance | None:

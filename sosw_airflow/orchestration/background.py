@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import overload
 
+from sosw_airflow.jobs.cost import Usage
 from sosw_airflow.orchestration.orchestrator import Orchestrator
 from sosw_airflow.orchestration.turn_report import TurnReport
 
@@ -73,6 +74,12 @@ class Seat:
     _key: Hashable
     _on_news: Callable[[], None]
     _failures: bool = False
+    _before: Usage = field(default_factory=Usage)
+
+    @property
+    def usage(self) -> Usage:
+        """What the orchestrator has used since the seat was taken, for all who wait beside it."""
+        return self.background.orchestrator.usage() - self._before
 
     def leave(self) -> None:
         """Give the place back; returns at once. A second call does nothing."""
@@ -134,6 +141,6 @@ def _beside(key: Hashable, on_news: Callable[[], None], failures: bool, made: Ba
                 return None
             shared = _shared[key] = _SharedBackground(made)
             made.orchestrator.on_turn = shared.on_turn
-        seat = Seat(shared.background, key, on_news, failures)
+        seat = Seat(shared.background, key, on_news, failures, shared.background.orchestrator.usage())
         shared.seats.append(seat)
         return seat

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
+from sosw_airflow.jobs.cost import Usage
 from sosw_airflow.jobs.metrics import COMPLETED, FAILED, INVOKED, RETRIED, Report, unreported
 from sosw_airflow.orchestration.lease import LEASE_SECONDS
 from sosw_airflow.orchestration.policy import Invocation, LabourerPolicy
@@ -49,6 +50,7 @@ class Orchestrator:
     :ivar lease_seconds: without a sign of this orchestrator, after which another one takes a labourer over.
     :ivar on_turn: called with each report, in this object's threads.
     :ivar metrics: takes the metrics of the turns.
+    :ivar usage: gives what its clients have used so far, as AWS counts it.
     """
 
     policies: Sequence[LabourerPolicy]
@@ -61,6 +63,7 @@ class Orchestrator:
     lease_seconds: float = LEASE_SECONDS
     on_turn: Callable[[TurnReport], None] = lambda report: None  # noqa: ARG005
     metrics: Report = unreported
+    usage: Callable[[], Usage] = Usage
     totals: dict[str, dict[str, int]] = field(default_factory=dict, init=False)
     blocked: dict[str, str] = field(default_factory=dict, init=False)
 

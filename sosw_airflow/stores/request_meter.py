@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 from sosw_airflow.jobs.cost import Usage
 
-__all__ = ["RequestMeter"]
+__all__ = ["RequestMeter", "Tally", "tallied"]
+
+
+@dataclass
+class Tally:
+    """What one piece of work has used, though others share its clients."""
+
+    usage: Usage = field(default_factory=Usage)
+
+
+_tally: ContextVar[Tally | None] = ContextVar("sosw_tally", default=None)
+
+
+@contextmanager
+def tallied(tally: Tally) -> Iterator[None]:
+    """Count the requests of metered clients that this thread sends inside also in the tally."""
+    token = _tally.set(tally)
+    try:
+        yield
+    finally:
+        _tally.reset(token)
+
 
 _WRITES = frozenset(
     {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"}
@@ -48,6 +73,9 @@ class RequestMeter:
             usage = count(model.name, parsed if isinstance(parsed, dict) else {})
             with self._lock:
                 self._usage += usage
+            tally = _tally.get()
+            if tally is not None:
+                tally.usage += usage
 
         return take
 

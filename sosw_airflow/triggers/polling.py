@@ -21,7 +21,9 @@ from sosw_airflow.triggers.attempt import Verdict
 
 # Triggers are imported on the event loop. So this module imports nothing that takes long.
 if TYPE_CHECKING:
+    from sosw_airflow.jobs.cost import Usage
     from sosw_airflow.orchestration.background import Seat
+    from sosw_airflow.stores.request_meter import Tally
     from sosw_airflow.stores.tables import TableNames
     from sosw_airflow.triggers.attempt import Attempt
     from sosw_airflow.waiting.poller import JobPoller, JobResult
@@ -79,6 +81,12 @@ class AsyncJobPoller:
         self._job_id = job_id
         self._deadline = deadline
         self._poller: JobPoller | None = None
+        self._tally: Tally | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the polls have used, as AWS counts it; None before the first one."""
+        return self._tally.usage if self._tally is not None else None
 
     @property
     def has_record(self) -> bool:
@@ -100,15 +108,18 @@ class AsyncJobPoller:
 
     def _poll(self, access: _Access) -> JobResult | None:
         from sosw_airflow.jobs.identity import parse_job_id
+        from sosw_airflow.stores.request_meter import Tally, tallied
         from sosw_airflow.waiting.poller import JobPoller
         from sosw_airflow.waiting.progress import ProgressReader
 
+        self._tally = self._tally or Tally()
         if self._poller is None:
             parse_job_id(self._job_id)
             reader = ProgressReader(access.dynamodb, access.tables, self._job_id, self._must_exist)
             self._poller = JobPoller(reader, self._deadline, self._tolerance)
         self._poller.reader.dynamodb, self._poller.reader.tables = access.dynamodb, access.tables
-        return self._poller.poll()
+        with tallied(self._tally):
+            return self._poller.poll()
 
 
 class Orchestration:
@@ -129,6 +140,11 @@ class Orchestration:
         self._woken = asyncio.Event()
         self._seat: Seat | None = None
         self._ended = False
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the orchestrator has used meanwhile, which others may share; None if nothing is orchestrated."""
+        return self._seat.usage if self._seat is not None else None
 
     async def begin(self) -> None:
         """Begin, unless it has begun.

@@ -36,7 +36,8 @@ class SoswJobTrigger(BaseTrigger):
 
     The event has ``status`` (``over``, ``timed_out`` or ``exceeded``), ``job_id``, ``state``, ``total``,
     ``completed``, ``failed`` and ``failed_tasks`` (ten ids at most). If the trigger cannot poll, ``status`` is
-    `CANNOT_POLL`, with ``job_id``, ``reason`` and ``hops``: the Airflow task polls then, and raises.
+    `CANNOT_POLL`, with ``job_id``, ``reason`` and ``hops``: the Airflow task polls then, and raises. ``usage`` has what
+    its requests have used, in the names of `sosw_airflow.jobs.cost.Usage`; what is 0 is left out.
 
     Triggers are stored serialized while Airflow tasks are deferred. So the path of this class and the names of its
     arguments stay. Each argument has a default, also for a stored value that is none; an abandoned one is accepted.
@@ -121,11 +122,11 @@ class SoswJobTrigger(BaseTrigger):
                 await orchestration.begin()
             await orchestration.sleep(self._first_pause())
             await orchestration.begin()
-            yield _event(await self._poll(poller, orchestration))
+            yield _event(await self._poll(poller, orchestration), poller, orchestration)
         except Exception as error:  # noqa: BLE001
             # Raised here it would reach the user as "Trigger failure", without its reason.
             log.warning("The job %s cannot be polled any more: %s", self.job_id, error)
-            yield _event(self._failure(error, has_polled=poller.has_polled))
+            yield _event(self._failure(error, has_polled=poller.has_polled), poller, orchestration)
         finally:
             orchestration.end()
 
@@ -160,5 +161,7 @@ class SoswJobTrigger(BaseTrigger):
         return {"status": CANNOT_POLL, "job_id": self.job_id, "reason": reason, "hops": hops}
 
 
-def _event(payload: dict[str, Any]) -> TriggerEvent:
-    return TriggerEvent(payload)  # type: ignore[no-untyped-call]
+def _event(payload: dict[str, Any], poller: AsyncJobPoller, orchestration: Orchestration) -> TriggerEvent:
+    used = [each for each in (poller.usage, orchestration.usage) if each is not None]
+    usage = sum(used[1:], used[0]).stored() if used else {}
+    return TriggerEvent({**payload, **({"usage": usage} if usage else {})})  # type: ignore[no-untyped-call]

@@ -15,13 +15,14 @@ from botocore.exceptions import ClientError
 
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.jobs.cost import Usage
-from sosw_airflow.operators.costs import report_usage
+from sosw_airflow.jobs.greenfield import INVOCATION_DELTA
+from sosw_airflow.operators.costs import report_usage, used_by
 from sosw_airflow.operators.sosw import SoswScheduleOperator
 from sosw_airflow.stores.request_meter import RequestMeter
 from tests.conftest import Aws
 from tests.integration.operators.conftest import LABOURER, MakeContext
 from tests.support.closing import close
-from tests.support.deferrals import finish
+from tests.support.deferrals import Deferred, events, finish
 
 Schedule = Callable[..., SoswScheduleOperator]
 
@@ -110,16 +111,112 @@ def test_what_was_used_stands_beside_it(
     with caplog.at_level(logging.INFO, logger="sosw_airflow.operators.costs"):
         schedule(tutorial_job).execute(context())
     (line,) = [each for each in caplog.messages if each.startswith("Costs of the job")]
-    estimated, counted = line.split("Counted in this process: ")
-    assert "29 write units, 2 read units, 2 requests to S3, 8 to Lambda; 0.0000" in estimated
-    assert "2 requests to S3, 0 to Lambda;" in counted
+    estimated, counted = line.split("Counted in this Airflow task: ")
+    assert "29 write units, 2 read units, 2 requests to S3, 8 to Lambda, 0.0 GB-seconds; 0.0000" in estimated
+    assert "2 requests to S3, 0 to Lambda, 0.0 GB-seconds;" in counted
 
 
 @pytest.mark.parametrize("estimate", [None, "cheap", {}, {"write_units": "many"}, {"price": 1}])
 def test_an_estimate_of_another_version(estimate: object, caplog: pytest.LogCaptureFixture) -> None:
     """It was stored with a deferral: nothing is logged, and nothing fails."""
-    report_usage({"job_id": "a", "estimate": estimate}, Usage())
+    summary = {"job_id": "a", "estimate": estimate, "completed": 1}
+    assert report_usage(SoswHook(), {**summary, "used": {"write_units": 3}}) == summary
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("stored", "units"),
+    [(None, 0), ("many", 0), ({"write_units": "x", "read_units": -1}, 0), ({"read_units": 2.5, "other": 1}, 2.5)],
+)
+def test_what_a_trigger_of_another_version_has_used(stored: object, units: float) -> None:
+    """An event has it or not; what is no amount counts as nothing."""
+    event = {"status": "over", "usage": stored}
+    assert sum(used_by(event).amounts()) == units
+    assert used_by(None) == Usage()
+
+
+class TestADeferral:
+    """What is counted of an Airflow task is the sum of its processes."""
+
+    @pytest.fixture
+    def counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A read is one unit, a write two. moto reports no units of a batch, nor of a transaction."""
+
+        def units(operation: str, _: dict[str, Any]) -> Usage:
+            return Usage(read_units=1) if operation in ("GetItem", "Query", "BatchGetItem") else Usage(write_units=2)
+
+        monkeypatch.setattr("sosw_airflow.stores.request_meter._units_of", units)
+        monkeypatch.setattr("sosw_airflow.triggers.polling._known", {})  # clients of other tests
+
+    @pytest.mark.usefixtures("counted", "deferrals")
+    def test_worker_triggerer_worker(
+        self, installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any
+    ) -> None:
+        """The polls of the triggerer come in the event, though triggers share their client."""
+        with pytest.raises(Deferred) as deferred:
+            schedule(tutorial_job, wait_for_completion=True, deferrable=True, poll_interval=0.01).execute(context())
+        first = deferred.value.kwargs["summary"]["used"]
+        close(installation, deferred.value.trigger.job_id, range(8))
+        other, mine = events(deferred.value.trigger), events(deferred.value.trigger)
+        assert other[0]["usage"] == mine[0]["usage"] == {"read_units": 3.0}
+        assert first["write_units"] >= 3 * 2
+        operator = schedule(tutorial_job, wait_for_completion=True, deferrable=True)
+        last = operator.execute_complete(context(), mine[0], **deferred.value.kwargs)
+        assert "used" not in last
+        assert last["counted"]["read_units"] == first["read_units"] + 3
+        assert last["counted"]["write_units"] == first["write_units"]
+        assert last["counted"]["s3_writes"] == last["estimate"]["s3_writes"] == 1
+        assert last["counted"]["price"] > 0
+
+    @pytest.mark.usefixtures("counted", "deferrals")
+    def test_a_trigger_that_cannot_poll(
+        self,
+        installation: Aws,
+        schedule: Schedule,
+        context: MakeContext,
+        tutorial_job: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """What it has used until then is kept over the next deferral."""
+        operator = schedule(tutorial_job, wait_for_completion=True, deferrable=True, poll_interval=0.01)
+        with pytest.raises(Deferred) as deferred:
+            operator.execute(context())
+        used = deferred.value.kwargs["summary"]["used"]["read_units"]
+        failed = {"status": "look", "job_id": deferred.value.trigger.job_id, "hops": 1, "usage": {"read_units": 5}}
+        with pytest.raises(Deferred) as again:
+            operator.execute_complete(context(), failed, **deferred.value.kwargs)
+        polled = 3
+        assert again.value.kwargs["summary"]["used"]["read_units"] == used + 5 + polled
+
+    @pytest.mark.usefixtures("deferrals")
+    def test_what_an_orchestrator_in_the_triggerer_has_used(
+        self, function: Any, installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: Any
+    ) -> None:
+        """Its invocations are in the event, beside the polls."""
+        operator = schedule(tutorial_job, orchestrate=True, deferrable=True, poll_interval=0.2)
+        with pytest.raises(Deferred) as deferred:
+            operator.execute(context())
+        (event,) = events(deferred.value.trigger)
+        assert (event["status"], event["usage"]["lambda_requests"]) == ("over", 8)
+        last = operator.execute_complete(context(), event, **deferred.value.kwargs)
+        assert last["counted"]["lambda_requests"] == last["estimate"]["lambda_requests"] == 8
+
+
+def test_the_time_of_the_function(
+    function: Any,
+    installation: Aws,
+    schedule: Schedule,
+    context: MakeContext,
+    tutorial_job: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the labourer's settings in the estimate, by the closed rows in what was counted."""
+    settings = {"invocation": "request", "max_simultaneous_invocations": 8, "memory": 512, "task_seconds": 3}
+    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps({LABOURER: settings}))
+    monkeypatch.setattr("sosw_airflow.waiting.durations.INVOCATION_DELTA", INVOCATION_DELTA + 4)  # each took 4 s longer
+    summary = schedule(tutorial_job, orchestrate=True, deferrable=False, poll_interval=0.2).execute(context())
+    assert summary["estimate"]["gb_seconds"] == 8 * 3 * 0.5
+    assert summary["counted"]["gb_seconds"] == pytest.approx(8 * 4 * 0.5, abs=8 * 2 * 0.5)
 
 
 class TestTheMeter:
