@@ -16,7 +16,8 @@ from benchmarks.report import Report
 from benchmarks.writer_ours import BUCKET, LABOURER, planned_job
 from sosw_airflow.jobs.identity import task_id
 from sosw_airflow.stores.tables import SOSW_NAMES, create_missing_tables
-from sosw_airflow.waiting.progress import OVERLAP, ProgressReader
+from sosw_airflow.waiting.closings import OVERLAP
+from sosw_airflow.waiting.progress import ProgressReader
 from tests.support.emulators.emulator import Emulator
 from tests.support.emulators.ministack_emulator import ministack_server
 from tests.support.faults.units import item_bytes

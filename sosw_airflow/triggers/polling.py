@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sosw_airflow.stores.tables import TableNames
     from sosw_airflow.triggers.attempt import Attempt
     from sosw_airflow.waiting.poller import JobPoller, JobResult
+    from sosw_airflow.waiting.shared_closings import SharedReadings
     from sosw_airflow.waiting.tolerance import Tolerance
 
 __all__ = ["AsyncJobPoller", "Orchestration", "cancel_if_killed"]
@@ -37,6 +38,9 @@ _T = TypeVar("_T")
 
 #: Polls at the same time. Each is a few requests; more would only contend for the interpreter.
 _THREADS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="sosw-trigger")
+
+#: Part of a poll interval for which what another job has read is new enough. Intervals are never quite the same.
+_NEW_ENOUGH = 0.9
 
 #: Seconds after which a Connection is read again.
 _FRESH = 300.0
@@ -49,11 +53,12 @@ _LONGEST_PAUSE = 15.0
 
 @dataclass(frozen=True)
 class _Access:
-    """A client and the names of the tables. ``connections`` differs once a Connection was edited."""
+    """A client, the names of the tables, and what jobs read together. ``connections`` differs once one was edited."""
 
     dynamodb: Any
     tables: TableNames
     connections: tuple[object, str]
+    readings: SharedReadings
 
 
 _known: dict[str, tuple[float, asyncio.Future[_Access]]] = {}
@@ -62,8 +67,12 @@ _known: dict[str, tuple[float, asyncio.Future[_Access]]] = {}
 class AsyncJobPoller:
     """Polls one job without blocking the event loop. Used by one trigger.
 
+    Jobs of one Connection and labourer share the reading of its closings: the first that polls reads for all of them.
+
     :param deadline: seconds since 1970 after which the waiting ends, None for no limit.
     :param tolerance: ends the waiting as soon as it is exceeded.
+    :param poll_interval: seconds between two polls.
+    :param on_news: called in another thread when a poll of another job shows that the next poll ends the waiting.
     """
 
     def __init__(
@@ -74,8 +83,12 @@ class AsyncJobPoller:
         *,
         must_exist: bool = False,
         tolerance: Tolerance | None = None,
+        poll_interval: float = 0.0,
+        on_news: Callable[[], None] = lambda: None,
     ) -> None:
         self._tolerance = tolerance
+        self._poll_interval = poll_interval
+        self._on_news = on_news
         self._conn_id = sosw_conn_id
         self._must_exist = must_exist
         self._job_id = job_id
@@ -85,7 +98,7 @@ class AsyncJobPoller:
 
     @property
     def usage(self) -> Usage | None:
-        """What the polls have used, as AWS counts it; None before the first one."""
+        """What the polls have used, as AWS counts it; None before the first one. Who reads for others is charged."""
         return self._tally.usage if self._tally is not None else None
 
     @property
@@ -116,10 +129,21 @@ class AsyncJobPoller:
         if self._poller is None:
             parse_job_id(self._job_id)
             reader = ProgressReader(access.dynamodb, access.tables, self._job_id, self._must_exist)
+            reader.max_age, reader.on_shared = _NEW_ENOUGH * self._poll_interval, self._after_shared
             self._poller = JobPoller(reader, self._deadline, self._tolerance)
-        self._poller.reader.dynamodb, self._poller.reader.tables = access.dynamodb, access.tables
+        reader = self._poller.reader
+        reader.dynamodb, reader.tables, reader.sharing = access.dynamodb, access.tables, access.readings
         with tallied(self._tally):
             return self._poller.poll()
+
+    def _after_shared(self) -> None:
+        if self._poller is not None and self._poller.would_end():
+            self._on_news()
+
+    def end(self) -> None:
+        """Take no part in what others read any more."""
+        if self._poller is not None:
+            self._poller.reader.leave()
 
 
 class Orchestration:
@@ -152,16 +176,22 @@ class Orchestration:
         :raises SoswError: the labourer or the Connection is faulty.
         """
         if self._labourer_id is not None and self._seat is None:
-            loop = asyncio.get_running_loop()
-            await _with_connections(lambda: self._take_seat(loop))
+            wake = self.waker()
+            await _with_connections(lambda: self._take_seat(wake))
 
-    def _take_seat(self, loop: asyncio.AbstractEventLoop) -> None:
-        from sosw_airflow.hooks.orchestration import seat_beside
-        from sosw_airflow.run_context import dag_id_of
+    def waker(self) -> Callable[[], None]:
+        """What ends a sleep, to be called in any thread."""
+        loop = asyncio.get_running_loop()
 
-        def on_news() -> None:
+        def wake() -> None:
             with contextlib.suppress(RuntimeError):  # the triggerer has closed its loop
                 loop.call_soon_threadsafe(self._woken.set)
+
+        return wake
+
+    def _take_seat(self, on_news: Callable[[], None]) -> None:
+        from sosw_airflow.hooks.orchestration import seat_beside
+        from sosw_airflow.run_context import dag_id_of
 
         hook, labourer_id, dag_id = _hook(self._conn_id), str(self._labourer_id), dag_id_of(self._task_instance)
         self._seat = seat_beside(hook, labourer_id, on_news=on_news, failures=self._failures, dag_id=dag_id)
@@ -169,7 +199,9 @@ class Orchestration:
             self._seat.leave()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep, until a turn has news at most: the labourer's queue is empty, or a task has failed.
+        """Sleep, until there is news at most.
+
+        A turn has some if the labourer's queue is empty, or a task has failed; another job's poll if it ends this wait.
 
         :raises BaseException: whatever has ended the orchestration.
         """
@@ -292,7 +324,10 @@ def _access(sosw_conn_id: str, former: _Access | None) -> _Access:
         return former
     if former is not None and former.connections == connections:
         return former
-    return _Access(hook.get_conn(), hook.settings.table_names(), connections)
+    from sosw_airflow.waiting.shared_closings import SharedReadings
+
+    dynamodb, tables = hook.get_conn(), hook.settings.table_names()
+    return _Access(dynamodb, tables, connections, SharedReadings(dynamodb, tables))
 
 
 def _digest(aws_conn_id: str | None) -> str:

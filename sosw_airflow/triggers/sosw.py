@@ -104,18 +104,20 @@ class SoswJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[Any]:
         """Poll and sleep, in turn; meanwhile orchestrate the labourer, if one is named."""
+        orchestration = Orchestration(
+            self.sosw_conn_id,
+            self.orchestrate,
+            failures=self.tolerance is not None,
+            task_instance=getattr(self, "task_instance", None),
+        )
         poller = AsyncJobPoller(
             self.sosw_conn_id,
             self.job_id,
             self.deadline,
             must_exist=bool(self.must_exist),
             tolerance=self.tolerance,
-        )
-        orchestration = Orchestration(
-            self.sosw_conn_id,
-            self.orchestrate,
-            failures=self.tolerance is not None,
-            task_instance=getattr(self, "task_instance", None),
+            poll_interval=self.poll_interval,
+            on_news=orchestration.waker(),
         )
         try:
             if not self.hops:
@@ -128,6 +130,7 @@ class SoswJobTrigger(BaseTrigger):
             log.warning("The job %s cannot be polled any more: %s", self.job_id, error)
             yield _event(self._failure(error, has_polled=poller.has_polled), poller, orchestration)
         finally:
+            poller.end()
             orchestration.end()
 
     async def _poll(self, poller: AsyncJobPoller, orchestration: Orchestration) -> dict[str, Any]:

@@ -136,15 +136,21 @@ class JobPoller:
             self._errors, self._position = 0, self.reader.position
             self._log(progress)
             self._latest = progress
+        status = self._status(progress)
+        if status is None and self.deadline is not None and time.time() >= self.deadline:
+            status = Status.TIMED_OUT
+        return None if status is None else self._result(status, progress)
+
+    def would_end(self) -> bool:
+        """Whether what is counted by now ends the polling. It may be asked in any thread."""
+        return self._status(self.reader.counted()) is not None
+
+    def _status(self, progress: JobProgress) -> Status | None:
         if progress.over:
-            return self._result(Status.OVER, progress)
+            return Status.OVER
         if self.tolerance is not None and not self.tolerance.allows(progress.failed, progress.total):
-            return self._result(Status.EXCEEDED, progress)
-        if progress.lost:
-            return self._result(Status.LOST, progress)
-        if self.deadline is not None and time.time() >= self.deadline:
-            return self._result(Status.TIMED_OUT, progress)
-        return None
+            return Status.EXCEEDED
+        return Status.LOST if progress.lost else None
 
     def _result(self, status: Status, progress: JobProgress) -> JobResult:
         return JobResult(status, progress, tuple(islice(self.reader.failed(), SHOWN_FAILURES)))

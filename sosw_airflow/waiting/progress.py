@@ -1,38 +1,37 @@
 """How far the workers are with a job, read at a cost that does not grow with what is already counted.
 
-Each poll reads the index of closed tasks from the place that the former poll reached, less an overlap. What is read
-twice counts once, since tasks are counted by their index in the job. A new reader (another process, a restarted
-triggerer) catches up in its first poll.
+Each poll continues the reading of the former one. What is read twice counts once, since tasks are counted by their
+index in the job. A new reader (another process, a restarted triggerer) catches up in its first poll. Readers of one
+process may then share one reading of their labourer.
 
-Clocks: the index is ordered by ``closed_at``, by the clock of sosw's Scavenger. The cursor follows what was read, not
-our clock, and the overlap covers Scavengers whose clocks differ. What slips through even so is found by asking for
-missing tasks by their ids, when nothing has moved for a while. A task that is then in no table at all is lost.
+What slips through even so is found by asking for missing tasks by their ids, when nothing has moved for a while. A task
+that is then in no table at all is lost.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import islice
 from typing import Any
 
 from sosw_airflow.exceptions import AccessDenied, JobDelivered, JobRecordDamaged, SoswError
 from sosw_airflow.jobs.identity import job_of, task_id, task_index
 from sosw_airflow.jobs.transitions import IN_DELIVERY, JobState
 from sosw_airflow.stores.backoff import Backoff
-from sosw_airflow.stores.closed_tasks import ClosedTasks, End, Place
+from sosw_airflow.stores.closed_tasks import ClosedEntry, ClosedTasks, End
 from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.stores.tables import TableNames
 from sosw_airflow.stores.task_queue import open_tasks
+from sosw_airflow.waiting.closings import ClosingsReading
 from sosw_airflow.waiting.index_set import IndexSet
+from sosw_airflow.waiting.shared_closings import SharedClosings, SharedReadings
 
 __all__ = ["JobProgress", "ProgressReader"]
 
 log = logging.getLogger(__name__)
-
-#: Seconds that are read again at each poll: clocks of Scavengers that differ, and an index that lags behind its table.
-OVERLAP = 180
 
 #: Seconds before the job's creation from which the first poll reads: our clock may be ahead of the Scavenger's.
 HEAD_START = 600
@@ -74,14 +73,19 @@ class JobProgress:
         return self.state is JobState.CANCELLED or (self.state is not None and self.closed >= self.total)
 
 
-@dataclass
+@dataclass(eq=False)
 class ProgressReader:
     """Counts the closed tasks of one job. Used by one thread at a time; the next poll continues one that failed.
+
+    With ``sharing`` other readers, in other threads, read for this one, too.
 
     :ivar dynamodb: a boto3 DynamoDB client with botocore's retries.
     :ivar on_closed: called with the second since 1970, and the end, of each task that is counted.
     :ivar must_exist: the job was scheduled, so that a record that does not exist was removed.
     :ivar header: of the job, as the last poll has found it.
+    :ivar sharing: the readings that readers share; None to read alone.
+    :ivar max_age: seconds after which a poll reads again what others have read.
+    :ivar on_shared: called in their threads when others have read for this one.
     """
 
     dynamodb: Any
@@ -90,10 +94,15 @@ class ProgressReader:
     must_exist: bool = False
     on_closed: Callable[[int, End], None] | None = None
     header: Header | None = field(default=None, init=False)
+    sharing: SharedReadings | None = field(default=None, init=False)
+    max_age: float = field(default=0.0, init=False)
+    on_shared: Callable[[], None] | None = field(default=None, init=False)
     _ends: dict[End, IndexSet] = field(default_factory=dict, init=False)
-    _cursors: dict[End, int] = field(default_factory=dict, init=False)
-    _places: dict[End, Place | None] = field(default_factory=dict, init=False)
-    _unread: list[End] = field(default_factory=list, init=False)
+    _counting: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _reading: ClosingsReading = field(default_factory=lambda: ClosingsReading(0), init=False)
+    _shared: SharedClosings | None = field(default=None, init=False)
+    _caught_up: bool = field(default=False, init=False)
+    _before: int = field(default=0, init=False)
     _quiet: int = field(default=0, init=False)
     _ask_at: int = field(default=_QUIET_POLLS, init=False)
     _asked_up_to: int = field(default=0, init=False)
@@ -115,14 +124,10 @@ class ProgressReader:
             raise JobDelivered(self.job_id)
         if not self._ends:
             self._begin(header)
-        before = self._closed
         closed_tasks = ClosedTasks(self.dynamodb, self.tables, header.labourer_id)
-        # A poll that broke off is continued with the end at which it did.
-        self._unread = self._unread or list(End)
-        pages = count() if most_pages is None else iter(range(most_pages - 1))
-        while self._unread and self._read(closed_tasks, self._unread[0], pages):
-            del self._unread[0]
-        if self._closed > before or self._unread:
+        more = not self._read_closings(closed_tasks, header.labourer_id, most_pages)
+        before, self._before = self._before, self._closed
+        if self._closed > before or more:
             self._quiet, self._ask_at = 0, _QUIET_POLLS
         elif self._closed < header.tasks:
             self._quiet += 1
@@ -131,6 +136,13 @@ class ProgressReader:
                 self._ask_at = 2 * self._quiet
             if due or self._suspects:
                 self._ask(closed_tasks, header)
+        return self._progress(header, more=more)
+
+    def counted(self) -> JobProgress:
+        """What is counted by now, without a request."""
+        return JobProgress(self.job_id) if self.header is None or not self._ends else self._progress(self.header)
+
+    def _progress(self, header: Header, *, more: bool = False) -> JobProgress:
         return JobProgress(
             self.job_id,
             header.state,
@@ -138,7 +150,7 @@ class ProgressReader:
             completed=len(self._ends[End.COMPLETED]),
             failed=len(self._ends[End.FAILED]),
             lost=self._lost,
-            more=bool(self._unread),
+            more=more,
         )
 
     def read_patiently(self, backoff: Backoff) -> JobProgress:
@@ -161,7 +173,8 @@ class ProgressReader:
     @property
     def position(self) -> tuple[object, ...]:
         """How far the reading has come; another one after a poll that has read something new."""
-        return (self._closed, len(self._unread), *self._cursors.values(), *map(str, self._places.values()))
+        shared = () if self._shared is None else self._shared.position
+        return (self._closed, *self._reading.position, *shared)
 
     def failed(self) -> Iterator[str]:
         """The ids of the tasks that are known to have failed, in the job's order."""
@@ -197,33 +210,59 @@ class ProgressReader:
 
     def _begin(self, header: Header) -> None:
         self._ends = {end: IndexSet(header.tasks) for end in End}
-        self._cursors = dict.fromkeys(End, header.created_at - HEAD_START)
-        self._places = dict.fromkeys(End)
+        self._reading = ClosingsReading(header.created_at - HEAD_START)
 
-    def _read(self, closed_tasks: ClosedTasks, end: End, pages: Iterator[int]) -> bool:
-        """Count what is new of one end. False: no page is left to read, and there is more."""
-        start = self._cursors[end]
-        for closings, place in closed_tasks.since(end, start, self._places.get(end)):
-            for closing in closings:
-                self._cursors[end] = max(start, closing.closed_at - OVERLAP)
-                if self._count(closing.task_id, end) and self.on_closed is not None:
-                    self.on_closed(closing.closed_at, end)
-            # After each page, so that a poll which breaks off is continued behind it, also within the overlap.
-            self._places[end] = place
-            if place is not None and next(pages, None) is None:
-                return False
-        return True
+    def _read_closings(self, closed_tasks: ClosedTasks, labourer_id: str, most_pages: int | None) -> bool:
+        """Count what is new. False: no page is left to read, and there is more."""
+        self._join(None if self.sharing is None else self.sharing.of(labourer_id))
+        if self._shared is not None and self._caught_up:
+            self._shared.refresh(self.max_age)
+            return True
+        complete = self._reading.read(closed_tasks, self.take, most_pages=most_pages)
+        if self._shared is not None and complete:
+            self._shared.continue_from(self._reading)
+            self._caught_up = True
+        return complete
+
+    def _join(self, shared: SharedClosings | None) -> None:
+        """Take part in this reading, and in no other one any more; None: alone, from where the former one is."""
+        if shared is self._shared:
+            return
+        if self._shared is not None:
+            self._shared.leave(self)
+            self._reading = (self._caught_up and self._shared.reached()) or self._reading
+        self._shared, self._caught_up = shared, False
+        if shared is not None:
+            shared.join(self)  # before it catches up, so that nothing is missed in between
+
+    def leave(self) -> None:
+        """Read alone from now on, if at all. It may be called in any thread, and does not wait."""
+        self.sharing, shared = None, self._shared
+        if shared is not None:
+            shared.leave(self)
+
+    def take(self, closing: ClosedEntry, end: End) -> None:
+        """Count a closing of the labourer; those of other jobs do not count."""
+        if self._count(closing.task_id, end) and self.on_closed is not None:
+            self.on_closed(closing.closed_at, end)
+
+    def after_shared_reading(self) -> None:
+        """Report that others have read."""
+        if self.on_shared is not None:
+            self.on_shared()
 
     def _count(self, task: str, end: End) -> bool:
         """Count a task of the job. False: it is none, or is counted already."""
         index = task_index(task) if job_of(task) == self.job_id else None
         if index is None:
             return False
-        if end is End.COMPLETED:
-            # A task that was archived as failed and completed after all has completed, in whatever order that is read.
-            self._ends[End.FAILED].discard(index)
-            return self._ends[end].add(index)
-        return index not in self._ends[End.COMPLETED] and self._ends[end].add(index)
+        with self._counting:
+            if end is End.COMPLETED:
+                # A task that was archived as failed and completed after all has completed, in whatever order that is
+                # read.
+                self._ends[End.FAILED].discard(index)
+                return self._ends[end].add(index)
+            return index not in self._ends[End.COMPLETED] and self._ends[end].add(index)
 
     def _ask(self, closed_tasks: ClosedTasks, header: Header) -> None:
         """Ask for some of the missing tasks by their ids, the next ones each time; first for those that seem lost."""

@@ -80,6 +80,9 @@ def polls(monkeypatch: pytest.MonkeyPatch) -> Polls:
             """As `_Poller`."""
             return self._poller.poll()
 
+        def end(self) -> None:
+            """Nothing is shared."""
+
     monkeypatch.setattr("sosw_airflow.operators.waiting.poller_of", lambda _, job_id, __, must_exist: pollers[job_id])
     monkeypatch.setattr("sosw_airflow.triggers.sosw.AsyncJobPoller", AsyncPoller)
     monkeypatch.setattr("sosw_airflow.triggers.sosw._SPREAD", 0.0)

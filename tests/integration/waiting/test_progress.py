@@ -16,8 +16,9 @@ from sosw_airflow.jobs.identity import task_id
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.stores.job_record import Header, JobRecords, JobState
 from sosw_airflow.stores.task_queue import open_tasks
+from sosw_airflow.waiting.closings import OVERLAP
 from sosw_airflow.waiting.poller import JobPoller, JobResult, Status
-from sosw_airflow.waiting.progress import OVERLAP, JobProgress, ProgressReader
+from sosw_airflow.waiting.progress import JobProgress, ProgressReader
 from tests.integration.conftest import NOW, Installation, request_for
 from tests.support.closing import close
 from tests.support.network_edge import answering, dynamodb_error
