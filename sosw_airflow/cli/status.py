@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from itertools import islice
@@ -17,6 +17,7 @@ from sosw_airflow.cli.jobs import origin
 from sosw_airflow.cli.output import print_document
 from sosw_airflow.cli.terminal import Column, Line, plain_rows, show_lines, show_text
 from sosw_airflow.jobs.identity import parse_job_id
+from sosw_airflow.jobs.source_records import source_records, source_text
 
 if TYPE_CHECKING:
     from sosw_airflow.stores.deployment import Deployment
@@ -129,7 +130,7 @@ def _chain(deployment: Deployment, job_id: str, shown: int, conn_id: str) -> Ite
             "open": header.tasks - progress.closed,
             **({"max_running": header.max_running} if header.max_running else {}),
             **({"position": header.position} if header.position else {}),
-            **({"sources": sources} if (sources := _sources(header)) else {}),
+            **({"sources": sources} if (sources := source_records(header.sources)) else {}),
             "created_at": datetime.fromtimestamp(header.created_at, tz=timezone.utc).isoformat(),
             "dag_id": header.dag_id,
             "run_id": header.run_id,
@@ -180,26 +181,6 @@ def _log_of_tasks(conn_id: str, labourer_id: str) -> Callable[[TaskResult], str]
         return log_of_tasks(SoswHook(conn_id), labourer_id)
 
 
-def _sources(header: Header) -> list[dict[str, Any]]:
-    """What the sources of the job were; nothing that another program has written in their place."""
-    from sosw_airflow.jobs.json_documents import NotJson, parse_json
-
-    try:
-        found = parse_json(header.sources) if header.sources else []
-    except NotJson:
-        return []
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-
-
-def _source_text(source: Mapping[str, Any]) -> str:
-    if "place" not in source:
-        return f"and {source.get('more')} more"
-    name = source.get("url") or f"the Connection {source.get('conn_id')}"
-    version = source.get("version_id") or source.get("etag")
-    skipped = f", bad lines left out: {source['skipped']}" if "skipped" in source else ""
-    return f"{source['place']}: {source.get('values')} values of {name}{f' ({version})' if version else ''}{skipped}"
-
-
 def _show(jobs: Sequence[tuple[Header, dict[str, Any]]]) -> None:
     for number, (header, job) in enumerate(jobs):
         if number:
@@ -218,7 +199,7 @@ def _lines(header: Header, job: dict[str, Any]) -> Iterator[Line]:
     if "position" in job:
         yield Line("position", job["position"])
     for number, each in enumerate(job.get("sources", ())):
-        yield Line("" if number else "sources", _source_text(each))
+        yield Line("" if number else "sources", source_text(each))
     yield Line("completed", f"{job['completed']:,}")
     yield Line("failed", f"{job['failed']:,}", "error" if job["failed"] else "")
     yield Line("open", f"{job['open']:,} (queued, running or waiting for a retry)" if job["open"] else "0")

@@ -244,9 +244,11 @@ class SoswHook(BaseHook):
         :raises JobDelivered: sosw's own Scheduler has written its tasks, under ids that are not known here.
         :raises InvalidConfiguration: ``job_id`` or ``state`` is none.
         """
-        from sosw_airflow.jobs.identity import parse_job_id
+        from sosw_airflow.jobs.identity import is_empty_job, parse_job_id
         from sosw_airflow.waiting.results import read_results
 
+        if is_empty_job(job_id):
+            return iter(())
         deployment = self.deployment()
         return read_results(deployment.dynamodb, deployment.tables, parse_job_id(job_id), state=state)
 

@@ -25,9 +25,11 @@ from sosw_airflow.jobs.schema import JobSchema
 
 __all__ = [
     "COMMAND_DAG_ID",
+    "NO_JOB",
     "JobIdentity",
     "command_identity",
     "fingerprint",
+    "is_empty_job",
     "job_of",
     "outline",
     "outline_changes",
@@ -39,6 +41,9 @@ __all__ = [
 
 #: Stands in place of a DAG's id for jobs that a command schedules.
 COMMAND_DAG_ID = "cli"
+
+#: What stands in the place of a job's summary if its sources are empty (``on_empty="succeed"``).
+NO_JOB: Mapping[str, Any] = {"tasks": 0, "completed": 0, "failed": 0, "state": "empty"}
 
 _JOB_DIGITS = 20
 _INDEX_DIGITS = 12
@@ -134,10 +139,20 @@ def parse_job_id(given: object) -> str:
     raise InvalidConfiguration([Fault("job_id", _no_job_id(given))])
 
 
+def is_empty_job(given: object) -> bool:
+    """Whether this is the summary, or its text, of a job whose sources were empty (``on_empty="succeed"``)."""
+    value = given
+    if isinstance(value, str) and value.strip().startswith("{"):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    return isinstance(value, Mapping) and value.get("state") == NO_JOB["state"] and "job_id" not in value
+
+
 def parse_job_ids(given: object) -> tuple[list[str], bool]:
     """The ids of one job or of several, each once, and whether ``given`` is a list of them.
 
     :param given: as for `parse_job_id`; or a list, the output of a mapped Airflow task, or the JSON text of a list.
+        What `is_empty_job` is left out.
     :raises InvalidConfiguration: one of them names no job.
     """
     value = given
@@ -145,8 +160,8 @@ def parse_job_ids(given: object) -> tuple[list[str], bool]:
         with suppress(ValueError, RecursionError):
             value = json.loads(value)
     if value is None or isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        return [parse_job_id(value)], False
-    return list(dict.fromkeys(map(parse_job_id, value))), True
+        return [] if is_empty_job(value) else [parse_job_id(value)], False
+    return list(dict.fromkeys(parse_job_id(each) for each in value if not is_empty_job(each))), True
 
 
 def _no_job_id(given: object) -> str:

@@ -124,6 +124,7 @@ class SoswScheduleOperator(SoswBaseOperator):
         from sosw_airflow._compat import AirflowSkipException
         from sosw_airflow.exceptions import EmptySource
         from sosw_airflow.hooks.sosw import SoswHook
+        from sosw_airflow.jobs.identity import NO_JOB
         from sosw_airflow.operators.execution import ScheduleExecution
 
         with fail_without_retry():
@@ -155,7 +156,7 @@ class SoswScheduleOperator(SoswBaseOperator):
                 if error.on_empty == "skip":
                     raise AirflowSkipException(str(error)) from None
                 self.log.warning("%s", error)
-                return {"labourer": scheduling.labourer_id, "tasks": 0, "state": "empty"}
+                return {"labourer": scheduling.labourer_id, **NO_JOB}
             return self._finish(context, hook, scheduled)
 
 
@@ -192,8 +193,12 @@ class SoswRepairOperator(SoswBaseOperator):
         :raises SoswError: with the fault, its place and the fix.
         """
         from sosw_airflow.hooks.sosw import SoswHook
+        from sosw_airflow.jobs.identity import NO_JOB, is_empty_job
         from sosw_airflow.operators.execution import RepairExecution
 
+        if is_empty_job(self.job_id):
+            self.log.info("The sources of the job were empty: there is nothing to repair.")
+            return dict(NO_JOB)
         with fail_without_retry():
             hook = SoswHook(self.sosw_conn_id)
             self._cancel_on_kill = self._stop_on_kill(context)

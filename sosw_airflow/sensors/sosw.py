@@ -166,6 +166,7 @@ class SoswJobSensor(BaseSensorOperator):
     def _conclude(self, context: Context) -> Any:
         """What the sensor returns, and its outlets learn; raises the errors of the jobs that failed."""
         from sosw_airflow.exceptions import JobsFailed, SoswError
+        from sosw_airflow.jobs.identity import NO_JOB
         from sosw_airflow.operators.asset_events import describe_jobs
 
         job_ids, several = self._job_ids()
@@ -175,7 +176,8 @@ class SoswJobSensor(BaseSensorOperator):
             raise JobsFailed(failures, jobs=len(job_ids))
         if failures:
             raise failures[0]
-        returned: Any = reports if several else reports[0]
+        # Without an id the sources of the job were empty.
+        returned: Any = reports if several else reports[0] if reports else dict(NO_JOB)
         describe_jobs(context, self.outlets, returned)
         return returned
 

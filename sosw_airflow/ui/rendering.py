@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from sosw_airflow import __version__
 from sosw_airflow.jobs.redaction import redacted, shown_payload
+from sosw_airflow.jobs.source_records import source_records, source_text
 from sosw_airflow.links.pages import page_path
 from sosw_airflow.ui import drawings, texts
 from sosw_airflow.ui.requests import PageRequest, PageResponse
@@ -50,6 +51,8 @@ def _templates() -> Any:
         mask=_mask,
         mask_value=redacted,
         shown=shown_payload,
+        source_records=source_records,
+        source_text=source_text,
     )
     return environment
 

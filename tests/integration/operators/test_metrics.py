@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -14,15 +15,17 @@ from typing import Any
 
 import pytest
 
+from sosw_airflow.cli import main
 from sosw_airflow.hooks.metrics import AirflowMetrics, reporter
 from sosw_airflow.jobs.metrics import LATENCY, METRICS, SCHEDULED, unreported
-from sosw_airflow.operators.sosw import SoswScheduleOperator
+from sosw_airflow.operators.sosw import SoswDrainQueueOperator, SoswRepairOperator, SoswScheduleOperator
 from sosw_airflow.orchestration.orchestrator import Orchestrator
 from sosw_airflow.orchestration.policy import LabourerPolicy
 from sosw_airflow.orchestration.turn import Clients
 from sosw_airflow.stores.tables import TableNames
 from tests.conftest import Aws
 from tests.integration.operators.conftest import LABOURER, MakeContext
+from tests.support.closing import close
 
 Schedule = Callable[..., SoswScheduleOperator]
 
@@ -181,6 +184,45 @@ def test_a_statsd_server_gets_every_metric_of_a_job(
     depths = [_value(line) for line in found if _name(line) == "airflow.sosw.queue.depth"]
     assert depths
     assert any(_name(line) == "airflow.sosw.queue.oldest_seconds" for line in found)
+
+
+def _scheduled(statsd: StatsD) -> list[tuple[float, set[str]]]:
+    """How many tasks were reported as scheduled, with which tags; and that their pages were."""
+    lines = statsd.lines()
+    assert any(_name(line) == "airflow.sosw.write.pages" for line in lines)
+    found = [line for line in lines if _name(line) == "airflow.sosw.tasks.scheduled"]
+    return [(_value(line), set(line.partition(":")[0].split(",")[1:])) for line in found]
+
+
+@pytest.mark.parametrize("command", [False, True])
+def test_a_queue_file_that_is_drained(installation: Aws, statsd: StatsD, context: MakeContext, command: bool) -> None:
+    """Its tasks count as scheduled, by the operator with its DAG and by the command without one."""
+    lines = [json.dumps({"labourer_id": LABOURER, "words": [word]}) for word in "abc"]
+    key = "sosw/scheduler/tasks_queue_left.txt"
+    installation.s3.put_object(Bucket=installation.bucket, Key=key, Body="\n".join(lines).encode())
+    if command:
+        assert main(["drain", "tasks_queue_left.txt"]) == 0
+    else:
+        SoswDrainQueueOperator(task_id="drain", queue_file="tasks_queue_left.txt").execute(context())
+    tags = {f"labourer={LABOURER}"} if command else {f"labourer={LABOURER}", "dag_id=hashtags"}
+    assert _scheduled(statsd) == [(3, tags)]
+
+
+@pytest.mark.parametrize("command", [False, True])
+def test_a_job_that_is_repaired(
+    installation: Aws, statsd: StatsD, schedule: Schedule, context: MakeContext, tutorial_job: Any, command: bool
+) -> None:
+    """Its failed tasks count as scheduled again."""
+    job_id = schedule(tutorial_job).execute(context())["job_id"]
+    close(installation, job_id, range(6))
+    close(installation, job_id, [6, 7], completed=False)
+    statsd.lines()
+    if command:
+        assert main(["repair", job_id]) == 0
+    else:
+        SoswRepairOperator(task_id="repair", job_id=job_id).execute(context())
+    tags = {f"labourer={LABOURER}"} if command else {f"labourer={LABOURER}", "dag_id=hashtags"}
+    assert _scheduled(statsd) == [(2, tags)]
 
 
 COUNTED = ("tasks.invoked", "tasks.completed", "invoke.throttled")

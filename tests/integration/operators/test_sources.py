@@ -22,10 +22,14 @@ from sosw_airflow import exceptions as errors
 from sosw_airflow import source
 from sosw_airflow._compat import AirflowFailException, AirflowSkipException
 from sosw_airflow.cli import main
+from sosw_airflow.hooks.sosw import SoswHook
+from sosw_airflow.operators.sosw import SoswRepairOperator
+from sosw_airflow.sensors.sosw import SoswJobSensor
 from sosw_airflow.stores.job_record import JobRecords
 from tests.conftest import Aws
 from tests.integration.operators.conftest import LABOURER, MakeContext
 from tests.integration.operators.test_schedule import Schedule, payloads
+from tests.support.closing import close
 from tests.support.network_edge import Crash, answering
 
 WORDS = ["mazda", "saab", "tesla", "toyota", "volvo"]
@@ -272,8 +276,26 @@ def test_an_empty_source_succeeds(
 ) -> None:
     """There is no job, and nothing to wait for."""
     operator = schedule(job_with(empty(on_empty="succeed")), wait_for_completion=waits)
-    assert operator.execute(context()) == {"labourer": LABOURER, "tasks": 0, "state": "empty"}
-    assert installation.rows() == []
+    counts = {"tasks": 0, "completed": 0, "failed": 0, "state": "empty"}
+    assert operator.execute(context()) == {"labourer": LABOURER, **counts}
+    assert installation.rows() == installation.rows(installation.names.jobs_table) == []
+
+
+def test_what_follows_a_job_of_an_empty_source(
+    installation: Aws, schedule: Schedule, context: MakeContext, empty: Any
+) -> None:
+    """Sensor, repair and results take its summary: there is nothing to wait for. In a list it is left out."""
+    summary = schedule(job_with(empty(on_empty="succeed"))).execute(context())
+    counts = {"tasks": 0, "completed": 0, "failed": 0, "state": "empty"}
+    for given in (summary, json.dumps(summary)):
+        assert SoswJobSensor(task_id="wait", job_id=given, deferrable=True).execute(context()) == counts
+        assert SoswRepairOperator(task_id="repair", job_id=given, wait_for_completion=True).execute(context()) == counts
+        assert list(SoswHook().results(given)) == []
+    job = schedule({"topics": {"cars": {"words": ["a"]}}}).execute(context())
+    close(installation, job["job_id"], [0])
+    (waited,) = SoswJobSensor(task_id="wait", job_id=[summary, job]).execute(context())
+    assert (waited["job_id"], waited["completed"]) == (job["job_id"], 1)
+    assert SoswJobSensor(task_id="wait", job_id=[summary]).execute(context()) == []
 
 
 def test_one_empty_source_beside_another(

@@ -337,6 +337,26 @@ def test_hidden_payloads_are_not_searched(browser: Browser, schedule: Any, monke
     assert 'id="task-' not in page.html
 
 
+def test_the_sources_of_a_job(browser: Browser, configured: Aws, schedule: Any) -> None:
+    """What each was when it was read; a record of another program is not shown, and breaks nothing."""
+    job_id = schedule(request_for())
+    path = f"/c/sosw_default/dags/dag/jobs/{job_id}"
+    assert "Sources" not in browser.page(path).text
+    words = {"place": "words", "url": "s3://b/<i>.csv", "etag": "5d41", "values": 3, "skipped": 1, "sha256": "ab" * 32}
+    for text in (json.dumps([words, {"more": 2}]), "[", '{"place": 1}', '[1, null, "x"]'):
+        key = {"job_id": {"S": job_id}, "record": {"S": "header"}}
+        configured.dynamodb.update_item(
+            TableName="sosw_jobs",
+            Key=key,
+            UpdateExpression="SET sources = :sources",
+            ExpressionAttributeValues={":sources": {"S": text}},
+        )
+        page = browser.page(path)
+        assert page.status == 200
+        shown = "words: 3 values of s3://b/<i>.csv (5d41), bad lines left out: 1, SHA-256 of the values" in page.text
+        assert ("i" in page.tags, shown, "and 2 more" in page.text) == (False, "words" in text, "more" in text)
+
+
 def test_what_a_job_has_cost_so_far(
     browser: Browser, configured: Aws, schedule: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
