@@ -21,6 +21,9 @@ from sosw_airflow.stores.tables import TableNames
 
 __all__ = ["Bounded", "ClosedSpan", "Glance", "glance_at", "queue_size"]
 
+#: Minutes of the past that make the pace; and its least seconds, so that one closing just now is no pace.
+_RECENT, _SHORT = 10, 10
+
 
 @dataclass(frozen=True)
 class Bounded:
@@ -105,8 +108,11 @@ class Glance:
 
     @property
     def per_second(self) -> float:
-        """Tasks that were closed in a second, over the last ten minutes."""
-        return sum(map(sum, self.closed[-10:])) / 600
+        """Tasks that were closed in a second, in the last ten minutes or since the first of them."""
+        recent = [sum(each) for each in self.closed[-_RECENT:]]
+        minutes = next((len(recent) - place for place, number in enumerate(recent) if number), 0)
+        # The last minute is not over.
+        return sum(recent) / max(60 * (minutes - 1) + self.seen_at % 60, _SHORT)
 
     @property
     def seconds_left(self) -> float | None:

@@ -6,8 +6,10 @@ import time
 from functools import partial
 from html import escape
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from sosw_airflow._compat.server import form_secret, host_of_airflow, signed_in_user
+from sosw_airflow.links.pages import PAGES
 from sosw_airflow.ui.forms import (
     CHANGED,
     FORM_BYTES,
@@ -60,11 +62,15 @@ def make_app() -> Any:
         "body": Annotated[bytes, Depends(form)],
     }
 
-    def refuse(_: Request, error: HTTPException) -> Response:
-        """Without a session there is no page, but a sentence."""
-        text = "Sign in to Airflow, then open this page again." if error.status_code == 401 else str(error.detail)
-        body = f"<!doctype html><html lang=en><title>sosw</title><p>{escape(text)}</p></html>".encode()
-        return _response(PageResponse(body, error.status_code))
+    def refuse(request: Request, error: HTTPException) -> Response:
+        """Without a session there is no page, and no style: a sentence, and the way to the login and back."""
+        text = escape(str(error.detail))
+        if error.status_code == 401:
+            login = f"{_root(request).removesuffix(PAGES)}/api/v2/auth/login?next={quote(quote(request.url.path))}"
+            text = f'Sign in to Airflow to see this page. <a href="{escape(login)}" target="_top">Sign in</a>'
+        head = '<meta name="color-scheme" content="light dark"><title>sosw</title>'
+        body = f"<!doctype html><html lang=en>{head}<main><h1>sosw</h1><p>{text}</p></main></html>"
+        return _response(PageResponse(body.encode(), error.status_code))
 
     def _response(answered: PageResponse) -> Response:
         return Response(answered.body, answered.status, answered.headers)
@@ -72,6 +78,11 @@ def make_app() -> Any:
     app.add_api_route("/{path:path}", answer, methods=["GET", "HEAD", "POST"], response_class=Response)
     app.add_exception_handler(HTTPException, refuse)  # type: ignore[arg-type]
     return app
+
+
+def _root(request: Any) -> str:
+    """The path of the pages, with the one before Airflow."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 def _page_request(request: Any, user: Any, body: bytes) -> PageRequest:
@@ -84,7 +95,7 @@ def _page_request(request: Any, user: Any, body: bytes) -> PageRequest:
         method=request.method,
         parts=parts,
         viewer=viewer,
-        root=str(request.scope.get("root_path", "")).rstrip("/"),
+        root=_root(request),
         query=dict(request.query_params),
         fields=fields,
         own_form=is_same_origin(request.headers, own) and is_token(fields.get(TOKEN, ""), *token_of, time.time()),

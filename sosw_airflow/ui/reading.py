@@ -300,7 +300,9 @@ class SoswReadings:
             except AccessDenied as denied:
                 problem = str(denied)
         causes, causes_at = sight.causes, sight.causes_at
-        if progress.failed and (causes is None or time.monotonic() - causes_at > _CAUSES_EVERY):
+        # A job that is over is not read again: its last causes are of all its failures.
+        is_short = causes is not None and progress.over and causes.failed < progress.failed
+        if progress.failed and (causes is None or is_short or time.monotonic() - causes_at > _CAUSES_EVERY):
             causes, causes_at = read_causes(sight.reader, most=_CAUSES_OF), time.monotonic()
         return replace(
             sight,

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from sosw_airflow import __version__
 from sosw_airflow.jobs.redaction import redacted, shown_payload
 from sosw_airflow.jobs.source_records import source_records, source_text
-from sosw_airflow.links.pages import page_path
+from sosw_airflow.links.pages import PAGES, page_path
 from sosw_airflow.ui import drawings, texts
 from sosw_airflow.ui.requests import PageRequest, PageResponse
 
@@ -87,7 +87,12 @@ def page(request: PageRequest, template: str, *, status: int = 200, **values: An
         given = {name: value for name, value in query.items() if value not in (None, "")}
         return f"{request.root}{page_path(*parts)}" + (f"?{urlencode(given)}" if given else "")
 
-    text = _templates().get_template(template).render(request=request, link=link, version=__version__, **values)
+    home = f"{request.root.removesuffix(PAGES)}/"
+    text = (
+        _templates()
+        .get_template(template)
+        .render(request=request, link=link, airflow_home=home, version=__version__, **values)
+    )
     # A payload may hold half of a surrogate pair, which UTF-8 cannot.
     return PageResponse(text.encode("utf-8", "replace"), status)
 

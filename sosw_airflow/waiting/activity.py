@@ -21,8 +21,8 @@ __all__ = ["ActiveTask", "Activity", "read_activity"]
 #: Rows of each query: up to 128 read units for rows of 1 KB.
 _ROWS = 1000
 
-#: Seconds of the past in which closings make the pace.
-_RECENT = 600
+#: Seconds of the past in which closings make the pace; and the least, so that one closing just now is no pace.
+_RECENT, _SHORT = 600, 10
 
 #: Tasks that are named.
 _NAMED = 5
@@ -53,7 +53,7 @@ class Activity:
 
     :ivar running: the longest first.  :ivar retrying: the next first.
     :ivar ahead: queued tasks of other jobs before the job's first queued one.
-    :ivar closed_per_second: tasks of the labourer, in the last ten minutes.
+    :ivar closed_per_second: tasks of the labourer, in the last ten minutes or since the first of them.
     :ivar bounded: names of those that are "at least": ``running``, ``retrying``, ``ahead``.
     """
 
@@ -121,7 +121,7 @@ def read_activity(
         running=_active(invoked, lambda row: now - (_number(row, "greenfield") - INVOCATION_DELTA), -1),
         retrying=_active(waiting, lambda row: _number(row, "desired_launch_time") - now, 1),
         ahead=ahead,
-        closed_per_second=sum(_pace(queries, tables, labourer_id, end, now) for end in End),
+        closed_per_second=_pace(queries, tables, labourer_id, now),
         bounded=frozenset(bounded),
     )
 
@@ -138,14 +138,19 @@ def _number(row: dict[str, Any], name: str) -> int:
     return int(float(row.get(name, {}).get("N", 0)))
 
 
-def _pace(queries: BoundedQueries, tables: TableNames, labourer_id: str, end: End, now: int) -> float:
-    """Tasks of the labourer that were closed in this way in a second, lately."""
-    rows, more = queries.read(
-        tables.closed_tasks_table,
-        tables.closed_tasks_index,
-        "labourer_id_task_status = :status AND closed_at > :from",
-        {":status": f"{labourer_id}_{end.value}", ":from": now - _RECENT},
-        ScanIndexForward=False,
-    )
-    seconds = max(now - _number(rows[-1], "closed_at"), 1) if more else _RECENT
-    return len(rows) / seconds
+def _pace(queries: BoundedQueries, tables: TableNames, labourer_id: str, now: int) -> float:
+    """Tasks of the labourer that were closed in a second, lately: a labourer that has just begun has a pace, too."""
+    counts, begins = [], []
+    for end in End:
+        rows, more = queries.read(
+            tables.closed_tasks_table,
+            tables.closed_tasks_index,
+            "labourer_id_task_status = :status AND closed_at > :from",
+            {":status": f"{labourer_id}_{end.value}", ":from": now - _RECENT},
+            ScanIndexForward=False,
+        )
+        if rows:
+            counts.append((len(rows), _number(rows[-1], "closed_at"), more))
+            begins.append(_number(rows[-1], "closed_at"))
+    # Rows of one end that were not all read make the pace of their own time.
+    return sum(number / max(now - (begin if more else min(begins)), _SHORT) for number, begin, more in counts)

@@ -9,8 +9,11 @@ __all__ = ["ClosedOverTime"]
 #: Steps that are kept, and those that are shown at least.
 _STEPS, _LEAST = 120, 30
 
-#: Seconds of the past that make the pace.
-_RECENT = 600
+#: Seconds of a step, each a multiple of the one before; then the double, again and again.
+_SECONDS = (1, 5, 15, 60, 300, 900, 3600, 21_600, 86_400)
+
+#: Seconds of the past that make the pace; and the least, so that one closing just now is no pace.
+_RECENT, _SHORT = 600, 10
 
 
 @dataclass
@@ -21,7 +24,7 @@ class ClosedOverTime:
     :ivar counts: by the step since 1970.
     """
 
-    step: int = 60
+    step: int = _SECONDS[0]
     counts: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def add(self, closed_at: int, *, completed: bool) -> None:
@@ -33,11 +36,13 @@ class ClosedOverTime:
             self._widen()
 
     def _widen(self) -> None:
-        self.step *= 2
-        former, self.counts = self.counts, {}
-        for place, (completed, failed) in former.items():
-            before = self.counts.get(place // 2, (0, 0))
-            self.counts[place // 2] = (before[0] + completed, before[1] + failed)
+        former, counts = self.step, self.counts
+        self.step = next((each for each in _SECONDS if each > former), 2 * former)
+        self.counts = {}
+        for place, (completed, failed) in counts.items():
+            wider = place * former // self.step
+            before = self.counts.get(wider, (0, 0))
+            self.counts[wider] = (before[0] + completed, before[1] + failed)
 
     @property
     def _places(self) -> range:
@@ -61,15 +66,15 @@ class ClosedOverTime:
         """Up to the last step with a closed task: completed and failed of each.
 
         >>> times = ClosedOverTime()
-        >>> for second in (6000, 6059, 6125):
-        ...     times.add(second, completed=second != 6059)
+        >>> for second in (6000, 6000, 6002):
+        ...     times.add(second, completed=second == 6000)
         >>> times.series()[-4:]
-        [(0, 0), (1, 1), (0, 0), (1, 0)]
+        [(0, 0), (2, 0), (0, 0), (0, 1)]
         """
         return [self.counts.get(place, (0, 0)) for place in self._places]
 
     def per_second(self, now: float) -> float:
-        """Tasks that were closed in a second, lately; 0 for none."""
+        """Tasks that were closed in a second, in the last ten minutes or since the first of them; 0 for none."""
         first = int(now - _RECENT) // self.step
-        recent = sum(sum(counts) for place, counts in self.counts.items() if place >= first)
-        return recent / max(1.0, now - first * self.step)
+        recent = {place: sum(counts) for place, counts in self.counts.items() if place >= first}
+        return sum(recent.values()) / max(_SHORT, now - min(recent) * self.step) if recent else 0.0

@@ -43,18 +43,18 @@ function showTimes(root) {
   }
 }
 
-// Replaces the content of the live part, but for what is open in it.
+// Replaces the content of the live part, but for what is open in it. False: the text is no page of sosw.
 function take(text) {
   const fresh = new DOMParser().parseFromString(text, "text/html");
   const now = document.querySelector("[data-live]");
   const next = fresh.querySelector("[data-live]");
-  if (!now || !next) return;
+  if (!now || !next) return false;
   showTimes(next);
   for (const each of now.querySelectorAll("details[open][id]")) {
     next.querySelector(`#${CSS.escape(each.id)}`)?.setAttribute("open", "");
   }
   document.body.dataset.refresh = fresh.body.dataset.refresh;
-  if (now.innerHTML === next.innerHTML) return;
+  if (now.innerHTML === next.innerHTML) return true;
   const links = (root) => [...root.querySelectorAll("a[href], summary, input, button, [tabindex='0']")];
   const focused = links(now).indexOf(document.activeElement);
   for (const each of now.querySelectorAll("input[id]")) {
@@ -65,15 +65,25 @@ function take(text) {
   now.replaceChildren(...next.childNodes);
   [...now.querySelectorAll(".wide")].forEach((each, index) => (each.scrollLeft = scrolled[index] ?? 0));
   links(now)[focused]?.focus({ preventScroll: true });
+  return true;
+}
+
+// Why the page is not fresh; empty if it is. Who has been signed out gets Airflow's login instead of the page.
+async function problemOfRefresh() {
+  try {
+    const options = { credentials: "same-origin", signal: AbortSignal.timeout?.(30000) };
+    const answer = await fetch(location.href, options);
+    if (answer.status === 401 || (answer.ok && !take(await answer.text()))) return "Signed out. Refresh to sign in.";
+    return answer.ok ? "" : `Not refreshed: Airflow answers ${answer.status}.`;
+  } catch {
+    return "Not refreshed: Airflow does not answer.";
+  }
 }
 
 async function refresh() {
-  try {
-    const answer = await fetch(location.href, { credentials: "same-origin" });
-    if (answer.ok) take(await answer.text());
-  } catch {
-    // offline: what is shown says when it was read
-  }
+  const problem = await problemOfRefresh();
+  const place = document.querySelector("[data-problem]");
+  if (place.textContent !== problem) place.textContent = problem;
   schedule();
 }
 
@@ -86,6 +96,7 @@ function schedule() {
 
 followTheme();
 if (parentRoot) {
+  document.querySelector("[data-outside]")?.remove(); // Airflow is around the page
   new MutationObserver(followTheme).observe(parentRoot, { attributes: true, attributeFilter: ["class"] });
 }
 showTimes(document);

@@ -86,7 +86,7 @@ def test_what_the_open_tasks_do(sosw: Sosw, job_id: str, capsys: pytest.CaptureF
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines[6] == "running 1"
     assert re.fullmatch(rf"{job_id}000000000001 for \d s, attempt 1", lines[7])
-    assert lines[8] == "pace 6.0 tasks/h of the labourer in the last 10 minutes: about 40 min left"
+    assert lines[8] == "pace 6.0 tasks/min of the labourer in the last 10 minutes: about 40 s left"
 
 
 def test_what_the_open_tasks_do_in_json(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,12 +53,28 @@ def header(aws: Aws, job_id: str) -> Header:
 
 def test_a_page_offers_what_its_viewer_may_do(browser: Browser, job: str) -> None:
     """As links, each to a question."""
-    links = {f"/sosw{at(job)}/actions/{name}" for name in ("repair", "cancel", "limit", "front", "back")}
+    links = {f"/sosw{at(job)}/actions/{name}" for name in ("cancel", "limit", "front", "back")}
     assert links <= set(browser.page(at(job)).links)
     assert f"/sosw{WORKER}/actions/pause" in browser.page(WORKER).links
     browser.viewer = Somebody(changes=(), labourers=False)
     for path in (at(job), WORKER, "/c/sosw_default"):
         assert not [link for link in browser.page(path).links if "/actions/" in link]
+
+
+def test_a_page_offers_what_would_change_something(browser: Browser, job: str, configured: Aws) -> None:
+    """No repair of what has not failed; of a job that is over nothing else."""
+
+    def offered() -> list[str]:
+        links = browser.page(at(job)).links
+        return [link.rpartition("/")[2] for link in links if "/actions/" in link]
+
+    close(configured, job, 0, ok=True)
+    assert offered() == ["cancel", "limit", "front", "back"]
+    close(configured, job, 1, ok=False)
+    assert offered() == ["repair", "cancel", "limit", "front", "back"]
+    close(configured, job, 2, ok=True)
+    close(configured, job, 3, ok=True)
+    assert offered() == ["repair"]
 
 
 @pytest.mark.parametrize("action", ["repair", "cancel", "limit", "front"])
@@ -88,7 +104,10 @@ def test_what_was_done_shows_at_once(configured: Aws, job: str) -> None:
     browser = Browser(Site(lambda *_, **__: [], SoswReadings(CachedReads(fresh=600, patience=30))), [])
     assert "repair of the one before" not in browser.page(at(job)).text
     browser.send(f"{at(job)}/actions/repair")
-    assert "repair of the one before" in browser.page(at(job)).text
+    page, repair = browser.page(at(job)), last_of_chain(JobRecords(configured.dynamodb, "sosw_jobs"), job).job_id
+    assert f"Repaired: 1 failed task came into the queue again as the job {repair}" in page.text
+    assert "repair of the one before" in page.text
+    assert f"/sosw{at(job)}" in browser.page(at(repair)).links
     assert "paused" not in browser.page(WORKER).text
     browser.send(f"{WORKER}/actions/pause")
     assert "paused by alice" in browser.page(WORKER).text
@@ -185,7 +204,7 @@ def test_a_job_is_moved(browser: Browser, job: str, configured: Aws) -> None:
     assert "Moved within the queue to the front" in shown.text
     assert "(moved to the front)" in browser.page(WORKER).text
     offered = {link.rsplit("/", 1)[-1] for link in shown.links if "/actions/" in link}
-    assert offered == {"repair", "cancel", "limit", "back", "planned"}
+    assert offered == {"cancel", "limit", "back", "planned"}
     assert "(before: its place before all" in browser.send(f"{at(job)}/actions/back").text
     assert "(before: its place behind all" in browser.send(f"{at(job)}/actions/planned").text
     assert "Moved within" not in browser.page(at(job)).text

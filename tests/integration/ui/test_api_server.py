@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -212,6 +213,16 @@ def test_a_refusal_is_a_page(api_server: Any) -> None:
     assert "Sign in to Airflow" in answer.text
     assert "script" not in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_who_has_not_signed_in_is_led_to_the_login_and_back(api_server: Any) -> None:
+    """Out of a frame, since many a login refuses to be in one; Airflow itself checks where it leads back to."""
+    page = api_server("anonymous").get("/sosw/runs/dag/manual__1+1?x=1").text
+    address = re.search(r'<a href="([^"]+)" target="_top">Sign in</a>', page)
+    assert address
+    assert address[1] == "/team/airflow/api/v2/auth/login?next=/team/airflow/sosw/runs/dag/manual__1%252B1"
+    answer = api_server("anonymous").get(address[1].removeprefix("/team/airflow"))
+    assert (answer.status_code, "/auth/login?next=" in answer.headers["location"]) == (307, True)
 
 
 def test_airflow_shows_the_pages(api_server: Any) -> None:

@@ -615,7 +615,7 @@ def test_a_job_shows_when_its_tasks_were_closed(browser: Browser, configured: Aw
     close(configured, job_id, 1, ok=False)
     page = browser.page(f"/c/sosw_default/dags/dag/jobs/{job_id}")
     assert 'aria-label="Closed over time: 1 completed, 1 failed"' in page.html
-    assert "in steps of 60 s. In the last 10 minutes" in page.text
+    assert "in steps of 1 s. In the last 10 minutes" in page.text
 
 
 def test_failed_tasks_are_chosen_by_their_cause(browser: Browser, configured: Aws, schedule: Any) -> None:
@@ -631,6 +631,19 @@ def test_failed_tasks_are_chosen_by_their_cause(browser: Browser, configured: Aw
     assert f"{job_id}000000000000" in tasks
     assert f"{job_id}000000000001" in tasks
     assert f"{job_id}000000000002" not in tasks
+
+
+def test_the_causes_of_a_job_that_has_ended_are_complete(browser: Browser, configured: Aws, schedule: Any) -> None:
+    """They are read once a minute, and its page is not refreshed any more."""
+    job_id = schedule(request_for())
+    path = f"/c/sosw_default/dags/dag/jobs/{job_id}"
+    close(configured, job_id, 0, ok=False, error_type="ValueError", error_message="too late")
+    assert "ValueError: too late 1 " in browser.page(path).text
+    for index in range(1, 4):
+        close(configured, job_id, index, ok=False, error_type="ValueError", error_message="too late")
+    page = browser.page(path)
+    assert 'data-refresh="0"' in page.html
+    assert "ValueError: too late 4 " in page.text
 
 
 @pytest.mark.parametrize("cause", ["0" * 12, "x", "<b>", "0" * 13])
@@ -676,4 +689,4 @@ def test_a_job_leads_back_to_airflow(browser: Browser, schedule: Any) -> None:
     page = browser.page(f"/c/sosw_default/dags/dag/jobs/{job_id}")
     found = [each for each in page.links if each.startswith("/dags/dag")]
     assert len(found) == 3
-    assert page.html.count('target="_top"') == 3
+    assert page.html.count('target="_top"') == 4  # with the one in the head of every page

@@ -73,8 +73,17 @@ def test_the_pace(aws: Aws, put: Any) -> None:
         put(OTHER, number, "sosw_closed_tasks", labourer_id_task_status=status, closed_at=NOW - 10 * number)
     put(OTHER, 99, "sosw_closed_tasks", labourer_id_task_status="worker_1", closed_at=NOW - 601)
     found = read(aws)
-    assert found.closed_per_second == pytest.approx(0.1)
-    assert found.seconds_left(50) == pytest.approx(500)
+    assert found.closed_per_second == pytest.approx(60 / 590)
+    assert found.seconds_left(60) == pytest.approx(590)
+
+
+def test_the_pace_of_a_labourer_that_has_just_begun(aws: Aws, put: Any) -> None:
+    """Since its first closing of the last ten minutes; but one closing just now says little."""
+    put(OTHER, 0, "sosw_closed_tasks", labourer_id_task_status="worker_0", closed_at=NOW - 1)
+    assert read(aws).closed_per_second == pytest.approx(0.1)
+    for number in range(1, 20):
+        put(OTHER, number, "sosw_closed_tasks", labourer_id_task_status="worker_1", closed_at=NOW - number)
+    assert read(aws).closed_per_second == pytest.approx(20 / 19)
 
 
 def test_no_pace(aws: Aws) -> None:

@@ -30,3 +30,13 @@ def test_the_pace_is_that_of_the_last_ten_minutes() -> None:
         times.add(at, completed=True)
     assert times.per_second(6600) == 1.0
     assert times.per_second(60_000) == 0.0
+
+
+def test_a_job_that_has_just_begun_has_its_pace() -> None:
+    """Since its first closing, and not as if it had done nothing for ten minutes; but one closing says little."""
+    times = ClosedOverTime()
+    times.add(6000, completed=True)
+    assert times.per_second(6001) == 0.1
+    for at in range(6001, 6020):
+        times.add(at, completed=True)
+    assert (times.per_second(6020), times.step) == (1.0, 1)
