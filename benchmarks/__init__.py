@@ -1,19 +1,42 @@
 """Figures that anyone can repeat: ``python -m benchmarks NAME``. See README.md beside this file."""
 
-#: What ``python -m benchmarks all`` runs, with these arguments.
+#: What ``python -m benchmarks all`` runs, with these arguments: half an hour in sum, on two quiet cores.
 ALL: dict[str, list[str]] = {
-    "expansion": [],
-    "growth": [],
-    "plan": [],
-    "parse_time": [],
     "start_up": [],
-    "provider_scale": [],
-    "orchestration": [],
-    "invoking": [],
-    "results": [],
+    "parse_time": [],
+    "expansion": [],
+    "growth": ["--jobs", "days", "flat", "--repeat", "1", "--ten-million"],
+    "plan": ["--repeat", "3"],
     "sources": [],
-    "writer": ["--parts", "sosw", "floor", "resume", "--sosw-tasks", "500", "--resume-tasks", "1000000"],
+    "writer": ["--parts", "sosw", "floor", "resume", "--sosw-tasks", "1000", "--resume-tasks", "200000"],
+    "orchestration": ["--idle-minutes", "1"],
+    "invoking": [],
+    "results": ["--tasks", "10000", "100000"],
+    "polling": [],
+    "provider_scale": [],
 }
+
+#: The same, so small that it takes minutes, to see that everything works: its figures say nothing.
+QUICK: dict[str, list[str]] = {
+    "start_up": ["--runs", "2"],
+    "parse_time": ["--runs", "2", "--operators", "20"],
+    "expansion": ["--tasks", "2000", "--repeat", "2"],
+    "growth": ["--jobs", "days", "--repeat", "1"],
+    "plan": ["--tasks", "20000", "--repeat", "2"],
+    "sources": ["--lines", "20000"],
+    "writer": [
+        *("--parts", "sosw", "floor", "resume", "--repeat", "2"),
+        *("--sosw-tasks", "20", "--floor-tasks", "400", "--resume-tasks", "1000"),
+    ],
+    "orchestration": ["--idle-minutes", "0", "--repeat", "2", "--cases", "1,000 short tasks, 10 ms an answer"],
+    "invoking": ["--queues", "200", "--pairs", "2"],
+    "results": ["--tasks", "1000"],
+    "polling": ["--closed", "200"],
+    "provider_scale": ["--seconds", "300"],
+}
+
+#: Too long for `all`; it has them if they are named.
+NAMED: dict[str, list[str]] = {"in_airflow": []}
 
 #: Name on the command line → module. Each module has ``ABOUT`` (one line), ``add_arguments(parser)``, and
 #: ``run(arguments)``, which gives a `benchmarks.report.Report`.

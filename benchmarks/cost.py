@@ -19,7 +19,7 @@ from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.jobs.planning import WritingTerms, plan_job
 
-__all__ = ["ABOUT", "CASES", "Case", "add_arguments", "counted_and_estimated", "run"]
+__all__ = ["ABOUT", "CASES", "Case", "add_arguments", "counted_and_estimated", "index_units", "run"]
 
 ABOUT = "the estimates of `sosw-airflow plan` beside the units that an AWS in memory counts; within 10 %"
 
@@ -114,6 +114,15 @@ def counted_and_estimated(case: Case) -> dict[str, tuple[Usage, Usage]]:
     return {part: (counted[part], estimates[part]) for part in estimates}
 
 
+def index_units(tasks: int) -> dict[str, float]:
+    """Write units of the queue's index for each task, counted: ``schedule`` and ``orchestrate``."""
+    case = Case(tasks, limit=tasks)
+    expansion = Expansion(_job(case), schema={"chunkable_attrs": ["word"]}, reference_date=_DAY)
+    metered = _Metered(case)
+    metered.work(expansion)
+    return {part: metered.index_units[part] / tasks for part in ("schedule", "orchestrate")}
+
+
 def _job(case: Case) -> dict[str, Any]:
     least, most = case.row_bytes
     step = (most - least) / max(case.tasks - 1, 1)
@@ -137,6 +146,7 @@ class _Metered:
         aws.s3.buckets["queue"] = {}
         self._metered = MeteredAws(aws)
         self._invoked: set[str] = set()
+        self.index_units: dict[str, int] = {}
 
     def work(self, expansion: Expansion) -> dict[str, Usage]:
         """Schedule, orchestrate, wait, read the results; return what each has used."""
@@ -155,17 +165,17 @@ class _Metered:
         used = {}
         with answered_by(self._answer, Edge.DIRECT):
             header = JobScheduler(deployment).schedule(ScheduleRequest(identity, expansion, _DAY)).header
-            used["schedule"] = self._taken()
+            used["schedule"] = self._taken("schedule")
             self._orchestrate(at)
-            used["orchestrate"] = self._taken()
+            used["orchestrate"] = self._taken("orchestrate")
             progress = ProgressReader(at.dynamodb, self._tables, header.job_id).read()
             if progress.completed != self._case.tasks:
                 raise SystemExit(f"only {progress.completed} of {self._case.tasks} tasks were completed")
-            used["wait"] = self._taken()
+            used["wait"] = self._taken("wait")
             reader = ResultReader(at.dynamodb, self._tables, header, time.time)
             place = ResultPlace.of("s3://queue/results/")
             ResultFiles.write(reader, at.s3, place, stop=threading.Event(), stopped=KeyboardInterrupt)
-            used["results"] = self._taken()
+            used["results"] = self._taken("results")
         return used
 
     def _orchestrate(self, at: Any) -> None:
@@ -208,9 +218,10 @@ class _Metered:
         tables = {name: getattr(self._tables, name) for name in ("tasks_table", "retry_tasks_table")}
         assistant.mark(clients().dynamodb, report, now=int(time.time()), **tables)
 
-    def _taken(self) -> Usage:
+    def _taken(self, part: str) -> Usage:
         """What was used since the last call."""
         metered = self._metered
+        self.index_units[part] = metered.writes[f"{self._tables.tasks_table}/{self._tables.index_greenfield}"]
         requests = metered.requests
         writes = requests["PutObject"] + sum(count for name, count in requests.items() if "Multipart" in name)
         used = Usage(

@@ -11,11 +11,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Figures", "measured", "medians", "peak_growth"]
+__all__ = ["Figures", "measured", "medians", "peak_growth", "repeated", "spread"]
 
 Figures = dict[str, float]
 
@@ -43,6 +43,25 @@ def measured(function: str, **arguments: Any) -> Figures:
 def medians(runs: list[Figures]) -> Figures:
     """The median of each figure."""
     return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+
+
+def spread(values: Sequence[float]) -> float:
+    """How far repetitions differ: the largest minus the smallest, in percent of the median."""
+    return 100 * (max(values) - min(values)) / statistics.median(values)
+
+
+def repeated(work: Callable[[], Figures], seconds: float) -> Figures:
+    """The figures of work that is done again until it has had so much processor time, each time from nothing.
+
+    Their ``processor_seconds`` are those of once: a short time alone is measured with too much noise.
+    """
+    begun, times = time.process_time(), 0
+    while True:
+        figures = work()
+        times += 1
+        taken = time.process_time() - begun
+        if taken >= seconds:
+            return {**figures, "processor_seconds": taken / times}
 
 
 def peak_growth(work: Callable[[], Mapping[str, float]]) -> Figures:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-from benchmarks.report import Report
+from benchmarks.report import Goal, Report
 from sosw_airflow.stores.tables import create_missing_tables
 from tests.support.emulators.emulator import Emulator
 from tests.support.emulators.ministack_emulator import ministack_server
@@ -120,6 +120,14 @@ def run(arguments: argparse.Namespace) -> Report:
                 ):
                     cpu_item = 1000 * found["cpu"] / items
                     report.rows.append({"what": what, "items": items, **found, **more, "cpu_item": cpu_item})
+                about = f"{items:,} items through Airflow, beside mapped `LambdaInvokeFunctionOperator`"
+                wall, processor = times["seconds_times"], times["cpu_times"]
+                report.goals += [
+                    Goal(f"{about}, wall time", "≥ 30 x less", f"{wall:.0f} x less", wall >= 30),
+                    Goal(
+                        f"{about}, Airflow's processor time", "≥ 50 x less", f"{processor:.0f} x less", processor >= 50
+                    ),
+                ]
         if "fast" in arguments.parts:
             found = _run_dag(airflow, "fast", state="failed")
             after = _after_the_tolerance(aws, Path(folder, "invoked"))

@@ -1,7 +1,7 @@
 """A job of 10⁸ tasks: by arithmetic, and by the writer's own pace against a simulated partition, in virtual time.
 
 What AWS allows sets the time of such a job, not this program: one partition of the index, which is one labourer, takes
-1,000 write units a second.
+1,000 write units a second. The same partition, when the tasks are worked off meanwhile, is in `benchmarks.scale`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,20 @@ from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, Page, PageCutter, PageLimits
 from sosw_airflow.scheduling.pace import PagePace
 from sosw_airflow.stores.task_queue import Capacity
 
-__all__ = ["ABOUT", "Scale", "Simulated", "add_arguments", "by_arithmetic", "pages_of", "run", "simulate"]
+__all__ = [
+    "ABOUT",
+    "PARTITION",
+    "UNITS_TO_CLAIM",
+    "UNITS_TO_CLOSE",
+    "UNITS_TO_WRITE",
+    "Scale",
+    "Simulated",
+    "add_arguments",
+    "by_arithmetic",
+    "pages_of",
+    "run",
+    "simulate",
+]
 
 ABOUT = "a job of 10^8 tasks: arithmetic, and the writer's pace in a simulation (seconds)"
 
@@ -31,6 +44,10 @@ PARTITION = 1000
 
 #: Seconds of unused write units that DynamoDB lets one use later.
 _RESERVE = 300
+
+#: Units of the queue's index that a task of up to 1 KB takes when it is written; when it is claimed (its entry is
+#: removed at one place and put at another); when its end is reported, and it is removed. `benchmarks.cost` counts them.
+UNITS_TO_WRITE, UNITS_TO_CLAIM, UNITS_TO_CLOSE = 1, 2, 2
 
 _NOW = int(datetime(2026, 11, 23, 12, tzinfo=timezone.utc).timestamp())
 
@@ -87,11 +104,17 @@ def pages_of(tasks: int) -> int:
 
 @dataclass(frozen=True)
 class Simulated:
-    """:ivar rate: tasks a second that were written.  :ivar throttled: part of the requests that were throttled."""
+    """What a partition has let through.
+
+    :ivar rate: tasks a second that were written.
+    :ivar throttled: part of the writer's requests that were throttled.
+    :ivar done: tasks a second that an orchestrator has claimed and closed meanwhile.
+    """
 
     seconds: float
     rate: float
     throttled: float
+    done: float = 0.0
 
 
 class _Partition:
@@ -112,24 +135,53 @@ class _Partition:
 
 
 def simulate(
-    seconds: float, *, units: float = PARTITION, latency: float = 0.02, in_flight: int = 8, seed: int = 1
+    seconds: float,
+    *,
+    units: float = PARTITION,
+    latency: float = 0.02,
+    in_flight: int = 8,
+    seed: int = 1,
+    most_per_second: float | None = None,
+    claimers: int = 0,
 ) -> Simulated:
     """Write for so long, as `PageWriter` does: its pace, its pauses, so many pages in flight; nobody sleeps.
 
     The first five minutes use up the reserve and are not counted.
+
+    :param most_per_second: the Connection's ``max_rows_per_second``.
+    :param claimers: requests at the same time of an orchestrator that works the queue off. A task takes
+        `UNITS_TO_CLAIM` of the partition, then `UNITS_TO_CLOSE`, and no time.
     """
     rng = random.Random(seed)  # noqa: S311 - a simulation
     now = 0.0
-    pace = PagePace(Capacity(), Capacity(), rows_per_second=None, clock=lambda: now)
+    pace = PagePace(Capacity(), Capacity(), rows_per_second=most_per_second, clock=lambda: now)
     partition = _Partition(units)
     page = Page(0, 0, units=MAX_PAGE_ROWS, lines=["x"] * MAX_PAGE_ROWS)
     order = count()
     events = [(latency * number, next(order), 0.05) for number in range(in_flight)]
-    rows = requests = refused = 0
+    events += [(latency * number / max(claimers, 1), next(order), -0.05) for number in range(claimers)]
+    heapq.heapify(events)
+    rows = requests = refused = done = queued = 0
+    claimed: dict[int, bool] = {}
     while True:
-        now, _, pause = heapq.heappop(events)
+        now, actor, pause = heapq.heappop(events)
         if now > _RESERVE + seconds:
             break
+        if pause < 0:  # one of the orchestrator's
+            again = now + latency
+            closes = claimed.get(actor, False)
+            if not closes and not queued:
+                again = now + 1
+            elif partition.takes(UNITS_TO_CLOSE if closes else UNITS_TO_CLAIM, now):
+                queued -= not closes
+                done += closes and now > _RESERVE
+                claimed[actor] = not closes
+                pause = -0.05
+            else:
+                again += -pause * rng.uniform(0.5, 1.0)
+                pause = max(2 * pause, -10.0)
+            heapq.heappush(events, (again, actor, pause))
+            continue
         if wait := pace.claim(page):
             heapq.heappush(events, (now + min(wait, 0.5), next(order), pause))
             continue
@@ -138,13 +190,14 @@ def simulate(
         if partition.takes(page.units, now):
             pace.written(page)
             rows += MAX_PAGE_ROWS * counted
+            queued += MAX_PAGE_ROWS
             heapq.heappush(events, (now + latency, next(order), 0.05))
         else:
             pace.slow_down()
             refused += counted
             again = now + latency + pause * rng.uniform(0.5, 1.0)
             heapq.heappush(events, (again, next(order), min(2 * pause, 10.0)))
-    return Simulated(seconds, rows / seconds, refused / max(requests, 1))
+    return Simulated(seconds, rows / seconds, refused / max(requests, 1), done / seconds)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from benchmarks.report import Report
+from benchmarks.report import Goal, Report
 
 __all__ = ["ABOUT", "LIMIT_SECONDS", "add_arguments", "measured_command", "run"]
 
@@ -89,5 +89,10 @@ def run(arguments: argparse.Namespace) -> Report:
             ("processor s", "processor"),
         ],
         rows=rows,
+        goals=[
+            Goal(f"`{row['command']}`", f"≤ {most} s", f"{row['median']:.3f} s", row["median"] <= most)
+            for row in rows
+            if (most := LIMIT_SECONDS.get(row["command"])) is not None
+        ],
         notes=[f"`{command}` may take {limit} s." for command, limit in LIMIT_SECONDS.items()],
     )

@@ -7,6 +7,7 @@ in turns, each time in a process of its own.
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 import tempfile
 from collections import Counter
@@ -15,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fresh_process import Figures, measured, medians
-from benchmarks.report import Report
+from benchmarks.fresh_process import Figures, measured, medians, spread
+from benchmarks.report import Goal, Report
 from sosw_airflow.stores.tables import SOSW_NAMES, TableNames, create_missing_tables
 from tests.support.emulators.emulator import Emulator
 from tests.support.emulators.ministack_emulator import ministack_server
@@ -89,6 +90,7 @@ def run(arguments: argparse.Namespace) -> Report:
             ("µs/task", "task_us"),
             ("own µs/task", "processor_us"),
             ("x", "times"),
+            ("spread, %", "spread"),
             ("requests", "requests_per_1000"),
             ("write units", "units_per_1000"),
             ("peak MB", "peak_mb"),
@@ -96,6 +98,7 @@ def run(arguments: argparse.Namespace) -> Report:
         notes=(
             "sosw_airflow: from the job's document to the last row and the finished record. sosw: process_file alone.",
             "x: how many times as fast as this line the nearest line of sosw_airflow above it is.",
+            "spread: of x among the repetitions, largest minus smallest, of the median.",
             "own µs/task: processor time of the measured process alone, without the emulator's.",
             "requests, write units: for 1,000 tasks, as DynamoDB counts them (S3's are not in it).",
             "peak MB: how far the process grows above its modules and clients, the job's document included.",
@@ -105,7 +108,21 @@ def run(arguments: argparse.Namespace) -> Report:
     with tempfile.TemporaryDirectory() as folder, ministack_server(Path(folder, "ministack.log")) as emulator:
         for part in arguments.parts:
             report.rows.extend(PARTS[part](emulator, arguments))
+    report.goals.extend(_goals(report.rows))
     return report
+
+
+def _goals(rows: list[Row]) -> Iterator[Goal]:
+    by_place = {(row["what"], row["tasks"], row["latency_ms"]): row for row in rows if "latency_ms" in row}
+    for (what, tasks, latency), row in by_place.items():
+        bare = by_place.get((BARE.name, tasks, latency))
+        if what == PAGES.name and latency == 0 and bare is not None:
+            own, times = row["processor_us"], bare["processor_us"] / row["processor_us"]
+            yield Goal("writer, own processor time a task", "≤ 30 µs", f"{own:.1f} µs", own <= 30)
+            yield Goal("writer, beside a bare boto3 loop", "≥ 5 x less", f"{times:.1f} x less", times >= 5)
+        if what == SOSW_LIMIT.name and (tasks, latency) == (1000, 10):
+            found = row["times"]
+            yield Goal("1,000 tasks at 10 ms, beside sosw's with `Limit=1`", "≥ 200 x", f"{found:.0f} x", found >= 200)
 
 
 def _beside_sosw(emulator: Emulator, arguments: argparse.Namespace) -> Iterator[Row]:
@@ -176,11 +193,14 @@ def _compared(emulator: Emulator, sides: list[Side], tasks: int, latency: float,
     for _ in range(repeat):
         for side in sides:
             runs[side.name].append(_measured(emulator, side, tasks, latency))
-    ours = medians(runs[sides[0].name])
     for side in sides:
         figures = medians(runs[side.name])
         row = {**_row(side.name, tasks, latency, figures), "all_seconds": [run["seconds"] for run in runs[side.name]]}
-        yield row if side is sides[0] else {**row, "times": figures["seconds"] / ours["seconds"]}
+        if side is not sides[0]:
+            beside = zip(runs[side.name], runs[sides[0].name], strict=True)
+            ratios = [theirs["seconds"] / own["seconds"] for theirs, own in beside]
+            row |= {"times": statistics.median(ratios), "spread": spread(ratios)}
+        yield row
 
 
 def _row(what: str, tasks: int, latency: float, figures: Figures) -> Row:
