@@ -71,7 +71,7 @@ def polls(monkeypatch: pytest.MonkeyPatch) -> Polls:
     class AsyncPoller:
         """In place of the trigger's own."""
 
-        has_polled = True
+        has_polled, usage = True, None
 
         def __init__(self, sosw_conn_id: str, job_id: str, deadline: float | None, **_: Any) -> None:
             self._poller = pollers[job_id]
