@@ -1,157 +1,165 @@
-"""What it costs to wait: requests, read units and time of a poll, as the tasks that are counted already grow."""
+"""What it costs to wait: requests, read units and time of a poll, for large jobs and for many jobs of one labourer.
+
+DynamoDB is a stub on the wire. The jobs of a triggerer wait with the triggers that Airflow runs there.
+"""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import json
+import os
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
+from benchmarks.closed_rows_stub import FAILED, close_up_to, closed_rows_stub, figures, job_id
+from benchmarks.fresh_process import Figures, measured
 from benchmarks.report import Report
-from benchmarks.writer_ours import BUCKET, LABOURER, planned_job
-from sosw_airflow.jobs.identity import task_id
-from sosw_airflow.stores.tables import SOSW_NAMES, create_missing_tables
-from sosw_airflow.waiting.closings import OVERLAP
-from sosw_airflow.waiting.progress import ProgressReader
-from tests.support.emulators.emulator import Emulator
-from tests.support.emulators.ministack_emulator import ministack_server
-from tests.support.faults.units import item_bytes
 
 __all__ = ["ABOUT", "add_arguments", "run"]
 
 ABOUT = "waiting for the workers: requests, read units and time of a poll, and of the first one that catches up"
 
-#: One task in so many has failed.
-_FAILED = 100
+#: Seconds between two polls.
+_INTERVAL = 60
 
-#: Bytes of one read unit; an eventually consistent read takes half of one.
-_UNIT = 4096
+#: The same in the measured triggerer, for how many intervals it is measured, and tasks closed a second there.
+_SHORT, _INTERVALS, _RATE = 3.0, 8, 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How many tasks, how fast they are closed, how often it is looked."""
-    sizes = {"type": int, "nargs": "+", "default": [1_000, 10_000, 30_000], "metavar": "N"}
-    parser.add_argument("--closed", **sizes, help="tasks that are counted already (default: 1000 10000 30000)")
-    parser.add_argument("--rate", type=float, default=5, help="tasks closed a second (default: 5)")
-    # After eight polls without progress missing tasks are asked for by id, which would be counted, too.
+    """Declare the arguments of the command."""
+    sizes = {"type": int, "nargs": "+", "default": [1_000, 30_000, 100_000, 1_000_000], "metavar": "N"}
+    parser.add_argument("--closed", **sizes, help="tasks that are counted already (default: 1000 ... 1000000)")
+    parser.add_argument("--rates", type=int, nargs="+", default=[5, 100], help="tasks closed a second (default: 5 100)")
     parser.add_argument("--polls", type=int, default=7, help="polls measured, for the median (default: 7)")
+    parser.add_argument("--jobs", type=int, default=200, help="that wait in one triggerer, 0: not (default: 200)")
 
 
 def run(arguments: argparse.Namespace) -> Report:
-    """Measure each size on an emulator that has forgotten the others."""
+    """Measure each case in a process of its own."""
     report = Report(
         "polling",
-        f"Polls of a job whose tasks are closed at {arguments.rate:g} a second",
+        "Polls of jobs whose tasks are being closed",
         columns=(
+            ("", "case"),
             ("tasks counted", "closed"),
-            ("poll: requests", "requests"),
+            ("closed a second", "rate"),
+            ("a poll: requests", "requests"),
             ("read units", "units"),
+            ("beyond what closed meanwhile", "beyond"),
             ("ms of ours", "processor_milliseconds"),
             ("ms", "milliseconds"),
             ("catching up: requests", "first_requests"),
             ("read units", "first_units"),
             ("s", "first_seconds"),
-            ("read units per 1,000 tasks", "units_per_thousand"),
+            ("of one job", "ratio"),
         ),
         notes=(
-            "Read units are worked out from the sizes of what was read: half of one for each started 4 KB.",
-            "The emulator goes through the whole table for each query, so 'ms' grows there, with it and not with us.",
-            f"Each poll reads the last {OVERLAP} s again: closing rate times {OVERLAP} is what it reads at least.",
-            "'catching up' is the first poll of a new process; 'per 1,000 tasks' is what that takes for each.",
+            "Read units: half of one for each started 4 KB, from the sizes of what was read.",
+            f"A poll each {_INTERVAL} s. 'catching up' is the first poll of a new process.",
+            f"In a triggerer: a poll each {_SHORT:g} s; requests and units of an interval, without the jobs' records.",
+            "'of one job': as many times as one job reads there.",
         ),
     )
-    with tempfile.TemporaryDirectory() as scratch, ministack_server(Path(scratch, "ministack.log")) as emulator:
+    for rate in arguments.rates:
         for closed in arguments.closed:
-            sys.stderr.write(f"{closed:,} closed tasks\n")
-            emulator.reset()
-            create_missing_tables(emulator.client("dynamodb"))
-            emulator.create_bucket(BUCKET)
-            report.rows.append(_measure(emulator, closed, arguments.rate, arguments.polls))
+            sys.stderr.write(f"{closed:,} closed tasks, {rate} a second\n")
+            found = measured("benchmarks.polling:polled", closed=closed, rate=rate, polls=arguments.polls)
+            report.rows.append({"case": "one job", "closed": closed, "rate": rate, **found})
+    if arguments.jobs:
+        alone: Figures = {}
+        for jobs in (1, arguments.jobs):
+            sys.stderr.write(f"{jobs} jobs in one triggerer\n")
+            found = measured("benchmarks.polling:in_a_triggerer", jobs=jobs, rate=_RATE)
+            alone = alone or found
+            more = {"ratio": found["units"] / alone["units"]}
+            report.rows.append({"case": f"{jobs} in a triggerer", "rate": _RATE, **found, **more})
     return report
 
 
-def _measure(emulator: Emulator, closed: int, rate: float, polls: int) -> dict[str, Any]:
-    header = planned_job(emulator.endpoint_url, closed + 1)
-    dynamodb = emulator.client("dynamodb")
-    entry = _close(dynamodb, header.job_id, closed, since=header.created_at, rate=rate)
-    reads = _Reads(dynamodb, entry)
-    reader = ProgressReader(dynamodb, SOSW_NAMES, header.job_id)
-    first_seconds, _ = _timed(reader)
-    first_requests, first_units = reads.forget()
-    seconds, processor_seconds = zip(*(_timed(reader) for _ in range(polls)), strict=True)
-    requests, units = reads.forget()
-    found = reader.read()
-    if (found.closed, found.failed) != (closed, len(range(0, closed, _FAILED))):
-        raise AssertionError(f"{found}: what was measured has not done its work")
-    return {
-        "closed": closed,
-        "entry_bytes": entry,
-        "requests": requests / polls,
-        "units": units / polls,
-        "processor_milliseconds": 1000 * statistics.median(processor_seconds),
-        "milliseconds": 1000 * statistics.median(seconds),
-        "first_requests": first_requests,
-        "first_units": first_units,
-        "first_seconds": first_seconds,
-        "units_per_thousand": first_units / closed * 1000,
-    }
+def polled(closed: int, rate: int, polls: int) -> Figures:
+    """Polls of one job, of which so many tasks are closed before."""
+    import boto3
 
+    from sosw_airflow.stores.ready_wire import use_ready_wire
+    from sosw_airflow.stores.tables import TableNames
+    from sosw_airflow.waiting.progress import ProgressReader
 
-def _timed(reader: ProgressReader) -> tuple[float, float]:
-    """Seconds that a poll takes, and seconds of the processor that it takes on our side."""
-    begun, processor = time.perf_counter(), time.thread_time()
-    reader.read()
-    return time.perf_counter() - begun, time.thread_time() - processor
+    with closed_rows_stub(rate) as url:
+        keys = {"aws_access_key_id": "123456789012", "aws_secret_access_key": "x", "region_name": "us-west-2"}
+        dynamodb = boto3.client("dynamodb", endpoint_url=url, **keys)
+        use_ready_wire(dynamodb)
+        reader = ProgressReader(dynamodb, TableNames(), job_id(0))
 
+        def poll(number: int) -> tuple[float, float, float, float]:
+            """Seconds, processor seconds, requests and read units."""
+            close_up_to(url, number, 1)
+            before, begun, processor = figures(url), time.perf_counter(), time.thread_time()
+            found = reader.read()
+            seconds, ours = time.perf_counter() - begun, time.thread_time() - processor
+            if (found.closed, found.failed) != (number, len(range(0, number, FAILED))):
+                raise SystemExit(f"{found}: not exactly the {number} closed tasks were counted")
+            after = figures(url)
+            requests = sum(after.get(name, 0) - before.get(name, 0) for name in ("GetItem", "Query"))
+            units = sum(after.get(f"{name} units", 0) - before.get(f"{name} units", 0) for name in ("GetItem", "Query"))
+            return seconds, ours, requests, units
 
-class _Reads:
-    """Counts what a client reads.
-
-    :param entry: bytes of an entry of the index of closed tasks.
-    """
-
-    def __init__(self, dynamodb: Any, entry: int) -> None:
-        self._entry = entry
-        self._requests, self._units = 0, 0.0
-        dynamodb.meta.events.register("after-call.dynamodb", self._count)
-
-    def _count(self, parsed: dict[str, Any], **_: Any) -> None:
-        size = len(parsed["Items"]) * self._entry if "Items" in parsed else item_bytes(parsed.get("Item", {}))
-        self._requests += 1
-        self._units += max(1, -(-size // _UNIT)) / 2
-
-    def forget(self) -> tuple[int, float]:
-        """Requests and read units since the last time."""
-        counted = self._requests, self._units
-        self._requests, self._units = 0, 0.0
-        return counted
-
-
-def _close(dynamodb: Any, job_id: str, tasks: int, *, since: int, rate: float) -> int:
-    """Write the rows of closed tasks. Returns how many bytes an entry of their index has."""
-    rows = _rows(job_id, tasks, since, rate)
-    size = 0
-    while batch := list(islice(rows, 25)):
-        size = item_bytes(batch[0])
-        requests = [{"PutRequest": {"Item": row}} for row in batch]
-        dynamodb.batch_write_item(RequestItems={SOSW_NAMES.closed_tasks_table: requests})
-    return size
-
-
-def _rows(job_id: str, tasks: int, since: int, rate: float) -> Iterator[dict[str, Any]]:
-    """With the attributes that the index has; the others are not read."""
-    for index in range(tasks):
-        completed = bool(index % _FAILED)
-        yield {
-            "task_id": {"S": task_id(job_id, index)},
-            "labourer_id_task_status": {"S": f"{LABOURER}_{int(completed)}"},
-            "closed_at": {"N": str(since + int(index / rate))},
-            "greenfield": {"N": str(since + 31_557_600)},
-            "attempts": {"N": "1" if completed else "3"},
-            **({"completed_at": {"N": str(since + int(index / rate))}} if completed else {}),
+        first = poll(closed)
+        new = rate * _INTERVAL
+        rounds = [poll(closed + new * number) for number in range(1, polls + 1)]
+        seconds, ours, requests, units = (statistics.median(each) for each in zip(*rounds, strict=True))
+        return {
+            "requests": requests,
+            "units": units,
+            "beyond": units - new * first[3] / closed,
+            "processor_milliseconds": 1000 * ours,
+            "milliseconds": 1000 * seconds,
+            "first_requests": first[2],
+            "first_units": first[3],
+            "first_seconds": first[0],
         }
+
+
+def in_a_triggerer(jobs: int, rate: int) -> Figures:
+    """So many triggers of one labourer in one event loop, while tasks of all of them are closed."""
+    with closed_rows_stub(rate) as url:
+        extra = {"queue_bucket": "b", "region_name": "us-west-2", "aws_conn_id": "", "endpoint_url": url}
+        os.environ["AIRFLOW_CONN_SOSW_DEFAULT"] = json.dumps({"conn_type": "sosw", "extra": extra})
+        os.environ |= {"AWS_ACCESS_KEY_ID": "123456789012", "AWS_SECRET_ACCESS_KEY": "x"}
+        closed = 200 * rate
+        close_up_to(url, closed, jobs)
+        return asyncio.run(_wait(url, jobs, closed, rate))
+
+
+async def _wait(url: str, jobs: int, closed: int, rate: int) -> Figures:
+    from sosw_airflow.triggers import polling
+    from sosw_airflow.triggers.sosw import SoswJobTrigger
+
+    async def wait(number: int) -> Any:
+        async for event in SoswJobTrigger(job_id=job_id(number), poll_interval=_SHORT, must_exist=True).run():
+            raise SystemExit(f"no job is over, but: {event.payload}")
+
+    waits = [asyncio.ensure_future(wait(number)) for number in range(jobs)]
+    begun, since, before, processor = time.perf_counter(), 0.0, {}, 0.0
+    while not since or time.perf_counter() - since < _SHORT * _INTERVALS:
+        await asyncio.to_thread(close_up_to, url, closed + int((time.perf_counter() - begun) * rate), jobs)
+        now = await asyncio.to_thread(figures, url)
+        if not since and now.get("GetItem", 0) > 3 * jobs:  # all of them have caught up
+            before, processor, since = now, time.process_time(), time.perf_counter()
+        await asyncio.sleep(0.1)
+    after = await asyncio.to_thread(figures, url)
+    intervals, processor = (time.perf_counter() - since) / _SHORT, time.process_time() - processor
+    for each in waits:
+        if each.done():
+            each.result()
+        each.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+    await asyncio.to_thread(polling._THREADS.shutdown)  # noqa: SLF001 - the stub is there until the last poll has ended
+    return {
+        "requests": (after["Query"] - before["Query"]) / intervals,
+        "units": (after["Query units"] - before["Query units"]) / intervals,
+        "processor_milliseconds": 1000 * processor / intervals / jobs,
+    }

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> Report:
         notes=(
             "Rows of 500 to 600 bytes; one task in a hundred has failed. Read units: half of one for a row up to 4 KB.",
             "own: processor time of the process. Bare boto3: of the same requests alone, in as many threads.",
-            "peak MB: how far the process grows; a part of 16 MB of each file is held twice while it is sent.",
+            "peak MB: how far the process grows; a part of 16 MB of each file is held at most.",
             "It stops if not every index comes once, or completed and failed are not all tasks.",
         ),
     )
@@ -62,8 +62,7 @@ def run(arguments: argparse.Namespace) -> Report:
 def iterated(tasks: int) -> Figures:
     """Iterate over all results; they are counted and dropped."""
     with closed_rows_stub() as url:
-        dynamodb = _client("dynamodb", url)
-        reader = _reader(dynamodb, tasks)
+        reader = _reader(_client("dynamodb", url, ready=True), tasks)
 
         def work() -> Figures:
             number = failed = 0
@@ -74,7 +73,7 @@ def iterated(tasks: int) -> Figures:
             _check(number - failed, failed, tasks)
             return {}
 
-        return _figures(peak_growth(work), url, dynamodb, tasks)
+        return _figures(peak_growth(work), url, tasks)
 
 
 def written(tasks: int) -> Figures:
@@ -82,8 +81,8 @@ def written(tasks: int) -> Figures:
     from sosw_airflow.waiting.result_files import ResultFiles, ResultPlace
 
     with closed_rows_stub() as url, s3_sink() as sink:
-        dynamodb, s3 = _client("dynamodb", url), _client("s3", sink)
-        reader, place = _reader(dynamodb, tasks), ResultPlace("bucket", "results")
+        s3, reader = _client("s3", sink, ready=True), _reader(_client("dynamodb", url, ready=True), tasks)
+        place = ResultPlace("bucket", "results")
 
         def work() -> Figures:
             files = ResultFiles.write(reader, s3, place, stop=threading.Event(), stopped=KeyboardInterrupt)
@@ -91,7 +90,7 @@ def written(tasks: int) -> Figures:
             return {}
 
         figures = peak_growth(work)
-        return {**_figures(figures, url, dynamodb, tasks), "written_mb": counted(sink)["bytes"] / 1e6}
+        return {**_figures(figures, url, tasks), "written_mb": counted(sink)["bytes"] / 1e6}
 
 
 def _check(completed: int, failed: int, tasks: int) -> None:
@@ -99,7 +98,7 @@ def _check(completed: int, failed: int, tasks: int) -> None:
         raise SystemExit(f"{completed} completed, {failed} failed: not each of {tasks} tasks once")
 
 
-def _figures(figures: Figures, url: str, dynamodb: Any, tasks: int) -> Figures:
+def _figures(figures: Figures, url: str, tasks: int) -> Figures:
     requests = requests_of(url)
     return {
         **figures,
@@ -107,7 +106,7 @@ def _figures(figures: Figures, url: str, dynamodb: Any, tasks: int) -> Figures:
         "requests": requests,
         "units": tasks / 2,
         "own": 1e6 * figures["processor_seconds"] / tasks,
-        "bare": 1e6 * _bare(dynamodb, min(tasks, 20_000)),
+        "bare": 1e6 * _bare(_client("dynamodb", url), min(tasks, 20_000)),
     }
 
 
@@ -137,11 +136,17 @@ def _reader(dynamodb: Any, tasks: int) -> Any:
     return ResultReader(dynamodb, TableNames(), header, lambda: CREATED_AT + tasks)
 
 
-def _client(service: str, url: str) -> Any:
+def _client(service: str, url: str, *, ready: bool = False) -> Any:
+    """A client as boto3 makes it, or as `SoswHook` does."""
     import boto3
     from botocore.config import Config
 
     keys = {"aws_access_key_id": "123456789012", "aws_secret_access_key": "x", "region_name": "us-west-2"}
     # Only the signed body is counted, so requests are not chunked.
     s3 = {"request_checksum_calculation": "when_required", "s3": {"addressing_style": "path"}}
-    return boto3.client(service, endpoint_url=url, config=Config(**(s3 if service == "s3" else {})), **keys)
+    client = boto3.client(service, endpoint_url=url, config=Config(**(s3 if service == "s3" else {})), **keys)
+    if ready:
+        from sosw_airflow.stores.ready_wire import use_ready_wire
+
+        use_ready_wire(client)
+    return client

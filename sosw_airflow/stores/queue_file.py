@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -151,7 +152,7 @@ class QueueFileWriter(ObjectUpload):
     ) -> None:
         super().__init__(s3, bucket, key, setting=setting)
         self._about: dict[str, Any] = {"ContentType": "application/x-ndjson", "Metadata": dict(metadata)}
-        self._buffer = bytearray()
+        self._buffer = BytesIO()  # which gives its bytes without a copy
         self._digest = hashlib.sha256()
         self.size = 0
 
@@ -166,19 +167,19 @@ class QueueFileWriter(ObjectUpload):
     def write(self, lines: str) -> None:
         """Add a line, or several with newlines between them (ASCII, without the end of the last one)."""
         data = lines.encode("ascii") + b"\n"
-        self._buffer += data
+        self._buffer.write(data)
         self._digest.update(data)
         self.size += len(lines) + 1
-        if len(self._buffer) >= PART_BYTES:
+        if self._buffer.getbuffer().nbytes >= PART_BYTES:
             self._send_part()
 
     def complete(self) -> int:
         """Make the file appear. Returns its size in bytes."""
         with self._explain_faults():
             if self._upload_id is None:
-                self._s3.put_object(**self._where, **self._about, Body=bytes(self._buffer))
+                self._s3.put_object(**self._where, **self._about, Body=self._buffer.getvalue())
             else:
-                if self._buffer:
+                if self._buffer.getbuffer().nbytes:
                     self._send_part()
                 self._s3.complete_multipart_upload(
                     **self._where, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}
@@ -193,7 +194,7 @@ class QueueFileWriter(ObjectUpload):
                 self._upload_id = reply["UploadId"]
             number = len(self._parts) + 1
             reply = self._s3.upload_part(
-                **self._where, UploadId=self._upload_id, PartNumber=number, Body=bytes(self._buffer)
+                **self._where, UploadId=self._upload_id, PartNumber=number, Body=self._buffer.getvalue()
             )
         self._parts.append({"ETag": reply["ETag"], "PartNumber": number})
-        self._buffer.clear()
+        self._buffer = BytesIO()
