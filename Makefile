@@ -76,7 +76,7 @@ explore: $(READY) ## more orders of requests than the tests try [SECONDS=600]
 	.venv/bin/python -m tests.support.explorer --quiet --deeper 2 --seconds $(or $(SECONDS),600)
 bench: $(READY) $(READY_MINISTACK) ## how fast it is, into its page [BENCH="plan"] [QUICK=1]
 	$(UV) pip install --quiet --python .venv --target build/benchmarks/packages --group bench --constraints constraints/airflow-3.3.txt
-	PYTHONPATH=build/benchmarks/packages .venv/bin/python -m benchmarks all $(if $(BENCH),--only $(BENCH),--document $(or $(DOCUMENT),docs/guides/performance.md)) $(if $(QUICK),--quick)
+	PYTHONPATH=build/benchmarks/packages .venv/bin/python -m benchmarks all $(if $(BENCH),--only $(BENCH),--document $(or $(DOCUMENT),docs/guides/performance.md docs/guides/scale.md)) $(if $(QUICK),--quick)
 bench-check: $(READY) ; .venv/bin/python -m benchmarks.counters
 check-all: $(READY) ## everything, some hours, in one table [TARGETS="lint docs"]
 	@.venv/bin/python .ci/check_all.py $(TARGETS)

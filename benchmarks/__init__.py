@@ -14,6 +14,8 @@ ALL: dict[str, list[str]] = {
     "results": ["--tasks", "10000", "100000"],
     "polling": [],
     "provider_scale": [],
+    "scale": [],
+    "partition": [],
 }
 
 #: The same, so small that it takes minutes, to see that everything works: its figures say nothing.
@@ -33,6 +35,8 @@ QUICK: dict[str, list[str]] = {
     "results": ["--tasks", "1000"],
     "polling": ["--closed", "200"],
     "provider_scale": ["--seconds", "300"],
+    "scale": ["--seconds", "60"],
+    "partition": ["--labourers", "1", "2", "--tasks", "400", "--repeat", "1"],
 }
 
 #: Too long for `all`; it has them if they are named.
@@ -51,8 +55,10 @@ BENCHMARKS = {
     "orchestration": "benchmarks.orchestration",
     "pages": "benchmarks.pages",
     "parse_time": "benchmarks.parse_time",
+    "partition": "benchmarks.partition",
     "provider_scale": "benchmarks.provider_scale",
     "results": "benchmarks.results",
+    "scale": "benchmarks.scale",
     "sources": "benchmarks.sources",
     "start_up": "benchmarks.start_up",
     "whole_job": "benchmarks.whole_job",

@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks import ALL, BENCHMARKS, NAMED, QUICK
@@ -34,18 +35,24 @@ def main() -> int:
             metavar="FILE",
             help="where the figures go (default: %(default)s)",
         )
-        command.add_argument("--document", type=Path, help="replace the table in this Markdown document, too")
+        _add_document(command)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     everything = commands.add_parser("all", help="the ones that docs/guides/performance.md has, each as it is there")
     everything.add_argument("--only", nargs="+", choices=[*ALL, *NAMED], default=list(ALL), help="some of them")
     everything.add_argument("--quick", action="store_true", help="small ones, to see that they work: into a copy")
-    everything.add_argument("--document", type=Path, help="replace the tables in this Markdown document, too")
+    _add_document(everything)
     arguments = parser.parse_args()
     if arguments.benchmark == "all":
         return _run_all(parser, arguments)
     _write_into(arguments.document, [_run(arguments)])
     return 0
+
+
+def _add_document(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--document", type=Path, nargs="+", default=[], help="replace the tables in these Markdown documents, too"
+    )
 
 
 def _run_all(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
@@ -64,11 +71,9 @@ def _run_all(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
         sys.stdout.write("QUICK: everything is too small to be a figure.\n")
     for name in failed:
         sys.stdout.write(f"FAILED: {name}\n")
-    if not failed and arguments.document is not None:
-        document = arguments.document
-        if arguments.quick:
-            document = Path(shutil.copy(document, _FOLDER))
-        _write_into(document, reports)
+    if not failed:
+        copied = (Path(shutil.copy(each, _FOLDER)) for each in arguments.document)
+        _write_into(copied if arguments.quick else arguments.document, reports)
     return int(bool(failed))
 
 
@@ -83,21 +88,20 @@ def _run(arguments: argparse.Namespace) -> Report:
     return report
 
 
-def _write_into(document: Path | None, reports: list[Report]) -> None:
-    """Put each table between the two marks with its name, if the document has them; that of the goals if all ran."""
-    if document is None:
-        return
+def _write_into(documents: Iterable[Path], reports: list[Report]) -> None:
+    """Put each table between the two marks with its name, where a document has them; that of the goals if all ran."""
     tables: dict[str, io.StringIO] = {report.name: io.StringIO() for report in reports}
     for report in reports:
         write_markdown(report, tables[report.name])
     if set(ALL) <= set(tables):
         write_goals(reports, tables.setdefault("goals", io.StringIO()))
-    text = document.read_text()
-    for name, table in tables.items():
-        begin, end = _BEGIN.format(name=name), _END.format(name=name)
-        ready = begin + table.getvalue() + end
-        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, ready=ready: ready, text, flags=re.DOTALL)
-    document.write_text(text)
+    for document in documents:
+        text = document.read_text()
+        for name, table in tables.items():
+            begin, end = _BEGIN.format(name=name), _END.format(name=name)
+            ready = begin + table.getvalue() + end
+            text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, ready=ready: ready, text, flags=re.DOTALL)
+        document.write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A job of 10⁸ tasks: by arithmetic, and by the writer's own pace against a simulated partition, in virtual time.
 
 What AWS allows sets the time of such a job, not this program: one partition of the index, which is one labourer, takes
-1,000 write units a second. The same partition, when the tasks are worked off meanwhile, is in `benchmarks.scale`.
+1,000 write units a second. The same partition, when the tasks are processed meanwhile, is in `benchmarks.scale`.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def simulate(
     The first five minutes use up the reserve and are not counted.
 
     :param most_per_second: the Connection's ``max_rows_per_second``.
-    :param claimers: requests at the same time of an orchestrator that works the queue off. A task takes
+    :param claimers: requests at the same time of an orchestrator that processes the queue. A task takes
         `UNITS_TO_CLAIM` of the partition, then `UNITS_TO_CLOSE`, and no time.
     """
     rng = random.Random(seed)  # noqa: S311 - a simulation

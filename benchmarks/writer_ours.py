@@ -54,7 +54,15 @@ def job(tasks: int) -> dict[str, Any]:
     return {"isolate_words": True, "currency": "EUR", "words": list(range(tasks))}
 
 
-def measure_schedule(endpoint_url: str, tasks: int, latency: float, meta: bool = False, warm: bool = True) -> Figures:
+def measure_schedule(
+    endpoint_url: str,
+    tasks: int,
+    latency: float,
+    meta: bool = False,
+    warm: bool = True,
+    *,
+    labourer: str = LABOURER,
+) -> Figures:
     """A job from the document to the last row, as the operator does it: plan, header, pages, finish.
 
     Memory counts from a process that has its modules and clients, but not yet the job.
@@ -69,7 +77,7 @@ def measure_schedule(endpoint_url: str, tasks: int, latency: float, meta: bool =
 
     def work() -> Figures:
         processor = time.process_time()
-        result = scheduler.schedule(_request(tasks))
+        result = scheduler.schedule(_request(tasks, labourer=labourer))
         _expect(result.outcome, Outcome.SCHEDULED)
         return {"rows": result.header.tasks + warm, "processor_seconds": time.process_time() - processor}
 
@@ -196,9 +204,9 @@ def _timed(place: Deployment, tasks: int, work: Any) -> Figures:
     return {"rows": tasks, **figures}
 
 
-def _request(tasks: int, run_id: str = "run") -> ScheduleRequest:
+def _request(tasks: int, run_id: str = "run", labourer: str = LABOURER) -> ScheduleRequest:
     expansion = Expansion(job(tasks), schema={"chunkable_attrs": SCHEMA}, reference_date=_DAY)
-    return ScheduleRequest(JobIdentity("dag", run_id, "schedule", -1, 0, LABOURER), expansion, _DAY)
+    return ScheduleRequest(JobIdentity("dag", run_id, "schedule", -1, 0, labourer), expansion, _DAY)
 
 
 def _deployment(endpoint_url: str, latency: float, *, meta: bool = False) -> Deployment:

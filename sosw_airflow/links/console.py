@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sosw_airflow.hooks.sosw import SoswHook
     from sosw_airflow.waiting.task_results import TaskResult
 
-__all__ = ["Console", "console_of_deployment", "console_of_function", "log_of_tasks"]
+__all__ = ["Console", "console_of_deployment", "console_of_function", "function_name", "log_of_tasks"]
 
 #: Seconds before and behind an attempt: clocks differ, and logs come late.
 _AROUND = 60
@@ -90,6 +90,16 @@ def console_of_function(arn: str | None, otherwise: Console) -> Console:
     return Console.of_arn(arn or "") or otherwise
 
 
+def function_name(labourer_id: str, arn: str | None) -> str:
+    """The name of the function, which several labourers may have: from its ARN, if it is configured.
+
+    >>> function_name("pull-2", "arn:aws:lambda:eu-west-1:123456789012:function:pull:7"), function_name("pull", None)
+    ('pull', 'pull')
+    """
+    parts = (arn or "").split(":")
+    return parts[6] if len(parts) > 6 and parts[5] == "function" else labourer_id
+
+
 def log_of_tasks(hook: SoswHook, labourer_id: str) -> Callable[[TaskResult], str]:
     """A function that gives the address of what the labourer's function logged during a task's last attempt.
 
@@ -104,13 +114,13 @@ def log_of_tasks(hook: SoswHook, labourer_id: str) -> Callable[[TaskResult], str
         arn = hook.labourer(labourer_id).arn
     except SoswError:  # it was registered when the job was scheduled
         arn = None
-    console = console_of_function(arn, here)
+    console, function = console_of_function(arn, here), function_name(labourer_id, arn)
 
     def log_of(result: TaskResult) -> str:
         if result.invoked_at is None:
-            return console.function_logs(labourer_id)
+            return console.function_logs(function)
         last = result.invoked_at + _LONGEST_ATTEMPT
         last = last if result.closed_at is None else min(last, max(result.closed_at, result.invoked_at))
-        return console.function_logs(labourer_id, (result.invoked_at - _AROUND, last + _AROUND))
+        return console.function_logs(function, (result.invoked_at - _AROUND, last + _AROUND))
 
     return log_of

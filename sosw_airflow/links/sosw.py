@@ -71,7 +71,7 @@ LINKS = (JobPageLink(), *_CONSOLE_LINKS)
 def push_links(ti: Any, hook: SoswHook, labourer: Labourer, job_id: str) -> None:
     """Push the job's id and its page, and the addresses in the console, which an emulator does not have."""
     from sosw_airflow._compat.server import pages_of_this_airflow, path_before_airflow
-    from sosw_airflow.links.console import console_of_deployment, console_of_function
+    from sosw_airflow.links.console import console_of_deployment, console_of_function, function_name
     from sosw_airflow.links.pages import JOB_KEY, PAGES, page_path
     from sosw_airflow.stores.queue_file_keys import queue_file_prefix
 
@@ -83,12 +83,12 @@ def push_links(ti: Any, hook: SoswHook, labourer: Labourer, job_id: str) -> None
     if here is None:
         return
     settings, name = hook.settings, labourer.labourer_id
-    there = console_of_function(labourer.arn, here)
+    there, function = console_of_function(labourer.arn, here), function_name(name, labourer.arn)
     addresses = (
         here.s3_objects(settings.queue_bucket, queue_file_prefix(settings.s3_prefix, job_id)),
         here.table_rows(settings.tasks_table, settings.index_greenfield, name),
-        there.function(name),
-        there.function_logs(name),
+        there.function(function),
+        there.function_logs(function),
     )
     for link, address in zip(_CONSOLE_LINKS, addresses, strict=True):
         ti.xcom_push(key=link.xcom_key, value=address)

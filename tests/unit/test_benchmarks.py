@@ -16,7 +16,7 @@ from benchmarks import ALL, BENCHMARKS, NAMED, QUICK
 from benchmarks.fresh_process import repeated, spread
 from benchmarks.report import Goal, Report, write_goals
 
-PAGE = Path("docs/guides/performance.md")
+PAGES = [Path("docs/guides/performance.md"), Path("docs/guides/scale.md")]
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -41,8 +41,8 @@ def test_its_arguments_are_known_and_its_table_has_a_place(name: str) -> None:
     import_module(BENCHMARKS[name]).add_arguments(parser)
     for options in (ALL[name], QUICK[name]):
         parser.parse_args(options)
-    assert PAGE.read_text().count(f"<!-- {name}: begin -->\n") == 1
-    assert PAGE.read_text().count(f"<!-- {name}: end -->") == 1
+    pages = "".join(page.read_text() for page in PAGES)
+    assert pages.count(f"<!-- {name}: begin -->\n") == pages.count(f"<!-- {name}: end -->") == 1
 
 
 def test_the_repetitions_differ_by_so_much() -> None:

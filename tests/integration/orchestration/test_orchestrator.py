@@ -53,6 +53,18 @@ def test_until_nothing_is_left(labourer: Labourer, make: MakeOrchestrator, answe
     assert [True, True] == [each.idle for each in reports]
 
 
+def test_several_labourers_of_one_function(labourer: Labourer, make: MakeOrchestrator, answering: None) -> None:
+    """Each has its queue and its limit, which are partitions of their own in DynamoDB; the function works on all."""
+    arn = "arn:aws:lambda:us-west-2:123456789012:function:worker"
+    labourer.queue(*"abc")
+    queue_of(labourer, "worker-2", *"xyz")
+    orchestrator = make("worker-2", arn=arn, max_simultaneous_invocations=2)
+    orchestrator.run(until_idle=True)
+    assert dict.fromkeys("abcxyz", "1") == labourer.closed()
+    assert {policy.function for policy in orchestrator.policies} == {arn}
+    assert [orchestrator.totals[name]["completed"] for name in ("worker", "worker-2")] == [3, 3]
+
+
 def test_once(labourer: Labourer, make: MakeOrchestrator, answering: None) -> None:
     """One turn of each labourer; its synchronous invocations end before it returns."""
     labourer.queue(*"abc")

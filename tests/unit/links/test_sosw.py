@@ -58,6 +58,14 @@ def test_the_events_of_a_time_in_the_log() -> None:
     assert address.endswith("/log-events$3Fstart$3D1795431000000$26end$3D1795431120000")
 
 
+def test_the_log_of_a_function_that_several_labourers_have() -> None:
+    """It is the function's, whatever the labourer is called."""
+    arn = "arn:aws:lambda:eu-west-1:123456789012:function:pull:live"
+    log_of = log_of_tasks(hook_of(partition="aws", region="eu-west-1", arn=arn), "pull-2")
+    task = TaskResult(0, "a" * 32, TaskState.FAILED)
+    assert log_of(task) == Console("eu-west-1").function_logs("pull")
+
+
 @pytest.mark.parametrize(
     ("invoked_at", "closed_at", "between"),
     [
