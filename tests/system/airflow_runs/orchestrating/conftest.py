@@ -13,6 +13,9 @@ from tests.support.emulators.emulator import Emulator
 from tests.support.emulators.ministack_emulator import ministack_server
 from tests.system.airflow_runs.conftest import BUCKET, connections, processes_of
 from tests.system.airflow_runs.dag_files import dag_file
+from tests.system.airflow_runs.deployment import ROOT
+from tests.system.airflow_runs.orchestrating.mail_server import MailServer
+from tests.system.airflow_runs.versions import VERSION
 from tests.system.airflow_runs.waiting.deployment import AirflowThatWaits
 
 #: Takes a second; fails for the words that begin with "bad".
@@ -48,12 +51,31 @@ def _dag(dag_id: str, labourer: str, words: list[str], **arguments: object) -> s
     )
 
 
+def _late_soon(text: str) -> str:
+    """The text of a DAG with another interval of its deadline."""
+    interval = "interval=timedelta(hours=2)"
+    assert interval in text
+    return text.replace(interval, "interval=timedelta(seconds=10)")
+
+
 DAGS = {
     "deferred.py": _dag("deferred", "strict", MIXED, deferrable=True, tolerated_failures=2),
     "waiting.py": _dag("waiting", "strict", MIXED, deferrable=False, tolerated_failures=2),
     "failing.py": _dag("failing", "strict", MIXED, deferrable=True),
     "killed.py": _dag("killed", "patient", [f"word_{number}" for number in range(200)], deferrable=True),
 }
+
+#: The recipe of docs/guides/recipes.md, which is late after a few seconds instead of hours. Nothing works on its job.
+ALERTS = "sosw_alerts"
+if VERSION >= (3, 1):
+    DAGS[f"{ALERTS}.py"] = _late_soon((ROOT / "dags" / f"{ALERTS}.py").read_text())
+
+
+@pytest.fixture(scope="package")
+def mails() -> Iterator[MailServer]:
+    """What the Connection `smtp_default` leads to."""
+    with MailServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="package")
@@ -70,12 +92,15 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="package")
-def airflow(tmp_path_factory: pytest.TempPathFactory, aws: Emulator) -> Iterator[AirflowThatWaits]:
+def airflow(tmp_path_factory: pytest.TempPathFactory, aws: Emulator, mails: MailServer) -> Iterator[AirflowThatWaits]:
     """A running Airflow with these DAGs, all of them begun."""
     home = tmp_path_factory.mktemp("airflow_that_orchestrates")
+    smtp = {"conn_type": "smtp", "host": "127.0.0.1", "port": mails.port}
+    plain = {"extra": {"disable_tls": True, "disable_ssl": True}}
     environment = {
         **connections({"default": aws.endpoint_url}),
-        "AIRFLOW_VAR_SOSW_LABOURERS": json.dumps(LABOURERS),
+        "AIRFLOW_CONN_SMTP_DEFAULT": json.dumps({**smtp, **plain}),
+        "AIRFLOW_VAR_SOSW_LABOURERS": json.dumps({**LABOURERS, "charge_cards": {}}),
         "SOSW_TEST_PIDS": str(tmp_path_factory.mktemp("pids")),
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
