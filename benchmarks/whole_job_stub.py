@@ -61,6 +61,10 @@ class _OrderedDynamoDb(DynamoDb):
         super().__init__(*arguments)
         self._partitions: dict[tuple[str, str | None, Any], SortedKeyList] = {}
 
+    def call(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Answer one request."""
+        return self._query(arguments) if operation == "Query" else super().call(operation, arguments)
+
     def _store(self, table: Table, key: Key, item: Item | None) -> None:
         former = table.items.get(key)
         super()._store(table, key, item)
