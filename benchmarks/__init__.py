@@ -8,7 +8,7 @@ ALL: dict[str, list[str]] = {
     "growth": ["--jobs", "days", "flat", "--repeat", "1", "--ten-million"],
     "plan": ["--repeat", "3"],
     "sources": [],
-    "writer": ["--parts", "sosw", "floor", "resume", "--sosw-tasks", "1000", "--resume-tasks", "200000"],
+    "writer": ["--parts", "sosw", "floor", "resume", "--sosw-tasks", "1", "1000", "--resume-tasks", "200000"],
     "orchestration": ["--idle-minutes", "1"],
     "invoking": [],
     "results": ["--tasks", "10000", "100000"],

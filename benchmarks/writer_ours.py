@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any
 
 from benchmarks.fresh_process import Figures, peak_growth
+from benchmarks.round_trips import RoundTrips
 from sosw_airflow.jobs.expansion import Expansion
 from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, PageLimits, cut_pages
@@ -70,16 +71,20 @@ def measure_schedule(
     :param meta: write the history of each task as well.
     :param warm: schedule a job of one task before, for the connections and for what botocore does once.
     """
-    place = _deployment(endpoint_url, latency, meta=meta)
+    session = _session()
+    trips = RoundTrips(session)
+    place = _deployment(endpoint_url, latency, meta=meta, session=session)
     scheduler = JobScheduler(place, concurrency=CONCURRENCY)
     if warm:
         scheduler.schedule(_request(1, "warm-up"))
 
     def work() -> Figures:
         processor = time.process_time()
+        trips.spans.clear()
         result = scheduler.schedule(_request(tasks, labourer=labourer))
         _expect(result.outcome, Outcome.SCHEDULED)
-        return {"rows": result.header.tasks + warm, "processor_seconds": time.process_time() - processor}
+        own = time.process_time() - processor
+        return {"rows": result.header.tasks + warm, "processor_seconds": own, **trips.figures()}
 
     return peak_growth(work)
 
@@ -209,12 +214,17 @@ def _request(tasks: int, run_id: str = "run", labourer: str = LABOURER) -> Sched
     return ScheduleRequest(JobIdentity("dag", run_id, "schedule", -1, 0, labourer), expansion, _DAY)
 
 
-def _deployment(endpoint_url: str, latency: float, *, meta: bool = False) -> Deployment:
-    """Clients as `SoswHook` makes them. Each request takes ``latency`` seconds more."""
+def _session() -> Any:
     import boto3
+
+    return boto3.session.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name=REGION)
+
+
+def _deployment(endpoint_url: str, latency: float, *, meta: bool = False, session: Any = None) -> Deployment:
+    """Clients as `SoswHook` makes them. Each request takes ``latency`` seconds more."""
     from botocore.config import Config
 
-    session = boto3.session.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name=REGION)
+    session = session or _session()
     add_latency(session, latency)
 
     def client(service: str, attempts: int) -> Any:

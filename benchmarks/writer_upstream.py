@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from benchmarks.fresh_process import Figures
+from benchmarks.round_trips import RoundTrips
 from benchmarks.sosw_process import emulator_session, function_arn, prepare_sosw
 from benchmarks.writer_ours import BUCKET, LABOURER, SCHEMA, add_latency, job
 
@@ -19,18 +20,21 @@ def measure_upstream(endpoint_url: str, tasks: int, latency: float, limit: bool,
         before it, up to 1 MB.
     :param meta: write the history of each task as well.
     """
-    scheduler = _scheduler(endpoint_url, latency, meta)
+    session = emulator_session(endpoint_url)
+    trips = RoundTrips(session)
+    add_latency(session, latency)
+    scheduler = _scheduler(meta)
     if limit:
         _limit_queries(scheduler.task_client.dynamo_db_client)
     scheduler.parse_job_to_file({"lambda_name": LABOURER, **job(tasks)})
+    trips.spans.clear()
     wall, processor = time.perf_counter(), time.process_time()
     scheduler.process_file()
     figures = {"seconds": time.perf_counter() - wall, "processor_seconds": time.process_time() - processor}
-    return {"rows": tasks, **figures}
+    return {"rows": tasks, **figures, **trips.figures()}
 
 
-def _scheduler(endpoint_url: str, latency: float, meta: bool) -> Any:
-    add_latency(emulator_session(endpoint_url), latency)
+def _scheduler(meta: bool) -> Any:
     prepare_sosw("sosw_scheduler")
     from sosw.scheduler import Scheduler
 

@@ -42,8 +42,8 @@ _CLAIMED, _REPORTED, _CLOSED = 75, 17, 50
 #: Bytes of an entry in the index of closed tasks.
 _CLOSING = 130
 
-#: Write units of the header: put, `writing`, `written`. Read units before the first page: header, markers, the queue.
-_HEADER_WRITES, _FIRST_READS = 3, 2.5
+#: Write units of the header: put, `written`. Read units before the first page: header, markers, the queue.
+_HEADER_WRITES, _FIRST_READS = 2, 2.5
 
 #: Bytes that a line of the results has beside payload and result.
 _RESULT = 250
@@ -196,7 +196,7 @@ def writing(shape: JobShape) -> Usage:
         + (_TRANSACTION * shape.tasks if shape.with_meta else 0),
         read_units=_FIRST_READS,
         s3_writes=_uploads(parts),
-        s3_reads=max(1, ceil(shape.queue_file_bytes / _CHUNK)),
+        s3_reads=ceil(shape.queue_file_bytes / _CHUNK) if shape.queue_file_bytes > _CHUNK else 0,
     )
 
 

@@ -40,8 +40,8 @@ SAME_NUMBER, NEXT_NUMBER, HELD = "has the number", "takes the next number", "has
 class JobState(str, Enum):
     """How far a job is. The values are stored."""
 
-    PLANNED = "planned"  # the plan is complete; nothing else has happened
-    WRITING = "writing"  # pages are committed
+    PLANNED = "planned"  # the plan is complete, to be delivered; nothing else has happened
+    WRITING = "writing"  # the plan is complete, pages are committed; a job that is written begins here
     WRITTEN = "written"  # every page is committed
     DELIVERING = "delivering"  # the queue file is being given to sosw's own Scheduler
     INVOKING = "invoking"  # the copy waits; sosw's Scheduler is being invoked with it
@@ -71,7 +71,7 @@ WRITE = Transition(
     "write",
     (JobState.PLANNED, JobState.WRITING),
     JobState.WRITING,
-    "schedule, drain, repair, before the first page",
+    "schedule, drain, repair, when they resume a job",
     "the job is not delivered any more",
 )
 FINISH = Transition(

@@ -93,7 +93,7 @@ def deliver(
     if header.state is JobState.WRITING:
         raise _has_rows(header)
     if header.state in (JobState.DELIVERED, JobState.WRITTEN):
-        scheduler.planned_file(header).delete()
+        scheduler.plans.of(header).delete()
         return ScheduleResult(header, Outcome.FOUND)
     if header.state is JobState.DELIVERING:
         header = _see_to_copy(scheduler, request, header, has_function=function is not None)
@@ -102,7 +102,7 @@ def deliver(
     if function is not None and header.state is JobState.DELIVERING and _read_copy(scheduler, header) is _Copy.WAITING:
         header = _invoke(scheduler, header, function, aws_lambda)
     header = _change(scheduler, HAND_OVER, header)
-    scheduler.planned_file(header).delete()
+    scheduler.plans.of(header).delete()
     log.info("The job %s is delivered: %s.", header.job_id, s3_url(header.queue_bucket, delivered_key(header)))
     return ScheduleResult(header, outcome)
 
@@ -127,8 +127,8 @@ def withdraw(deployment: Deployment, header: Header) -> bool | None:
 
 
 def _refuse_rows(scheduler: JobScheduler, header: Header) -> None:
-    """Version 0.1 commits the pages of a job that is planned."""
-    if next(iter(scheduler.records.markers(header.job_id)), None) is not None:
+    """Version 0.1 commits the pages of a job that is planned. A cancelling may have closed them since."""
+    if not all(marker.cancelled for marker in scheduler.records.markers(header.job_id)):
         raise _has_rows(header)
 
 
@@ -183,6 +183,7 @@ def _begin(scheduler: JobScheduler, request: Request, header: Header) -> Header:
         if change.after is None:
             header = change.before or header
             if change.before is None or header.state is JobState.CANCELLED:
+                withdraw(scheduler.deployment, header)  # the plan may have been written again since
                 raise JobCancelled(header.job_id)
             return header
         _commit(scheduler, copy, change.after)
@@ -207,7 +208,7 @@ def _see_to_copy(scheduler: JobScheduler, request: Request, header: Header, *, h
 
 
 def _copy_of(scheduler: JobScheduler, request: Request, header: Header, *, target: Header) -> ObjectCopy:
-    at, plan = scheduler.deployment, scheduler.planned_file(header)
+    at, plan = scheduler.deployment, scheduler.plans.of(header)
     head = _plan_head(scheduler, request, header, plan)
     return ObjectCopy(
         at.s3,
@@ -239,7 +240,7 @@ def _plan_head(scheduler: JobScheduler, request: Request, header: Header, plan: 
     head = plan.head(header.queue_bytes)
     if not head.exists:
         # Removed, replaced, or denied because it is missing: what was just written is none of these.
-        scheduler.restore_plan(request, header)
+        scheduler.plans.restore(request, header)
         head = plan.head(header.queue_bytes)
     if head.denied:
         raise head.denied

@@ -20,6 +20,7 @@ from sosw_airflow.jobs.identity import task_id
 from sosw_airflow.jobs.metrics import PAGES, SCHEDULED, SLOWED, Report, unreported
 from sosw_airflow.jobs.pages import Page
 from sosw_airflow.jobs.rows import LineCodec
+from sosw_airflow.scheduling.overlapping import submit
 from sosw_airflow.scheduling.pace import PagePace
 from sosw_airflow.scheduling.page_text import MetaTable, PageText
 from sosw_airflow.stores.aws_errors import Verdict, cancellation_codes, error_code, explain, judge, judge_reasons
@@ -95,7 +96,7 @@ class PageWriter:
             try:
                 for page in pages:
                     self._check_stop()
-                    in_flight[pool.submit(self._commit, page, progress)] = len(page.lines)
+                    in_flight[submit(pool, self._commit, page, progress)] = len(page.lines)
                     # One page more than there are threads, so that none of them waits for the reader.
                     while len(in_flight) > self._concurrency:
                         self._collect(in_flight, progress)

@@ -3,47 +3,47 @@
 1. The expansion streams into the queue file. Nothing shows until it is complete and the job is known to fit.
 2. The header of the job record says that the plan exists. Every later attempt resumes from it.
 3. The pages are committed, each with its marker.
-4. The header goes to ``written``; the queue file is removed.
+4. The queue file is removed; the header goes to ``written``.
+
+Each step waits for the one before, and what does not depend on another request is sent together with it. So a job of
+one page takes six round trips.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
 from sosw_airflow.exceptions import (
     AccessDenied,
-    Fault,
-    InvalidJob,
     JobCancelled,
     JobConflict,
     JobDelivered,
     JobRecordDamaged,
 )
-from sosw_airflow.exceptions.faults import new_job
-from sosw_airflow.jobs.greenfield import Placement, place_at_back, place_at_front
 from sosw_airflow.jobs.identity import JobIdentity, outline_changes, task_id
 from sosw_airflow.jobs.metrics import Report, unreported
-from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, MAX_PAGE_ROWS_WITH_META, PageCutter, PageLimits, cut_pages
-from sosw_airflow.jobs.rows import LineCodec
+from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, MAX_PAGE_ROWS_WITH_META, PageLimits, cut_pages
 from sosw_airflow.jobs.transitions import FINISH, IN_DELIVERY, NEEDING_PLAN, WRITE, JobState, Transition
 from sosw_airflow.scheduling.committed_pages import committed_pages, uncommitted_pages
+from sosw_airflow.scheduling.first_reads import FirstReads
 from sosw_airflow.scheduling.kept_places import move_as_planned
-from sosw_airflow.scheduling.pace import PagePace, page_limits_for
+from sosw_airflow.scheduling.overlapping import submit
+from sosw_airflow.scheduling.pace import PagePace
 from sosw_airflow.scheduling.page_text import MetaTable
 from sosw_airflow.scheduling.page_writer import PageWriter, WriterStopped
+from sosw_airflow.scheduling.plans import Plans
 from sosw_airflow.scheduling.requests import QueuePosition, Request, ScheduleRequest
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.deployment import Deployment
-from sosw_airflow.stores.job_record import RECORD_SECONDS, Header, JobRecords
-from sosw_airflow.stores.queue_file import QueueFile, QueueFileGone
-from sosw_airflow.stores.queue_file_keys import queue_file_key
-from sosw_airflow.stores.task_queue import Capacity, TaskQueue, table_capacity
+from sosw_airflow.stores.job_record import Header, JobRecords, Marker
+from sosw_airflow.stores.queue_file import QueueFileGone, lines_of
 from sosw_airflow.waiting.progress_log import ProgressFactory, ProgressLog
 
 __all__ = ["JobScheduler", "Outcome", "QueuePosition", "ScheduleRequest", "ScheduleResult"]
@@ -52,6 +52,9 @@ log = logging.getLogger(__name__)
 
 #: How often a plan that another process removes is made again within one attempt.
 _PLANS = 3
+
+#: Requests beside the pages that are under way at once.
+_AT_ONCE = 5
 
 
 class Outcome(str, Enum):
@@ -87,10 +90,24 @@ class ScheduleResult:
 
 
 @dataclass
+class _Begun:
+    """A job whose header exists.
+
+    :ivar text: of its plan, if it was made here and is short: what this process has sent it need not read again.
+    :ivar markers: those of its pages, once they are asked for.
+    """
+
+    header: Header
+    outcome: Outcome
+    text: bytes | None = None
+    markers: Future[dict[int, Marker]] | None = None
+
+
+@dataclass
 class JobScheduler:
     """Schedules jobs into one installation of sosw.
 
-    :ivar records: the job records of the installation.
+    :ivar records: the job records of the installation.  :ivar plans: and the plans.
     :ivar stop: set it, from a signal's handler or another thread, to end between two requests with `WriterStopped`.
     :ivar progress: begins to count the tasks of each piece of work: planning, writing.
     :ivar metrics: takes the metrics of the writing.
@@ -106,7 +123,8 @@ class JobScheduler:
     def __post_init__(self) -> None:
         at = self.deployment
         self.records = JobRecords(at.dynamodb, at.tables.jobs_table, now=at.now)
-        self._most_rows = MAX_PAGE_ROWS_WITH_META if at.tables.meta_table else MAX_PAGE_ROWS
+        most_rows = MAX_PAGE_ROWS_WITH_META if at.tables.meta_table else MAX_PAGE_ROWS
+        self.plans = Plans(at, most_rows, self.check_stop, self.progress)
 
     def schedule(self, request: Request) -> ScheduleResult:
         """Put every task of the job into the queue, or finish what an earlier attempt has begun.
@@ -116,115 +134,66 @@ class JobScheduler:
         :raises InvalidJob, TaskTooLarge, QueueFull, MissingTable, MissingBucket: and nothing was written.
         :raises NoProgress, WriterStopped, AwsFault: the next attempt resumes from here.
         """
-        header, outcome = self.plan(request)
-        if header.state in IN_DELIVERY:
-            raise JobDelivered(header.job_id)
-        if header.state is JobState.WRITTEN:
-            log.info("The job %s was written before: %s tasks. Nothing to do.", header.job_id, f"{header.tasks:,}")
-            return ScheduleResult(header, Outcome.FOUND)
-        return self._finish(request, header, outcome)
+        with self._pool() as pool:
+            reads = FirstReads(self.deployment, self.records, request, pool, with_jobs_table=True)
+            begun = self._begin(request, reads, pool, JobState.WRITING)
+            header = begun.header
+            if header.state in IN_DELIVERY:
+                raise JobDelivered(header.job_id)
+            if header.state is JobState.WRITTEN:
+                log.info("The job %s was written before: %s tasks. Nothing to do.", header.job_id, f"{header.tasks:,}")
+                return ScheduleResult(header, Outcome.FOUND)
+            if begun.outcome is Outcome.RESUMED:
+                self._compare_tables(header)
+                begun.markers = submit(pool, committed_pages, self.records, header)
+                begun.header = header = submit(pool, self._change, WRITE, header).result()
+                if header.state is JobState.WRITTEN:
+                    return ScheduleResult(header, begun.outcome)
+            move_as_planned(self.deployment, header)
+            self._write(request, begun, reads)
+        # First the file: after a crash in between the next attempt finds all markers but no state, and sets the state.
+        self.plans.of(header).delete()
+        written = self._change(FINISH, header)
+        log.info("The job %s is in the queue of %s: %s tasks.", header.job_id, header.labourer_id, f"{header.tasks:,}")
+        return ScheduleResult(written, begun.outcome)
 
     def plan(self, request: Request) -> tuple[Header, Outcome]:
         """Write the plan and the header, or find those of an earlier attempt.
 
         :raises SoswError: as `schedule`.
         """
-        job_id = request.identity.job_id
-        header = self.records.header(job_id)
-        outcome = Outcome.RESUMED
-        if header is None:
-            header = self._plan(request)
-            if self.records.create(header):
-                outcome = Outcome.SCHEDULED
-            else:
-                header = self._winner(job_id)
-                ours = self._queue_file(request)
-                if header.state not in NEEDING_PLAN or header.queue_key != ours.key:
-                    ours.delete()  # it came too late, and no other attempt would remove it
-        self._compare(request, header)
-        return header, outcome
+        with self._pool() as pool:
+            reads = FirstReads(self.deployment, self.records, request, pool)
+            begun = self._begin(request, reads, pool, JobState.PLANNED)
+        return begun.header, begun.outcome
 
-    def _plan(self, request: Request) -> Header:
-        """Write the queue file. On any fault nothing is left behind."""
-        at, identity = self.deployment, request.identity
-        limits = page_limits_for(self._capacity(), most_rows=self._most_rows)
-        queue_file = self._queue_file(request)
-        cutter = PageCutter(limits)
-        progress = self.progress(f"Planning job {identity.job_id}", None)
-        with queue_file.writer() as plan:
-            for block in request.blocks(self._codec(identity.labourer_id)):
-                plan.write(block.text)
-                cutter.take(block)
-                progress.add(block.tasks)
-                self.check_stop()
-            tasks = progress.done
-            if not tasks:
-                raise InvalidJob([Fault("", "the job expands to no task")])
-            placement = self._place(request, tasks)
-            size = plan.complete()
-        log.info("The plan of the job %s is in %s: %s tasks.", identity.job_id, queue_file, f"{tasks:,}")
-        now = int(at.now())
-        return Header(
-            job_id=identity.job_id,
-            state=JobState.PLANNED,
-            labourer_id=identity.labourer_id,
-            fingerprint=request.fingerprint,
-            outline=json.dumps(request.outline()),
-            tasks=tasks,
-            pages=cutter.pages,
-            page_rows=limits.rows,
-            page_units=limits.units,
-            greenfield_base=placement.base,
-            greenfield_step=placement.step,
-            queue_bucket=queue_file.bucket,
-            queue_key=queue_file.key,
-            queue_bytes=size,
-            plan_digest=plan.digest,
-            tasks_table=at.tables.tasks_table,
-            meta_table=at.tables.meta_table or "",
-            reference_date=request.reference_date.isoformat(),
-            dag_id=identity.dag_id,
-            run_id=identity.run_id,
-            task_id=identity.task_id,
-            map_index=identity.map_index,
-            generation=identity.generation,
-            created_at=now,
-            updated_at=now,
-            expires_at=now + RECORD_SECONDS,
-            repairs=identity.repairs,
-            namespace=identity.namespace,
-            rerun=identity.rerun,
-            run_started=identity.run_started,
-            max_running=request.max_running,
-            position=request.place,
-            sources=request.sources,
-        )
+    @contextmanager
+    def _pool(self) -> Iterator[Executor]:
+        """Threads for requests that are sent at once. With pages one at a time, these are in order, too."""
+        with ThreadPoolExecutor(_AT_ONCE if self.concurrency > 1 else 1, thread_name_prefix="sosw-request") as pool:
+            yield pool
 
-    def _place(self, request: Request, tasks: int) -> Placement:
-        at, labourer = self.deployment, request.identity.labourer_id
-        queue = TaskQueue(at.dynamodb, at.tables.tasks_table, at.tables.index_greenfield, labourer, now=at.now)
-        now = int(at.now())
-        if request.queue_position == "front":
-            return place_at_front(queue.oldest(), tasks, now=now, labourer_id=labourer)
-        return place_at_back(queue.newest(), tasks, now=now, labourer_id=labourer)
+    def _begin(self, request: Request, reads: FirstReads, pool: Executor, state: JobState) -> _Begun:
+        """Plan the job, or find it.
 
-    def restore_plan(self, request: Request, header: Header) -> None:
-        """Write the queue file of a planned job again. The job is known to be the same.
-
-        :raises JobRecordDamaged: the job expands to another file now.
+        :param state: that a new header has. ``writing``: with the header its markers are read.
         """
-        log.warning("The queue file of the job %s is gone, so it is written again.", header.job_id)
-        with self.planned_file(header).writer() as plan:
-            for block in request.blocks(self._codec(header.labourer_id)):
-                plan.write(block.text)
-            # A record of version 0.1 has no digest.
-            if plan.size != header.queue_bytes or header.plan_digest not in ("", plan.digest):
-                raise JobRecordDamaged(
-                    f"The queue file s3://{header.queue_bucket}/{header.queue_key} is gone, and the job expands to "
-                    f"other tasks now ({plan.size:,} bytes) than when it was planned ({header.queue_bytes:,} bytes). "
-                    f"Fix: restore the file, or {new_job(header.job_id, repairs=header.repairs)}."
-                )
-            plan.complete()
+        header = reads.header()
+        if header is not None:
+            begun = _Begun(header, Outcome.RESUMED)
+        else:
+            header, text = self.plans.make(request, reads, state)
+            begun = _Begun(header, Outcome.SCHEDULED, text)
+            if state is JobState.WRITING:
+                # A new header has none, unless the former one was removed before its markers.
+                begun.markers = submit(pool, committed_pages, self.records, header)
+            if not submit(pool, self.records.create, header).result():
+                begun = _Begun(self._winner(header.job_id), Outcome.RESUMED)
+                ours = self.plans.of_request(request)
+                if begun.header.state not in NEEDING_PLAN or begun.header.queue_key != ours.key:
+                    ours.delete()  # it came too late, and no other attempt would remove it
+        self._compare(request, begun.header)
+        return begun
 
     def _compare(self, request: Request, header: Header) -> None:
         """Refuse another job than the one that was planned under this id, and a cancelled one."""
@@ -264,50 +233,56 @@ class JobScheduler:
             return change.before  # by another copy of this generation
         raise JobCancelled(header.job_id)
 
-    def _finish(self, request: Request, header: Header, outcome: Outcome) -> ScheduleResult:
-        self._compare_tables(header)
-        header = self._change(WRITE, header)
-        if header.state is JobState.WRITTEN:
-            return ScheduleResult(header, outcome)
-        move_as_planned(self.deployment, header)
-        queue_file = self.planned_file(header)
+    def _write(self, request: Request, begun: _Begun, reads: FirstReads) -> None:
+        """Commit all pages that have no marker."""
+        header, queue_file = begun.header, self.plans.of(begun.header)
+        assert begun.markers is not None  # noqa: S101 - the job is being written
+        committed: Mapping[int, Marker] = begun.markers.result()
+        lines = queue_file.lines(header.queue_bytes) if begun.text is None else lines_of(begun.text)
         denied = False
         for _ in range(_PLANS):
             try:
-                self._write_pages(request, header, queue_file.lines(header.queue_bytes))
+                self._write_pages(request, header, lines, committed, reads)
                 break
             except (QueueFileGone, AccessDenied) as error:
-                if len(committed_pages(self.records, header)) == header.pages:
+                committed = committed_pages(self.records, header)
+                if len(committed) == header.pages:
                     break  # another copy of this generation has finished in the meantime
                 if isinstance(error, AccessDenied):
                     # Without s3:ListBucket a missing file is denied. One that was just written is not missing.
                     if denied or not error.may_be_missing:
                         raise
                     denied = True
-                self.restore_plan(request, header)
+                self.plans.restore(request, header)
+                lines = queue_file.lines(header.queue_bytes)
         else:
             raise JobRecordDamaged(
                 f"The queue file {queue_file} of the job {header.job_id} is removed repeatedly. "
                 f"Fix: stop what removes it, then retry the Airflow task."
             )
-        # First the file: after a crash in between the next attempt finds all markers but no state, and sets the state.
-        queue_file.delete()
-        written = self._change(FINISH, header)
-        log.info("The job %s is in the queue of %s: %s tasks.", header.job_id, header.labourer_id, f"{header.tasks:,}")
-        return ScheduleResult(written, outcome)
 
-    def _write_pages(self, request: Request, header: Header, lines: Iterator[str]) -> None:
-        at = self.deployment
-        committed = committed_pages(self.records, header)
+    def _write_pages(
+        self,
+        request: Request,
+        header: Header,
+        lines: Iterator[str],
+        committed: Mapping[int, Marker],
+        reads: FirstReads,
+    ) -> None:
         if len(committed) == header.pages:
             return
+        at = self.deployment
         limits = PageLimits(header.page_rows, header.page_units)
-        jobs_capacity = table_capacity(at.dynamodb, at.tables.jobs_table, setting="jobs_table")
-        pace = PagePace(self._capacity(), jobs_capacity, rows_per_second=at.max_rows_per_second, clock=time.monotonic)
+        pace = PagePace(
+            reads.tasks_capacity(),
+            reads.jobs_capacity(),
+            rows_per_second=at.max_rows_per_second,
+            clock=time.monotonic,
+        )
         writer = PageWriter(
             at.dynamodb_once,
             header=header,
-            codec=self._codec(header.labourer_id),
+            codec=self.plans.codec(header.labourer_id),
             tasks_table=at.tables.tasks_table,
             records=self.records,
             pace=pace,
@@ -335,36 +310,6 @@ class JobScheduler:
         return JobRecordDamaged(
             f"The header of the job {job_id} in {self.records.table} was there and is gone: another program "
             f"deletes job records. Fix: stop that, then retry the Airflow task."
-        )
-
-    # -- small things that the above share -----------------------------------------------------------------------------
-
-    def _capacity(self) -> Capacity:
-        """What the tables that get rows can take; also shows that they exist."""
-        at, tables = self.deployment, self.deployment.tables
-        capacity = table_capacity(at.dynamodb, tables.tasks_table, setting="tasks_table", index=tables.index_greenfield)
-        if tables.meta_table is None:
-            return capacity
-        meta = table_capacity(at.dynamodb, tables.meta_table, setting="meta_table")
-        units = [each for each in (capacity.table, meta.table) if each]
-        return Capacity(min(units, default=None), capacity.index)
-
-    def _codec(self, labourer_id: str) -> LineCodec:
-        return LineCodec(labourer_id, lambda_payload_limit=self.deployment.lambda_payload_limit)
-
-    def _queue_file(self, request: Request) -> QueueFile:
-        at = self.deployment
-        key = queue_file_key(at.s3_prefix, request.identity.job_id, request.fingerprint)
-        return QueueFile(at.s3, at.queue_bucket, key, fingerprint=request.fingerprint)
-
-    def planned_file(self, header: Header) -> QueueFile:
-        """The queue file of a planned job, in the bucket where it was planned."""
-        return QueueFile(
-            self.deployment.s3,
-            header.queue_bucket,
-            header.queue_key,
-            fingerprint=header.fingerprint,
-            new_job=new_job(header.job_id, repairs=header.repairs),
         )
 
     def _meta(self, identity: JobIdentity) -> MetaTable | None:

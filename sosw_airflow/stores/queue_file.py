@@ -16,7 +16,7 @@ from sosw_airflow.stores.object_ranges import read_range
 from sosw_airflow.stores.object_upload import ObjectUpload
 from sosw_airflow.stores.s3_url import s3_url
 
-__all__ = ["QueueFile", "QueueFileGone", "QueueFileWriter"]
+__all__ = ["QueueFile", "QueueFileGone", "QueueFileWriter", "lines_of"]
 
 #: Bytes of one part of a multipart upload; S3 allows 10,000 parts of at least 5 MiB.
 PART_BYTES = 16 * 1024 * 1024
@@ -33,6 +33,15 @@ class QueueFileGone(Exception):
 
     Another copy has finished the job, or another process has removed or replaced the file.
     """
+
+
+def lines_of(text: bytes) -> Iterator[str]:
+    """The lines of a queue file that `QueueFileWriter` has written, one at a time."""
+    start = 0
+    while start < len(text):
+        end = text.index(b"\n", start)
+        yield text[start:end].decode("ascii")
+        start = end + 1
 
 
 class QueueFile:
@@ -141,10 +150,11 @@ class QueueFile:
 class QueueFileWriter(ObjectUpload):
     """Streams lines into an object. The object appears, whole, only at `complete`; before that it does not exist.
 
-    ``size`` is what it has so far, in bytes. As a context manager it discards what was sent unless `complete` was
-    called. Holds one part in memory.
+    As a context manager it discards what was sent unless `complete` was called. Holds one part in memory.
 
     :param setting: the extra of the Connection, or the argument, that names the bucket.
+    :ivar size: what it has so far, in bytes.
+    :ivar text: all that was sent, if it is complete and no longer than what a reader would hold in memory.
     """
 
     def __init__(
@@ -155,6 +165,7 @@ class QueueFileWriter(ObjectUpload):
         self._buffer = BytesIO()  # which gives its bytes without a copy
         self._digest = hashlib.sha256()
         self.size = 0
+        self.text: bytes | None = None
 
     @property
     def digest(self) -> str:
@@ -177,7 +188,9 @@ class QueueFileWriter(ObjectUpload):
         """Make the file appear. Returns its size in bytes."""
         with self._explain_faults():
             if self._upload_id is None:
-                self._s3.put_object(**self._where, **self._about, Body=self._buffer.getvalue())
+                text = self._buffer.getvalue()
+                self._s3.put_object(**self._where, **self._about, Body=text)
+                self.text = text if len(text) <= READ_BYTES else None
             else:
                 if self._buffer.getbuffer().nbytes:
                     self._send_part()

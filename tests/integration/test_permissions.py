@@ -58,6 +58,7 @@ from tests.conftest import BUCKET
 from tests.integration.conftest import LABOURER, NOW, TODAY, Installation, MakeInstallation, request_for
 from tests.integration.orchestration import test_turn as turns
 from tests.integration.orchestration.conftest import Labourer, labourer  # noqa: F401 - a fixture
+from tests.integration.scheduling.test_scheduler import REQUESTS
 from tests.support.iam import ACTIONS, Call, Enforcement, Policy, enforced
 from tests.support.lambda_functions import make_function
 from tests.support.network_edge import Crash, answering, crash_at
@@ -98,7 +99,7 @@ def scheduling(use: Use) -> None:
     """A plan in parts, one that is broken off, a crash, a retry, a lost plan; a limit that is changed."""
     with use.policy() as installation:
         JobLimits(installation.deployment.dynamodb, "sosw_jobs").change("0" * 20, 3)
-        with pytest.raises(Crash), crash_at(10, *installation.clients, applied=False):
+        with pytest.raises(Crash), crash_at(REQUESTS.index("PutItem"), *installation.clients, applied=True):
             installation.scheduler().schedule(request_for())
         for key in use.installation.aws.queue_files():
             use.installation.aws.s3.delete_object(Bucket=BUCKET, Key=key)
@@ -170,7 +171,7 @@ def writing_results(use: Use) -> None:
 def cancelling(use: Use) -> None:
     """A job in the queue, and one of which a part was never written."""
     job_id = use.installation.scheduler().schedule(request_for()).header.job_id
-    with pytest.raises(Crash), crash_at(8, *use.installation.clients, applied=True):
+    with pytest.raises(Crash), crash_at(REQUESTS.index("PutItem"), *use.installation.clients, applied=True):
         use.installation.scheduler().schedule(request_for(run_id="another"))
     with use.policy() as installation:
         cancel_job(installation.deployment, job_id)

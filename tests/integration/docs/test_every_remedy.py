@@ -138,7 +138,7 @@ REMEDIES: dict[tuple[str, str], tuple[str, ...]] = {
     ("scheduling/reruns.py", "to schedule it again"): (f"{ROWS}::test_a_job_of_an_earlier_run_of_the_same_id",),
     ("scheduling/scheduler.py", "stop that"): (f"{JOBS}::test_what_removes_a_part_of_the_job_is_stopped",),
     ("scheduling/scheduler.py", "stop what removes"): (f"{JOBS}::test_what_removes_a_part_of_the_job_is_stopped",),
-    ("scheduling/scheduler.py", "restore the file"): (
+    ("scheduling/plans.py", "restore the file"): (
         f"{JOBS}::test_a_queue_file_that_was_changed",
         "exploration/test_scenarios.py::test_what_was_broken_once",
     ),

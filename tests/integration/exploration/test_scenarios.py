@@ -53,11 +53,11 @@ def test_what_is_open_is_open_still(name: str, kind: str) -> None:
 
 #: Schedules that have broken a promise, by what happened.
 REGRESSIONS = {
-    "a process sleeps two hours after a throttled page": "schedule-with-faults A11!refused A12!sleeps A12!sleeps",
+    "a process sleeps two hours after a throttled page": "schedule-with-faults A8!refused A9!sleeps A9!sleeps",
     "the loser of the record meets a delivery": "deliver-twice A5>B B9>A",
     "a locked file is taken over beside the one that was locked": "drain-dies A7!lost",
     "a cancelling dies after its first row": "cancel-beside-zombie C3!dies",
-    "a repair whose plan is gone is cleared": "repair-and-plan-removed A12!dies",
+    "a repair whose plan is gone is cleared": "repair-and-plan-removed A14!dies",
     "a refused claim is given back after the cancelling": "orchestrate-refused-and-cancel A8>B A8!refused",
 }
 

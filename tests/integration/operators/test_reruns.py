@@ -11,7 +11,7 @@ import pytest
 
 from sosw_airflow.exceptions import QueueFull
 from sosw_airflow.operators.sosw import SoswRepairOperator, SoswScheduleOperator
-from sosw_airflow.scheduling.scheduler import JobScheduler
+from sosw_airflow.scheduling.first_reads import FirstReads
 from sosw_airflow.stores.job_places import JobPlaces
 from sosw_airflow.stores.job_record import JobRecords
 from tests.conftest import Aws
@@ -29,14 +29,14 @@ FIRST_CLEARED, AGAIN_CLEARED = "2026-03-02T01:00:00", "2026-03-05T13:00:00"
 @pytest.fixture
 def full_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Lets the next plan fail with an error that a retry may fix."""
-    plan = JobScheduler.plan
+    place = FirstReads.place
 
     def once() -> None:
         def refuse(*_: Any) -> None:
-            monkeypatch.setattr(JobScheduler, "plan", plan)
+            monkeypatch.setattr(FirstReads, "place", place)
             raise QueueFull(labourer_id="worker", tasks=1, room=0, base=0, now=0)
 
-        monkeypatch.setattr(JobScheduler, "plan", refuse)
+        monkeypatch.setattr(FirstReads, "place", refuse)
 
     return once
 

@@ -156,7 +156,7 @@ def crash(operator: Any, context: MakeContext, *, behind_the_plan: bool) -> None
     def die(*_: Any, **__: Any) -> None:
         raise Crash
 
-    place = "PageWriter.write" if behind_the_plan else "JobScheduler._place"
+    place = "PageWriter.write" if behind_the_plan else "FirstReads.place"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(f"sosw_airflow.scheduling.scheduler.{place}", die)
         with pytest.raises(Crash):

@@ -114,6 +114,21 @@ def is_multipart(operation: str) -> bool:
     return "Part" in operation or "Multipart" in operation
 
 
+def test_a_job_that_is_cancelled_meanwhile_is_not_taken_for_written(installation: Installation) -> None:
+    """A cancelling closes the pages with markers. The delivery that finds them says that the job was cancelled."""
+    installation.scheduler().plan(request_for())
+    seen: list[str] = []
+
+    def cancel(operation: str) -> None:
+        seen.append(operation)
+        if seen.count("Query") == 2 and operation == "Query":  # that of the markers
+            cancel_job(installation.other_copy().deployment, JOB_ID)
+
+    with answering(*installation.clients, handler=cancel), pytest.raises(errors.JobCancelled):
+        delivered(installation)
+    assert state(installation) is JobState.CANCELLED
+
+
 @pytest.mark.parametrize("case", REFUSALS)
 def test_a_refused_delivery_is_repeated(installation: Installation, request: pytest.FixtureRequest, case: str) -> None:
     """Nothing was copied, so the next attempt copies, and no upload is left behind."""

@@ -58,15 +58,15 @@ def test_a_crash(installation: Installation, number: int, applied: bool) -> None
 
 @EACH_STEP
 def test_two_crashes(installation: Installation, number: int) -> None:
-    """The second attempt dies right after its first write to AWS; the third completes the job."""
+    """The second attempt dies after its first write to AWS; the third completes the job."""
     with pytest.raises(Crash), crash_at(number, *installation.clients, applied=True):
         installation.scheduler().schedule(request_for())
     with watching(*installation.clients) as sent:
         try:
-            with crash_at(3, *installation.clients, applied=True):
+            with crash_at(5, *installation.clients, applied=True):
                 installation.scheduler().schedule(request_for())
         except Crash:
-            assert len(sent) == 4
+            assert len(sent) in (6, 7)  # what was to be sent at once with it is turned away
 
     installation.scheduler().schedule(request_for())
 

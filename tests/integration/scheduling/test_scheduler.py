@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -36,29 +38,31 @@ PAYLOADS = [
     '{"isolate_stores": true, "sections": ["c"]}',
 ]
 
-#: The requests of a job of one page, in order.
-REQUESTS = [
-    "GetItem",  # does the header exist?
-    "DescribeTable",  # what can the tasks table take?
-    "Query",  # where does the queue end?
-    "PutObject",  # the plan
-    "PutItem",  # the header
-    "UpdateItem",  # the header, to `writing`
-    "Query",  # which pages have markers?
-    "DescribeTable",  # what can the jobs table take?
-    "DescribeTable",  # and the tasks table, on a resume the only time?
-    "GetObject",  # the plan
-    "TransactWriteItems",  # the page
-    "DeleteObject",  # the queue file
-    "UpdateItem",  # the header, to `written`
+#: The requests of a job of one page, in order. Those between two round trips are sent at once.
+ROUND_TRIPS = [
+    [
+        "GetItem",  # does the header exist?
+        "DescribeTable",  # what can the tasks table take?
+        "DescribeTable",  # and the jobs table?
+        "Query",  # where does the queue end?
+    ],
+    ["PutObject"],  # the plan
+    [
+        "Query",  # which pages have markers, if the header of a former record was removed?
+        "PutItem",  # the header, which says `writing`
+    ],
+    ["TransactWriteItems"],  # the page
+    ["DeleteObject"],  # the queue file
+    ["UpdateItem"],  # the header, to `written`
 ]
+REQUESTS = [name for trip in ROUND_TRIPS for name in trip]
 
 JOB_ID = request_for().identity.job_id
 KEY = queue_file_key("sosw/scheduler", JOB_ID, request_for().fingerprint)
 
 
 def plan(installation: Installation) -> None:
-    """Leave a job that is planned, of which no page is written."""
+    """Leave a job that has a plan and a header, of which no page is written."""
     with pytest.raises(Crash), crash_at(REQUESTS.index("PutItem"), *installation.clients, applied=True):
         installation.scheduler().schedule(request_for())
 
@@ -84,15 +88,68 @@ def test_its_requests(installation: Installation) -> None:
     assert sent == REQUESTS
 
 
+@pytest.mark.parametrize("number", [0, 2])
+def test_requests_that_do_not_depend_on_each_other_are_sent_at_once(installation: Installation, number: int) -> None:
+    """Each of them is under way before one is answered: else the barrier breaks."""
+    together = threading.Barrier(len(ROUND_TRIPS[number]))
+    planned = threading.Event()
+
+    def meet(operation: str) -> None:
+        if operation in ROUND_TRIPS[number] and planned.is_set() == (number == 2):
+            together.wait(timeout=10)
+        if operation == "PutObject":
+            planned.set()
+
+    with answering(*installation.clients, handler=meet):
+        installation.scheduler(concurrency=8).schedule(request_for())
+
+    assert installation.payloads() == PAYLOADS
+
+
+def test_requests_are_sent_in_the_context_of_the_caller(installation: Installation) -> None:
+    """Hooks that trace requests find the caller's span, whichever thread sends them."""
+    span: ContextVar[str] = ContextVar("span", default="none")
+    span.set("ours")
+    seen: set[tuple[str, str]] = set()
+
+    with answering(*installation.clients, handler=lambda operation: seen.add((operation, span.get()))):
+        installation.scheduler(concurrency=8).schedule(request_for())
+
+    assert seen == {(operation, "ours") for operation in REQUESTS}
+
+
+@pytest.mark.parametrize(("seconds", "queries"), [(0.5, 1), (5.0, 2)])
+def test_a_long_plan_reads_the_end_of_the_queue_again(
+    make_installation: MakeInstallation, monkeypatch: pytest.MonkeyPatch, seconds: float, queries: int
+) -> None:
+    """What was queued during the planning is not overtaken."""
+    clock = [NOW]
+    installation = make_installation(now=lambda: clock[0])
+    blocks = ScheduleRequest.blocks
+
+    def slowly(request: ScheduleRequest, codec: Any) -> Any:
+        monkeypatch.setattr(ScheduleRequest, "blocks", blocks)
+        clock[0] += seconds
+        installation.other_copy().schedule(request_for(run_id="another"))
+        return blocks(request, codec)
+
+    monkeypatch.setattr(ScheduleRequest, "blocks", slowly)
+    with watching(*installation.clients) as sent:
+        header = installation.scheduler().schedule(request_for()).header
+
+    assert sent.count("Query") == queries + 1  # that of the markers
+    assert header.greenfield_base == (1000 if queries == 1 else 5000)
+
+
 def test_a_written_job_is_found(installation: Installation) -> None:
-    """A later attempt reads the header and does nothing else."""
+    """A later attempt reads the header, and beside it what it would begin with if there were none; no more."""
     first = installation.scheduler().schedule(request_for())
 
     with watching(*installation.clients) as sent:
         second = installation.scheduler().schedule(request_for())
 
     assert (second.outcome, second.summary()) == (Outcome.FOUND, first.summary())
-    assert sent == ["GetItem"]
+    assert sent == ROUND_TRIPS[0]
 
 
 def test_a_planned_job_is_resumed(installation: Installation) -> None:
@@ -136,7 +193,7 @@ def test_the_header_says_all_of_the_job(installation: Installation) -> None:
     header = header_of(installation)
 
     assert {
-        "state": JobState.PLANNED,
+        "state": JobState.WRITING,
         "labourer_id": LABOURER,
         "tasks": 4,
         "pages": 1,
@@ -252,7 +309,7 @@ def test_a_queue_file_gone_after_the_last_page_is_not_made_again(installation: I
     with watching(*installation.clients) as sent:
         scheduled = installation.scheduler().schedule(request_for())
 
-    assert sent == ["GetItem", "UpdateItem", "Query", "DeleteObject", "UpdateItem"]
+    assert sent == [*ROUND_TRIPS[0], "Query", "UpdateItem", "DeleteObject", "UpdateItem"]
     assert (scheduled.header.state, len(installation.payloads())) == (JobState.WRITTEN, 4)
 
 
@@ -285,7 +342,8 @@ def test_another_copy_plans_first_and_dies(installation: Installation) -> None:
 
 @pytest.mark.usefixtures("pages_of_two")
 def test_another_copy_finishes_while_this_one_writes(installation: Installation) -> None:
-    """The queue file goes while this copy reads it, which is no fault."""
+    """The queue file goes while this copy, a retry, reads it, which is no fault."""
+    plan(installation)
     win = once("GetObject", lambda: installation.other_copy().schedule(request_for()))
 
     with answering(*installation.clients, handler=win):
@@ -297,6 +355,7 @@ def test_another_copy_finishes_while_this_one_writes(installation: Installation)
 
 def test_another_copy_finishes_and_the_bucket_may_not_be_listed(installation: Installation) -> None:
     """S3 then says that access is denied if an object is gone; all pages are committed, so that is no fault."""
+    plan(installation)
 
     def win(operation: str) -> Any:
         if operation != "GetObject":
@@ -312,6 +371,7 @@ def test_another_copy_finishes_and_the_bucket_may_not_be_listed(installation: In
 
 def test_another_copy_with_an_edited_job(installation: Installation) -> None:
     """It overwrites the plan before it learns that it came too late; not one of its tasks gets into the queue."""
+    plan(installation)
     edited = {**JOB, "sections": {"a": {"stores": ["X", "Y"]}, "b": {"stores": ["Z"]}, "c": None}}
 
     def overwrite_the_plan() -> None:
@@ -424,10 +484,10 @@ def test_a_job_without_a_period_is_the_same_on_every_day(installation: Installat
     assert scheduled.outcome is Outcome.FOUND
 
 
-@pytest.mark.parametrize("state", [JobState.PLANNED, JobState.WRITTEN])
+@pytest.mark.parametrize("state", [JobState.WRITING, JobState.WRITTEN])
 def test_a_cancelled_job_is_not_resumed(installation: Installation, state: JobState) -> None:
     """However far it had come."""
-    if state is JobState.PLANNED:
+    if state is JobState.WRITING:
         plan(installation)
     else:
         installation.scheduler().schedule(request_for())
@@ -600,7 +660,7 @@ def test_it_stops_while_it_writes(installation: Installation) -> None:
     scheduler = installation.scheduler()
 
     def stop(operation: str) -> None:
-        if operation == "GetObject":
+        if operation == "PutItem":
             scheduler.stop.set()
 
     with answering(*installation.clients, handler=stop), pytest.raises(WriterStopped):

@@ -85,7 +85,8 @@ def delivered(installation: Installation, function: _Function | None = None) -> 
 
 
 def test_write(installation: Installation, made: list[Made]) -> None:
-    """It precedes the first page, and from then on the job is not delivered."""
+    """It precedes the first page of a job that was planned to be delivered, which it is not from then on."""
+    installation.scheduler().plan(request_for())
     die_before(installation, "TransactWriteItems", lambda: installation.scheduler().schedule(request_for()))
 
     with pytest.raises(errors.JobRecordDamaged, match="is written as rows"):
@@ -98,7 +99,7 @@ def test_finish(installation: Installation, made: list[Made]) -> None:
     """It follows the last page: every task is in the queue, and the plan is removed."""
     installation.scheduler().schedule(request_for())
 
-    assert made == [("write", "planned", "writing"), ("finish", "writing", "written")]
+    assert made == [("finish", "writing", "written")]
     assert (installation.payloads(), installation.aws.queue_files()) == (PAYLOADS, {})
 
 

@@ -184,7 +184,7 @@ def test_the_queue_file_has_these_lines(installation: Installation) -> None:
     seen: list[dict[str, str]] = []
 
     with answering(
-        *installation.clients, handler=once("GetObject", lambda: seen.append(installation.aws.queue_files()))
+        *installation.clients, handler=once("TransactWriteItems", lambda: seen.append(installation.aws.queue_files()))
     ):
         installation.scheduler().schedule(request(JOBS["not ASCII"]))
 
