@@ -21,6 +21,9 @@ __all__ = ["MovedJobsKeeper"]
 #: may still be planned.
 _ABSENT, _UNPLANNED = 30.0, 3600.0
 
+#: Seconds after which an index shows what was written.
+_WRITTEN = 60
+
 #: Rows of the job's places that one check reads; the next one continues.
 _CHECKED = 100
 
@@ -65,6 +68,22 @@ class MovedJobsKeeper:
         self._met[absent] = ticks  # the next check is as far away
         if self._is_over(absent, now):
             self.places.forget(self.labourer_id, item, [absent])
+
+    def at_idle(self, item: Mapping[str, Mapping[str, Any]], *, now: int) -> None:
+        """Forget all that are over, since the labourer has no task any more: one request for each moved job.
+
+        :param item: of the lease.
+        :param now: seconds since 1970.
+        """
+        moved = MovedJobs.of_lease(item).places
+        limits = {job_id: self.limits.read(job_id) for job_id in moved}
+        over = [
+            job_id
+            for job_id, limit in limits.items()
+            if limit != JobLimit() and not limit.unfinished and now - limit.changed_at > _WRITTEN
+        ]
+        if over:
+            self.places.forget(self.labourer_id, item, over)
 
     def _is_over(self, job_id: str, now: int) -> bool:
         limit = self.limits.read(job_id)

@@ -125,6 +125,13 @@ class QueueSearch:
         self._keeper.after_turn(lease, search.met(), now=now)
         return search.decisions, bool(head)
 
+    def at_idle(self, lease: Mapping[str, Mapping[str, Any]], *, now: int) -> None:
+        """Forget the moved jobs: the labourer has no task any more.
+
+        :param lease: the item of the labourer's lease.
+        """
+        self._keeper.at_idle(lease, now=now)
+
     def _front(self, search: _Turn, head: Sequence[TaskRow]) -> None:
         """Decide on the rows of the jobs at the front: of each those at the head, such as retries, then its others."""
         pages = _FRONT_PAGES if search.free else 0

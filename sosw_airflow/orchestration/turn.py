@@ -198,6 +198,7 @@ class LabourerOrchestration:
         self._note(report)
         if not (report.moved or invoked or waiting) and not self._rows.any_left():
             report.idle = True
+            self._search.at_idle(self.lease.item, now=int(now))
             self.lease.release()
 
     def _next_in(self, report: TurnReport, invoked: list[TaskRow], now: float, added: int, *, spent: float) -> float:

@@ -26,12 +26,14 @@ class JobLimit:
     :ivar max_running: tasks that may be invoked at once, 0 for no limit.
     :ivar base: greenfield before the first task as it was planned, and ``last`` that of the last one.
     :ivar unfinished: tasks of it may still come into the queue.
+    :ivar changed_at: seconds since 1970 of the last change of its state.
     """
 
     max_running: int = 0
     base: int = 0
     last: int = 0
     unfinished: bool = False
+    changed_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ class JobLimits:
 def _limit_of(item: Mapping[str, Mapping[str, str]]) -> JobLimit:
     try:
         base, step, tasks = (int(item[name]["N"]) for name in ("greenfield_base", "greenfield_step", "tasks"))
-        limit = int(item.get("max_running", {}).get("N", 0))
+        limit, changed_at = (int(item.get(name, {}).get("N", 0)) for name in ("max_running", "updated_at"))
     except (KeyError, ValueError):
         return JobLimit()
     unfinished = item.get("state", {}).get("S") in _UNFINISHED
-    return JobLimit(max(limit, 0), base, base + tasks * step, unfinished)
+    return JobLimit(max(limit, 0), base, base + tasks * step, unfinished, changed_at)

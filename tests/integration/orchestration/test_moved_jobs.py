@@ -10,6 +10,7 @@ from sosw_airflow.orchestration.job_changes import change_job
 from sosw_airflow.orchestration.labourer_pause import LabourerPause, pause_labourer, resume_labourer
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.stores.job_places import JobPlaces, MovedJobs
+from sosw_airflow.stores.job_record import header_key
 from tests.conftest import Aws
 from tests.integration.conftest import Installation, request_for
 from tests.integration.orchestration.conftest import LABOURER, Labourer
@@ -134,6 +135,26 @@ def test_jobs_that_are_over_are_forgotten(labourer: Labourer, places: JobPlaces)
                 done.add(event["task_id"])
         labourer.pass_time(5)
     assert (len(done), dict(places.read(LABOURER).places)) == (6, {FIRST: "back"})
+
+
+def test_an_empty_queue_has_no_moved_jobs(labourer: Labourer, places: JobPlaces) -> None:
+    """They are forgotten at once, but for one that is still written or planned."""
+    done: set[str] = set()
+    orchestration = labourer.orchestration(max_simultaneous_invocations=18)
+    for place, job_id in (("front", FIRST), ("back", SECOND), ("back", "4d" * 10)):
+        places.move(LABOURER, job_id, place)  # type: ignore[arg-type]
+    states = {THIRD: "writing", SECOND: "written"}
+    for job_id, state in states.items():
+        labourer.aws.dynamodb.update_item(
+            TableName="sosw_jobs",
+            Key=header_key(job_id),
+            UpdateExpression="SET #state = :state",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues={":state": {"S": state}},
+        )
+    places.move(LABOURER, THIRD, "front")
+    list(drain(labourer, orchestration, done))
+    assert (len(done), dict(places.read(LABOURER).places)) == (18, {"4d" * 10: "back", THIRD: "front"})
 
 
 def test_what_it_costs(labourer: Labourer, places: JobPlaces) -> None:
