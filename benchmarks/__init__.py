@@ -47,6 +47,7 @@ NAMED: dict[str, list[str]] = {"in_airflow": []}
 BENCHMARKS = {
     "cost": "benchmarks.cost",
     "expansion": "benchmarks.expansion",
+    "first_poll": "benchmarks.first_poll",
     "growth": "benchmarks.growth",
     "in_airflow": "benchmarks.in_airflow",
     "invoking": "benchmarks.invoking",

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sosw_airflow.triggers.attempt import Verdict
+from sosw_airflow.triggers.collections import without_collections
 
 # Triggers are imported on the event loop. So this module imports nothing that takes long.
 if TYPE_CHECKING:
@@ -313,6 +314,11 @@ def _result(future: asyncio.Future[_Access] | None) -> _Access | None:
 
 
 def _access(sosw_conn_id: str, former: _Access | None) -> _Access:
+    with without_collections():
+        return _new_access(sosw_conn_id, former)
+
+
+def _new_access(sosw_conn_id: str, former: _Access | None) -> _Access:
     hook = _hook(sosw_conn_id)
     try:
         connections = (hook.settings, _digest(hook.settings.aws_conn_id))
@@ -324,6 +330,8 @@ def _access(sosw_conn_id: str, former: _Access | None) -> _Access:
         return former
     if former is not None and former.connections == connections:
         return former
+    # The modules of the first poll are imported here, with boto3.
+    from sosw_airflow.waiting import poller, progress  # noqa: F401
     from sosw_airflow.waiting.shared_closings import SharedReadings
 
     dynamodb, tables = hook.get_conn(), hook.settings.table_names()
