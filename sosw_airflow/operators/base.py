@@ -274,6 +274,7 @@ class SoswBaseOperator(BaseOperator):
         from functools import partial
 
         from sosw_airflow.operators.cancellation import CancelOnKill, cancel_if_held
+        from sosw_airflow.operators.costs import reported_if_failed
         from sosw_airflow.operators.waiting import conclude
 
         job_id, cancel = result.progress.job_id, None
@@ -284,7 +285,7 @@ class SoswBaseOperator(BaseOperator):
             cancel = partial(cancel_if_held, hook.deployment(), job_id, self._attempt)
         # The job is over: a kill only stops the writing of its results.
         on_kill = self._cancel_on_kill = replace(self._cancel_on_kill or CancelOnKill(False), cancels=False)
-        with on_kill.watch(hook.deployment(), job_id):
+        with on_kill.watch(hook.deployment(), job_id), reported_if_failed(hook, self._lineage):
             ended = conclude(
                 hook,
                 result,

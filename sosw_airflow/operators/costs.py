@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from sosw_airflow.config.prices import list_prices
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from sosw_airflow.hooks.sosw import SoswHook
     from sosw_airflow.stores.job_record import Header
 
-__all__ = ["estimate_of", "labour_of", "report_usage", "spent", "used_by"]
+__all__ = ["estimate_of", "labour_of", "report_usage", "reported_if_failed", "spent", "used_by"]
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +121,16 @@ def report_usage(hook: SoswHook, summary: Mapping[str, Any]) -> dict[str, Any]:
     return {**reported, "counted": counted} if is_over else reported
 
 
+@contextmanager
+def reported_if_failed(hook: SoswHook, summary: Mapping[str, Any]) -> Iterator[None]:
+    """Log the costs of a job also if its end inside is an error."""
+    try:
+        yield
+    except SoswError:
+        report_usage(hook, summary)
+        raise
+
+
 def _function_time(hook: SoswHook, summary: Mapping[str, Any]) -> Usage:
     """The GB-seconds of the labourer's function, from the times of some closed tasks, if its memory is known.
 
@@ -136,10 +147,10 @@ def _function_time(hook: SoswHook, summary: Mapping[str, Any]) -> Usage:
             return Usage()
         deployment = hook.deployment()
         seconds = mean_seconds(deployment.dynamodb, deployment.tables, job_id, summary["tasks"])
+        return Usage(gb_seconds=closed * (seconds or 0.0) * labour_of(settings).memory / 1024)
     except (SoswError, KeyError, TypeError) as error:
         log.warning("How long the tasks of the job %s took cannot be read. %s", job_id, error)
         return Usage()
-    return Usage(gb_seconds=closed * (seconds or 0.0) * labour_of(settings).memory / 1024)
 
 
 def _text(usage: Mapping[str, Any]) -> str:

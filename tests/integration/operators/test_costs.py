@@ -13,6 +13,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
+from sosw_airflow.exceptions import JobFailed
 from sosw_airflow.hooks.sosw import SoswHook
 from sosw_airflow.jobs.cost import Usage
 from sosw_airflow.jobs.greenfield import INVOCATION_DELTA
@@ -200,6 +201,44 @@ class TestADeferral:
         assert (event["status"], event["usage"]["lambda_requests"]) == ("over", 8)
         last = operator.execute_complete(context(), event, **deferred.value.kwargs)
         assert last["counted"]["lambda_requests"] == last["estimate"]["lambda_requests"] == 8
+
+
+def test_a_job_that_fails(
+    installation: Aws,
+    schedule: Schedule,
+    context: MakeContext,
+    tutorial_job: Any,
+    deferrals: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log has what was counted, though there is no XCom; the error is that of the job."""
+    operator = schedule(tutorial_job, wait_for_completion=True, poll_interval=0.01)
+    with caplog.at_level(logging.INFO, logger="sosw_airflow.operators.costs"), pytest.raises(JobFailed):
+        finish(
+            operator,
+            context(),
+            deferrable=False,
+            meanwhile=lambda job_id: close(installation, job_id, range(8), completed=False),
+        )
+    assert [each for each in caplog.messages if "Counted in this Airflow task" in each]
+
+
+def test_what_cannot_be_counted_fails_nothing(
+    installation: Aws,
+    schedule: Schedule,
+    context: MakeContext,
+    tutorial_job: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The labourer is removed while its job runs: the job is over all the same."""
+    summary = schedule(tutorial_job).execute(context())
+    close(installation, summary["job_id"], range(8))
+    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps({LABOURER: {"memory": 128}}))
+    monkeypatch.setenv("AIRFLOW__SOSW__MAX_SIMULTANEOUS_INVOCATIONS", "many")
+    reported = report_usage(SoswHook(), {**summary, "completed": 8, "failed": 0})
+    assert reported["counted"]["gb_seconds"] == 0
+    assert "cannot be read" in caplog.text
 
 
 def test_the_time_of_the_function(
