@@ -109,7 +109,13 @@ def _change(subject: Subject, **changed: Any) -> ActionResult:
 
 
 def _set_limit(subject: Subject, fields: Mapping[str, str]) -> ActionResult:
-    return _change(subject, max_running=int(fields.get("max_running", "").strip() or 0))
+    return _change(subject, max_running=int(_ungrouped(fields.get("max_running", "")) or 0))
+
+
+def _ungrouped(text: str) -> str:
+    """A number without its commas, which it may have where pages have them."""
+    text = text.strip()
+    return text.replace(",", "") if re.fullmatch(r"[0-9]{1,3}(,[0-9]{3})+", text) else text
 
 
 def _move(place: str) -> Callable[[Subject, Mapping[str, str]], ActionResult]:
@@ -117,7 +123,7 @@ def _move(place: str) -> Callable[[Subject, Mapping[str, str]], ActionResult]:
 
 
 def _limit_problem(fields: Mapping[str, str]) -> str:
-    text = fields.get("max_running", "").strip()
+    text = _ungrouped(fields.get("max_running", ""))
     if text and not re.fullmatch(r"[1-9][0-9]{0,6}", text):
         return "The limit must be a whole number from 1 to 9,999,999, or empty for no limit."
     return ""

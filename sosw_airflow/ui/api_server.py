@@ -67,7 +67,7 @@ def make_app() -> Any:
         text = escape(str(error.detail))
         if error.status_code == 401:
             login = f"{_root(request).removesuffix(PAGES)}/api/v2/auth/login?next={quote(quote(request.url.path))}"
-            text = f'Sign in to Airflow to see this page. <a href="{escape(login)}" target="_top">Sign in</a>'
+            text = f'Sign in to Airflow to see this page. <a href="{escape(login)}">Sign in</a>'
         head = '<meta name="color-scheme" content="light dark"><title>sosw</title>'
         body = f"<!doctype html><html lang=en>{head}<main><h1>sosw</h1><p>{text}</p></main></html>"
         return _response(PageResponse(body.encode(), error.status_code))

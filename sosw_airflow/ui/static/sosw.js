@@ -94,8 +94,21 @@ function schedule() {
   }
 }
 
+// Airflow's frame is sandboxed, so that no link leads out of it: one of Airflow's own document does.
+function leaveFrame(event) {
+  const link = event.target.closest("a[target]");
+  if (!link) return;
+  event.preventDefault();
+  const outside = parentRoot.ownerDocument.createElement("a");
+  Object.assign(outside, { href: link.href, target: link.target, rel: link.rel });
+  parentRoot.ownerDocument.body.append(outside);
+  outside.click();
+  outside.remove();
+}
+
 followTheme();
 if (parentRoot) {
+  document.addEventListener("click", leaveFrame);
   document.querySelector("[data-outside]")?.remove(); // Airflow is around the page
   new MutationObserver(followTheme).observe(parentRoot, { attributes: true, attributeFilter: ["class"] });
 }

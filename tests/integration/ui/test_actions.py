@@ -180,10 +180,11 @@ def test_the_limit_of_a_job(browser: Browser, job: str, configured: Aws) -> None
     assert header(configured, job).max_running == 3
     assert browser.viewer.recorded[0][1]["max_running"] == " 3 "
     assert "Invoked at once at most 3" in browser.page(at(job)).text
-    assert "max_running no limit (before: 3)" in browser.send(f"{at(job)}/actions/limit", max_running="").text
+    assert "max_running 1,200 (" in browser.send(f"{at(job)}/actions/limit", max_running="1,200").text
+    assert "max_running no limit (before: 1,200)" in browser.send(f"{at(job)}/actions/limit", max_running="").text
 
 
-@pytest.mark.parametrize("wrong", ["0", "-1", "1.5", "many", "\uff11", "9" * 30, "<b>"])
+@pytest.mark.parametrize("wrong", ["0", "-1", "1.5", "1,5", "1,0000", "many", "\uff11", "9" * 30, "<b>"])
 def test_what_is_no_limit(browser: Browser, job: str, configured: Aws, wrong: str) -> None:
     """The form comes back with what was typed, and the rule."""
     page = browser.send(f"{at(job)}/actions/limit", max_running=wrong)

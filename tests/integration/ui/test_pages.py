@@ -639,7 +639,9 @@ def test_the_causes_of_a_job_that_has_ended_are_complete(browser: Browser, confi
     path = f"/c/sosw_default/dags/dag/jobs/{job_id}"
     close(configured, job_id, 0, ok=False, error_type="ValueError", error_message="too late")
     assert "ValueError: too late 1 " in browser.page(path).text
-    for index in range(1, 4):
+    close(configured, job_id, 1, ok=False, error_type="ValueError", error_message="too late")
+    assert "Causes are read once a minute: 1 more failed since." in browser.page(path).text
+    for index in range(2, 4):
         close(configured, job_id, index, ok=False, error_type="ValueError", error_message="too late")
     page = browser.page(path)
     assert 'data-refresh="0"' in page.html
