@@ -1,14 +1,13 @@
 """Flame graphs of the expansion and of the writer, before and after: ``python -m benchmarks.flames``.
 
-py-spy samples a process a few hundred times a second; a box is as wide as the part of the samples that were in the
-function. What came before is a commit of this repository, checked out beside and measured by its own benchmarks.
-`make bench` installs py-spy.
+py-spy samples a process a few hundred times a second, and counts threads that run Python, not those that wait for an
+answer; a box is as wide as the part of the samples that were in the function. What came before is a commit of this
+repository, checked out beside. `make bench` installs py-spy.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shutil
 import subprocess
@@ -31,12 +30,33 @@ _BEFORE = "19517bf"
 
 #: Samples a second, and boxes that are left out because nobody could read them, in percent of the width.
 _RATE = 500
-_NARROW = 0.9
+_NARROW = 1.5
 
-#: Name -> function of a benchmark and its arguments; a place for the emulator's address.
-_WORKLOADS: dict[str, tuple[str, dict[str, Any]]] = {
-    "expansion": ("benchmarks.expansion:measure_ours", {"job": "day", "tasks": 3_000_000}),
-    "writer": ("benchmarks.writer_ours:measure_pages", {"tasks": 60_000, "latency": 0, "endpoint_url": None}),
+#: Name -> tasks, and a program with places for them and for the emulator's address.
+_WORKLOADS = {
+    "expansion": (
+        200_000,
+        """
+from benchmarks.jobs import JOBS, LABOURER, REFERENCE_DATE, SCHEMA
+from sosw_airflow.jobs.blocks import blocks_of
+from sosw_airflow.jobs.expansion import Expansion
+from sosw_airflow.jobs.rows import LineCodec
+
+job = JOBS["day"]({tasks})
+for _ in range(20):
+    expansion = Expansion(job, schema={{"chunkable_attrs": SCHEMA}}, reference_date=REFERENCE_DATE)
+    for block in blocks_of(expansion, LineCodec(LABOURER)):
+        block.text.encode("ascii")
+""",
+    ),
+    "writer": (
+        60_000,
+        """
+from benchmarks.writer_ours import measure_pages
+
+measure_pages({url!r}, {tasks}, 0)
+""",
+    ),
 }
 
 
@@ -53,17 +73,13 @@ def main() -> int:
         ministack_server(Path(folder, "ministack.log")) as emulator,
         _checked_out(arguments.before, Path(folder, "before")) as before,
     ):
-        for name, (function, settings) in _WORKLOADS.items():
+        for name, (tasks, program) in _WORKLOADS.items():
             for which, tree in (("before", before), ("after", _ROOT)):
                 emulator.reset()
-                given = dict(settings)
-                if arguments.small:
-                    given["tasks"] //= 50
-                if "endpoint_url" in given:
-                    given["endpoint_url"] = emulator.endpoint_url
-                    _prepare(emulator)
+                _prepare(emulator)
+                work = program.format(tasks=tasks // 50 if arguments.small else tasks, url=emulator.endpoint_url)
                 target = arguments.folder / f"flame-{name}-{which}.svg"
-                _draw(spy, tree, function, given, target.resolve())
+                _draw(spy, tree, work, target.resolve())
                 sys.stdout.write(f"{target}: {target.stat().st_size // 1024} KB\n")
     return 0
 
@@ -90,9 +106,9 @@ def _checked_out(commit: str, folder: Path) -> Iterator[Path]:
     yield folder
 
 
-def _draw(spy: str, tree: Path, function: str, settings: dict[str, Any], target: Path) -> None:
-    work = [sys.executable, "-m", "benchmarks.fresh_process", function, json.dumps(settings)]
-    command = [spy, "record", "--rate", str(_RATE), "--function", "--output", str(target), "--", *work]
+def _draw(spy: str, tree: Path, program: str, target: Path) -> None:
+    work = [sys.executable, "-c", program]
+    command = [spy, "record", "--rate", str(_RATE), "--gil", "--function", "--output", str(target), "--", *work]
     subprocess.run(command, cwd=tree, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
     places = {spy: "py-spy", str(target): target.name, sys.executable: "python", f"{tree}/": "", f"{sys.prefix}/": ""}
     target.write_text(_reduced(target.read_text(), places))

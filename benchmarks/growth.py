@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks.fresh_process import measured, medians
+from benchmarks.fresh_process import measured, medians, spread
 from benchmarks.jobs import JOBS
 from benchmarks.report import Report
 
@@ -33,10 +33,12 @@ def run(arguments: argparse.Namespace) -> Report:
             ("tasks", "tasks"),
             ("µs/task", "task_us"),
             ("of the smallest", "of_smallest"),
+            ("spread, %", "spread"),
             ("peak MB", "peak_mb"),
         ],
         notes=(
             "of the smallest: the time of a task as a part of what it takes in the smallest job.",
+            "spread: of µs/task among the repetitions, largest minus smallest, of the median.",
             "peak MB: how far the process grows beyond the job. Up to 16 MB of lines are kept from day to day.",
         ),
     )
@@ -45,7 +47,8 @@ def run(arguments: argparse.Namespace) -> Report:
         for tasks in (10_000, 100_000, 1_000_000, *([10_000_000] if arguments.ten_million else [])):
             sys.stderr.write(f"{job}: {tasks:,} tasks\n")
             function = "benchmarks.expansion:measure_ours"
-            figures = medians([measured(function, job=job, tasks=tasks) for _ in range(arguments.repeat)])
+            runs = [measured(function, job=job, tasks=tasks) for _ in range(arguments.repeat)]
+            figures = medians(runs)
             task_us = figures["processor_seconds"] * 1e6 / figures["tasks"]
             smallest = smallest or task_us
             report.rows.append(
@@ -54,6 +57,7 @@ def run(arguments: argparse.Namespace) -> Report:
                     "tasks": int(figures["tasks"]),
                     "task_us": task_us,
                     "of_smallest": task_us / smallest,
+                    "spread": spread([each["processor_seconds"] for each in runs]),
                     "peak_mb": figures["peak_mb"],
                 }
             )

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fresh_process import Figures, measured, medians
+from benchmarks.fresh_process import Figures, measured, medians, spread
 from benchmarks.labourer_stub import figures, labourer_stub
 from benchmarks.report import Report
 from benchmarks.sosw_process import emulator_session, function_arn, prepare_sosw
@@ -49,17 +49,22 @@ def run(arguments: argparse.Namespace) -> Report:
             ("ours: invocations/s", "ours"),
             ("times", "times"),
             ("smallest of the pairs", "least"),
+            ("spread, %", "spread"),
             ("sosw: own CPU each, ms", "upstream_cpu"),
             ("ours: own CPU each, ms", "ours_cpu"),
         ),
-        notes=("The emulator answers one request after the other, so its speed limits ours and not sosw's.",),
+        notes=(
+            f"Medians of {arguments.pairs} pairs; spread: of times among them, largest minus smallest, of the median.",
+            "The emulator answers one request after the other, so its speed limits ours and not sosw's.",
+        ),
     )
     with tempfile.TemporaryDirectory() as scratch, ministack_server(Path(scratch, "ministack.log")) as emulator:
         for queue in arguments.queues:
             sys.stderr.write(f"{queue:,} tasks queued\n")
             pairs = [_pair(emulator, queue, arguments.latency) for _ in range(arguments.pairs)]
             row = medians(pairs)
-            report.rows.append({"queue": queue, **row, "least": min(each["times"] for each in pairs)})
+            times = [each["times"] for each in pairs]
+            report.rows.append({"queue": queue, **row, "least": min(times), "spread": spread(times)})
     return report
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.closed_rows_stub import FAILED, close_up_to, closed_rows_stub, figures, job_id
 from benchmarks.fresh_process import Figures, measured
-from benchmarks.report import Report
+from benchmarks.report import Goal, Report
 
 __all__ = ["ABOUT", "add_arguments", "run"]
 
@@ -77,6 +77,14 @@ def run(arguments: argparse.Namespace) -> Report:
             alone = alone or found
             more = {"ratio": found["units"] / alone["units"]}
             report.rows.append({"case": f"{jobs} in a triggerer", "rate": _RATE, **found, **more})
+        most = report.rows[-1]["ratio"]
+        what = f"{arguments.jobs} waiting jobs of one labourer, reads beside one job"
+        report.goals.append(Goal(what, "≤ 1.2 x", f"{most:.2f} x", most <= 1.2))
+    for rate in arguments.rates:
+        large = [row["beyond"] for row in report.rows if row["rate"] == rate and row.get("closed", 0) >= 100_000]
+        if large:
+            what = f"a poll of 100,000 tasks and more, {rate} closed a second, beyond what closed meanwhile"
+            report.goals.append(Goal(what, "≤ 20 units", f"{max(large):.1f} units", max(large) <= 20))
     return report
 
 
