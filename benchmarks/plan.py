@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> Report:
             "From the job's document to the complete queue file. own µs/task: processor time of the planner's process.",
             "x bare upload: our time as a multiple of what the upload of as many ready bytes takes by the same client.",
             "spread: of the seconds among the repetitions, largest minus smallest, of the median.",
-            "peak MB: how far the process grows beyond the job; a part of 16 MB is held three times while it is sent.",
+            "peak MB: how far the process grows beyond the job; a part of 6 MB is sent while the next one is filled.",
         ),
     )
     with s3_sink() as url:

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> Report:
         notes=(
             "Rows of 500 to 600 bytes; one task in a hundred has failed. Read units: half of one for a row up to 4 KB.",
             "own: processor time of the process. Bare boto3: of the same requests alone, in as many threads.",
-            "peak MB: how far the process grows; a part of 16 MB of each file is held at most.",
+            "peak MB: how far the process grows; two parts of 6 MB of each file are held at most.",
             "It stops if not every index comes once, or completed and failed are not all tasks.",
         ),
     )

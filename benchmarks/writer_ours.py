@@ -133,7 +133,7 @@ def planned_job(endpoint_url: str, tasks: int) -> Header:
 def measure_resume(endpoint_url: str, tasks: int, latency: float) -> Figures:
     """Writing a job but for its last page, which fails, and the retry that writes that page.
 
-    ``seconds`` are those of the retry, ``writing_seconds`` those before.
+    ``seconds`` are those of the retry, ``writing_seconds`` those before. Memory is what it takes beyond the job.
     """
     place = _deployment(endpoint_url, latency)
     all_but_one = _AllButOne(place.dynamodb_once, pages=-(-tasks // MAX_PAGE_ROWS))
@@ -144,8 +144,10 @@ def measure_resume(endpoint_url: str, tasks: int, latency: float) -> Figures:
     described = place.dynamodb.describe_table(TableName=place.tables.tasks_table)
     _expect(described["Table"]["ItemCount"], (tasks - 1) // MAX_PAGE_ROWS * MAX_PAGE_ROWS)
 
+    request = _request(tasks)
+
     def work() -> Figures:
-        result = JobScheduler(place, concurrency=CONCURRENCY).schedule(_request(tasks))
+        result = JobScheduler(place, concurrency=CONCURRENCY).schedule(request)
         _expect(result.outcome, Outcome.RESUMED)
         return {"rows": tasks, "writing_seconds": writing}
 

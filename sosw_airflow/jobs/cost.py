@@ -49,7 +49,7 @@ _HEADER_WRITES, _FIRST_READS = 2, 2.5
 _RESULT = 250
 
 #: Bytes of one part of an upload, and of one reading of a queue file.
-_PART, _CHUNK = 16 * 1024 * 1024, 8 * 1024 * 1024
+_PART, _CHUNK = 6 * 1024 * 1024, 4 * 1024 * 1024
 
 #: Seconds between two turns of an orchestrator, at the least and at the most, and between two beats of its lease.
 _SHORT_TURN, _TURN, _BEAT = 1.0, 5.0, 15.0
@@ -196,7 +196,7 @@ def writing(shape: JobShape) -> Usage:
         + (_TRANSACTION * shape.tasks if shape.with_meta else 0),
         read_units=_FIRST_READS,
         s3_writes=_uploads(parts),
-        s3_reads=ceil(shape.queue_file_bytes / _CHUNK) if shape.queue_file_bytes > _CHUNK else 0,
+        s3_reads=ceil(shape.queue_file_bytes / _CHUNK) if parts > 1 else 0,
     )
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING
 
 from sosw_airflow.jobs.greenfield import Placement, place_at_back, place_at_front
-from sosw_airflow.scheduling.overlapping import submit
+from sosw_airflow.stores.overlapping import submit
 from sosw_airflow.stores.task_queue import Capacity, TaskQueue, table_capacity
 
 if TYPE_CHECKING:

@@ -20,12 +20,12 @@ from sosw_airflow.jobs.identity import task_id
 from sosw_airflow.jobs.metrics import PAGES, SCHEDULED, SLOWED, Report, unreported
 from sosw_airflow.jobs.pages import Page
 from sosw_airflow.jobs.rows import LineCodec
-from sosw_airflow.scheduling.overlapping import submit
 from sosw_airflow.scheduling.pace import PagePace
 from sosw_airflow.scheduling.page_text import MetaTable, PageText
 from sosw_airflow.stores.aws_errors import Verdict, cancellation_codes, error_code, explain, judge, judge_reasons
 from sosw_airflow.stores.backoff import pauses
 from sosw_airflow.stores.job_record import Header, JobRecords
+from sosw_airflow.stores.overlapping import submit
 from sosw_airflow.waiting.progress_log import ProgressLog
 
 __all__ = ["PageWriter", "WriterStopped"]

@@ -34,7 +34,6 @@ from sosw_airflow.jobs.transitions import FINISH, IN_DELIVERY, NEEDING_PLAN, WRI
 from sosw_airflow.scheduling.committed_pages import committed_pages, uncommitted_pages
 from sosw_airflow.scheduling.first_reads import FirstReads
 from sosw_airflow.scheduling.kept_places import move_as_planned
-from sosw_airflow.scheduling.overlapping import submit
 from sosw_airflow.scheduling.pace import PagePace
 from sosw_airflow.scheduling.page_text import MetaTable
 from sosw_airflow.scheduling.page_writer import PageWriter, WriterStopped
@@ -43,6 +42,7 @@ from sosw_airflow.scheduling.requests import QueuePosition, Request, ScheduleReq
 from sosw_airflow.stores.backoff import Backoff
 from sosw_airflow.stores.deployment import Deployment
 from sosw_airflow.stores.job_record import Header, JobRecords, Marker
+from sosw_airflow.stores.overlapping import submit
 from sosw_airflow.stores.queue_file import QueueFileGone, lines_of
 from sosw_airflow.waiting.progress_log import ProgressFactory, ProgressLog
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
+from types import TracebackType
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,15 +16,18 @@ from sosw_airflow.stores.aws_errors import error_code, explain_faults
 from sosw_airflow.stores.object_head import ObjectHead, head_object
 from sosw_airflow.stores.object_ranges import read_range
 from sosw_airflow.stores.object_upload import ObjectUpload
+from sosw_airflow.stores.overlapping import submit
 from sosw_airflow.stores.s3_url import s3_url
 
 __all__ = ["QueueFile", "QueueFileGone", "QueueFileWriter", "lines_of"]
 
-#: Bytes of one part of a multipart upload; S3 allows 10,000 parts of at least 5 MiB.
-PART_BYTES = 16 * 1024 * 1024
+#: Bytes of the first parts of a multipart upload, at least 5 MiB for S3. After so many, parts are larger by as much
+#: again: S3 allows 10,000.
+PART_BYTES = 6 * 1024 * 1024
+_PARTS_OF_A_SIZE = 1000
 
 #: Bytes of one read.
-READ_BYTES = 8 * 1024 * 1024
+READ_BYTES = 4 * 1024 * 1024
 
 #: Name of the object's metadata that says whose plan it is.
 _FINGERPRINT = "sosw-job-fingerprint"
@@ -117,9 +122,13 @@ class QueueFile:
             if not data or (size is not None and total != size):
                 raise QueueFileGone(self.key)
             start += len(data)
-            *whole, rest = (rest + data).split(b"\n")
-            for line in whole:
-                yield line.rstrip(b"\r")
+            data = rest + data
+            begun = 0
+            # One at a time: all lines as objects would be twice as large as what was read.
+            while (end := data.find(b"\n", begun)) >= 0:
+                yield data[begun:end].rstrip(b"\r")
+                begun = end + 1
+            rest = data[begun:]
         if rest:
             yield rest
 
@@ -150,11 +159,12 @@ class QueueFile:
 class QueueFileWriter(ObjectUpload):
     """Streams lines into an object. The object appears, whole, only at `complete`; before that it does not exist.
 
-    As a context manager it discards what was sent unless `complete` was called. Holds one part in memory.
+    As a context manager it discards what was sent unless `complete` was called. While a part is sent, and its digest
+    computed, by a thread of its own, the next one is filled: it holds two parts in memory.
 
     :param setting: the extra of the Connection, or the argument, that names the bucket.
     :ivar size: what it has so far, in bytes.
-    :ivar text: all that was sent, if it is complete and no longer than what a reader would hold in memory.
+    :ivar text: all that was sent, if it is complete and was sent in one request.
     """
 
     def __init__(
@@ -166,22 +176,37 @@ class QueueFileWriter(ObjectUpload):
         self._digest = hashlib.sha256()
         self.size = 0
         self.text: bytes | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._sending: Future[None] | None = None
+        self._begun = 0  # parts
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of what it has so far."""
-        return self._digest.hexdigest()
+        """The SHA-256 of what it has so far.
+
+        :raises SoswError: S3 refuses a part.
+        """
+        self._wait()
+        digest = self._digest.copy()
+        digest.update(self._buffer.getbuffer())
+        return digest.hexdigest()
 
     def __enter__(self) -> QueueFileWriter:  # noqa: PYI034 - Self is not in Python 3.10
         return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()  # a part that arrives after the end of its upload would stay
+        super().__exit__(kind, error, trace)
 
     def write(self, lines: str) -> None:
         """Add a line, or several with newlines between them (ASCII, without the end of the last one)."""
         data = lines.encode("ascii") + b"\n"
         self._buffer.write(data)
-        self._digest.update(data)
         self.size += len(lines) + 1
-        if self._buffer.getbuffer().nbytes >= PART_BYTES:
+        if self._buffer.getbuffer().nbytes >= PART_BYTES * (1 + self._begun // _PARTS_OF_A_SIZE):
             self._send_part()
 
     def complete(self) -> int:
@@ -190,10 +215,11 @@ class QueueFileWriter(ObjectUpload):
             if self._upload_id is None:
                 text = self._buffer.getvalue()
                 self._s3.put_object(**self._where, **self._about, Body=text)
-                self.text = text if len(text) <= READ_BYTES else None
+                self.text = text
             else:
                 if self._buffer.getbuffer().nbytes:
                     self._send_part()
+                self._wait()
                 self._s3.complete_multipart_upload(
                     **self._where, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}
                 )
@@ -201,13 +227,25 @@ class QueueFileWriter(ObjectUpload):
         return self.size
 
     def _send_part(self) -> None:
-        with self._explain_faults():
-            if self._upload_id is None:
+        if self._upload_id is None:
+            with self._explain_faults():
                 reply = self._s3.create_multipart_upload(**self._where, **self._about)
-                self._upload_id = reply["UploadId"]
-            number = len(self._parts) + 1
-            reply = self._s3.upload_part(
-                **self._where, UploadId=self._upload_id, PartNumber=number, Body=self._buffer.getvalue()
-            )
+            self._upload_id = reply["UploadId"]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="sosw-part")
+        self._wait()
+        part, self._buffer = self._buffer.getvalue(), BytesIO()
+        self._begun += 1
+        self._sending = submit(self._pool, self._upload_part, self._begun, part)
+
+    def _upload_part(self, number: int, part: bytes) -> None:
+        self._digest.update(part)
+        with self._explain_faults():
+            reply = self._s3.upload_part(**self._where, UploadId=self._upload_id, PartNumber=number, Body=part)
         self._parts.append({"ETag": reply["ETag"], "PartNumber": number})
-        self._buffer = BytesIO()
+
+    def _wait(self) -> None:
+        """Until the part that is being sent has arrived."""
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            sending.result()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import threading
 from typing import Any
 
 import boto3
@@ -160,8 +162,48 @@ def test_parts_of_the_size_that_s3_asks_for(s3: Any) -> None:
     line = json.dumps("x" * 999_997)
     with watching(s3) as sent:
         written(s3, [line] * 20)
-    assert sent == ["CreateMultipartUpload", "UploadPart", "UploadPart", "CompleteMultipartUpload"]
+    assert sent == ["CreateMultipartUpload", *["UploadPart"] * 3, "CompleteMultipartUpload"]
     assert (body_of(s3) or b"").decode() == f"{line}\n" * 20
+
+
+def test_a_part_is_sent_while_the_next_one_is_filled(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The upload of the first ends only once the second is written: else it would wait for ever."""
+    monkeypatch.setattr(module, "PART_BYTES", 1)
+    monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
+    next_is_filled = threading.Event()
+
+    def wait(operation: str) -> None:
+        assert operation != "UploadPart" or next_is_filled.wait(10)
+
+    with answering(s3, handler=wait), QueueFile(s3, BUCKET, KEY).writer() as plan:
+        plan.write("a")
+        next_is_filled.set()
+        plan.write("b")
+        plan.complete()
+    assert (body_of(s3), plan.digest) == (b"a\nb\n", hashlib.sha256(b"a\nb\n").hexdigest())
+
+
+def test_a_part_that_is_refused_ends_the_plan(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the latest when the file is to appear; the upload is aborted once no part is under way."""
+    monkeypatch.setattr(module, "PART_BYTES", 1)
+    with (
+        answering(s3, handler=at("UploadPart", lambda: s3_error("AccessDenied", 403))) as sent,
+        pytest.raises(AccessDenied),
+    ):
+        written(s3, ["a"])
+    assert sent == ["CreateMultipartUpload", "UploadPart", "AbortMultipartUpload"]
+    assert uploads(s3) == []
+
+
+def test_parts_grow_before_their_number_ends(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 allows 10,000, so that a plan of 330 GB has room."""
+    monkeypatch.setattr(module, "PART_BYTES", 2)
+    monkeypatch.setattr(module, "_PARTS_OF_A_SIZE", 2)
+    monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
+    with watching(s3) as sent:
+        written(s3, ["a"] * 8)
+    assert sent.count("UploadPart") == 5  # of 1, 1, 2, 2, and what is left
+    assert body_of(s3) == b"a\n" * 8
 
 
 def test_an_error_that_ends_the_upload_counts_more_than_one_of_its_end(

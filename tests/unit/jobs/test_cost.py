@@ -60,9 +60,9 @@ def test_a_synchronous_invocation_needs_no_assistant() -> None:
 
 
 def test_a_large_queue_file_is_uploaded_in_parts() -> None:
-    """100 MB are 6 parts of 16 MB, a beginning and an end; 12 readings of 8 MB."""
+    """100 MB are 16 parts of 6 MB, a beginning and an end; 24 readings of 4 MB."""
     usage = writing(JobShape({1000: 1}, pages=1, queue_file_bytes=96 * 1024 * 1024))
-    assert (usage.s3_writes, usage.s3_reads) == (6 + 2, 12)
+    assert (usage.s3_writes, usage.s3_reads) == (16 + 2, 24)
 
 
 def test_from_the_record_of_a_job() -> None:
