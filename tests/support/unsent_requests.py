@@ -19,13 +19,24 @@ class UnsentRequests:
     """The requests of a client, and what they are answered with.
 
     :param ready: the client is one of `use_ready_wire`; else it is as boto3 makes it.
+    :param session: has the credentials; None for some that never change.
     :ivar sent: the requests, signed.
     :ivar answer: body of the answers.
     """
 
-    def __init__(self, service: str = "dynamodb", *, ready: bool, **config: Any) -> None:
-        keys = {"aws_access_key_id": "123456789012", "aws_secret_access_key": "x"}
-        self.client = boto3.client(service, region_name="us-west-2", config=Config(**config), **keys)
+    def __init__(
+        self,
+        service: str = "dynamodb",
+        *,
+        ready: bool,
+        session: boto3.session.Session | None = None,
+        endpoint_url: str | None = None,
+        **config: Any,
+    ) -> None:
+        session = session or boto3.session.Session(aws_access_key_id="123456789012", aws_secret_access_key="x")
+        self.client = session.client(
+            service, region_name="us-west-2", endpoint_url=endpoint_url, config=Config(**config)
+        )
         if ready:
             use_ready_wire(self.client)
         self.sent: list[Any] = []
