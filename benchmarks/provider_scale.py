@@ -20,6 +20,7 @@ from sosw_airflow.jobs.blocks import Block
 from sosw_airflow.jobs.greenfield import place_at_back
 from sosw_airflow.jobs.pages import MAX_PAGE_ROWS, Page, PageCutter, PageLimits
 from sosw_airflow.scheduling.pace import PagePace
+from sosw_airflow.stores.queue_file import PART_BYTES
 from sosw_airflow.stores.task_queue import Capacity
 
 __all__ = [
@@ -58,7 +59,7 @@ class Scale:
 
     :ivar hours: of writing, at 1,000 tasks a second.
     :ivar step: between two tasks in an empty queue; None where they do not fit.
-    :ivar queue_file_gb: the queue file, which may have 160 GB; ``parts`` of it in the upload, which may be 10,000.
+    :ivar queue_file_gb: the queue file, which may have 330 GB; ``parts`` of it in the upload, which may be 10,000.
     :ivar marker_queries: requests that a resumption needs to read all markers.
     """
 
@@ -86,10 +87,19 @@ def by_arithmetic(tasks: int, line_bytes: int = 150) -> Scale:
         hours=tasks / PARTITION / 3600,
         step=step,
         queue_file_gb=size / 1e9,
-        parts=-(-size // (16 * 1024 * 1024)),
+        parts=_parts_of(size),
         marker_queries=-(-pages * 100 // 1_000_000),
         write_units=3 * tasks + 2 * pages,
     )
+
+
+def _parts_of(size: int) -> int:
+    """The parts of the upload: after a thousand each is larger by as much again (`stores.queue_file`)."""
+    parts = 0
+    while size > 0:
+        size -= PART_BYTES * (1 + parts // 1000)
+        parts += 1
+    return parts
 
 
 def pages_of(tasks: int) -> int:
