@@ -206,3 +206,47 @@ def test_the_user_agent_is_composed_once(ready: UnsentRequests) -> None:
     ready.client.get_item(TableName="t", Key={})
     with patch.object(botocore.useragent.UserAgentString, "_build_os_metadata", side_effect=AssertionError):
         ready.client.get_item(TableName="t", Key={})
+
+
+CALLS: dict[str, dict[str, Any]] = {
+    "update_item": {"TableName": "t", "Key": {"id": {"S": "1"}}, "UpdateExpression": "REMOVE a"},
+    "query": {"TableName": "t", "KeyConditionExpression": "a = :a", "ExpressionAttributeValues": {":a": {"S": "1"}}},
+    "batch_write_item": {"RequestItems": {"t": [{"DeleteRequest": {"Key": {"id": {"S": "1"}}}}]}},
+}
+
+
+@pytest.mark.parametrize("method", CALLS)
+@pytest.mark.parametrize("option", ["use_fips_endpoint", "use_dualstack_endpoint"])
+def test_the_endpoint_is_the_one_that_was_chosen(option: str, method: str) -> None:
+    """By the deployment's configuration."""
+    the_same(
+        UnsentRequests(ready=True, **{option: True}),
+        UnsentRequests(ready=False, **{option: True}),
+        method,
+        CALLS[method],
+    )
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_a_request_that_is_repeated(method: str) -> None:
+    """It is signed again, and has the same body."""
+    wire = UnsentRequests(ready=True, retries={"mode": "standard", "total_max_attempts": 2})
+    wire.status, wire.answer = 500, b'{"__type": "com.amazonaws#InternalServerError"}'
+    with patch("botocore.endpoint.time.sleep"), pytest.raises(ClientError):
+        getattr(wire.client, method)(**CALLS[method])
+
+    first, second = wire.sent
+    assert json.loads(first.body) == json.loads(second.body) == CALLS[method]
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_credentials_that_rotate(method: str) -> None:
+    """Each request is signed with those of its time."""
+    wire = UnsentRequests(ready=True)
+    keys = []
+    for key in ("AKIAFIRST", "AKIASECOND"):
+        wire.client._request_signer._credentials.access_key = key
+        getattr(wire.client, method)(**CALLS[method])
+        keys.append(key in wire.sent[-1].headers["Authorization"].decode())
+
+    assert keys == [True, True]
