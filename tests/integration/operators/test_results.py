@@ -269,7 +269,7 @@ def test_arguments_that_are_refused(
 def test_a_retry_writes_the_same(
     installation: Aws, schedule: Any, context: MakeContext, tutorial_job: Any, deferrable: bool
 ) -> None:
-    """It finds the job over."""
+    """It finds the job over. What its requests have used is its own."""
     summary = finish(
         schedule(tutorial_job, **WAITING, deferrable=deferrable),
         context(max_tries=1),
@@ -277,7 +277,8 @@ def test_a_retry_writes_the_same(
         meanwhile=lambda job_id: close(installation, job_id, range(8)),
     )
     before = installation.queue_files()
-    assert schedule(tutorial_job, **WAITING).execute(context(try_number=2, max_tries=1)) == summary
+    again = schedule(tutorial_job, **WAITING).execute(context(try_number=2, max_tries=1))
+    assert {**again, "counted": summary["counted"]} == summary
     assert installation.queue_files() == before
 
 
