@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sosw_airflow.jobs.pages import Page
@@ -58,6 +58,7 @@ TASKS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(tasks=TASKS, with_meta=st.booleans(), first=st.integers(0, 10**6))
 def test_the_body_is_botocores(ready: Wire, plain: Wire, tasks: list[Any], with_meta: bool, first: int) -> None:
     """Whatever is in the payloads, with a meta table or without."""

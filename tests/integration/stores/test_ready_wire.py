@@ -9,7 +9,7 @@ from unittest.mock import patch
 import botocore.useragent
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sosw_airflow.orchestration.task_rows import row_of
@@ -29,6 +29,9 @@ def plain() -> UnsentRequests:
     """A client as boto3 makes it."""
     return UnsentRequests(ready=False)
 
+
+#: A busy machine is no failure.
+UNHURRIED = settings(deadline=None)
 
 NAMES = st.text(max_size=6)
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=12)
@@ -69,6 +72,7 @@ def the_same(ready: UnsentRequests, plain: UnsentRequests, method: str, argument
     assert repr(arguments) == before
 
 
+@UNHURRIED
 @given(table=TABLES, key=ITEMS, values=ITEMS, condition=TEXTS)
 def test_an_update(
     ready: UnsentRequests, plain: UnsentRequests, table: str, key: Any, values: Any, condition: str
@@ -79,6 +83,7 @@ def test_an_update(
     the_same(ready, plain, "update_item", request)
 
 
+@UNHURRIED
 @given(table=TABLES, items=st.lists(ITEMS, min_size=1, max_size=3), deletes=st.booleans())
 def test_a_batch_of_writes(ready: UnsentRequests, plain: UnsentRequests, table: str, items: Any, deletes: bool) -> None:
     """Puts and deletes."""
@@ -86,6 +91,7 @@ def test_a_batch_of_writes(ready: UnsentRequests, plain: UnsentRequests, table: 
     the_same(ready, plain, "batch_write_item", {"RequestItems": {table: writes}})
 
 
+@UNHURRIED
 @given(table=TABLES, keys=st.lists(ITEMS, min_size=1, max_size=3), consistent=st.booleans())
 def test_readings(ready: UnsentRequests, plain: UnsentRequests, table: str, keys: Any, consistent: bool) -> None:
     """By key, by keys, by a query."""
@@ -103,6 +109,7 @@ def _on_the_wire(value: Any) -> Any:
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
+@UNHURRIED
 @given(items=st.lists(ITEMS, max_size=3), place=st.none() | ITEMS, spaces=st.booleans())
 def test_answers(ready: UnsentRequests, plain: UnsentRequests, items: Any, place: Any, spaces: bool) -> None:
     """The same items, places and counts, whatever is in them; a member that is null is none."""
