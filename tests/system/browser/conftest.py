@@ -56,6 +56,10 @@ class Ui:
         browser.find_element("id", "username").send_keys("admin")
         browser.find_element("id", "password").send_keys("admin")
         browser.find_element("css selector", "input[type=submit]").click()
+        deadline = time.monotonic() + PATIENCE
+        while "/login" in browser.current_url:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
     def airflow(self, *arguments: str) -> None:
         """Run a command of this Airflow."""
