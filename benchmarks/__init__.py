@@ -43,7 +43,7 @@ QUICK: dict[str, list[str]] = {
 }
 
 #: Too long for `all`; it has them if they are named.
-NAMED: dict[str, list[str]] = {"in_airflow": []}
+NAMED: dict[str, list[str]] = {"in_airflow": [], "whole_job": ["--tasks", "1000000"]}
 
 #: Name on the command line → module. Each module has ``ABOUT`` (one line), ``add_arguments(parser)``, and
 #: ``run(arguments)``, which gives a `benchmarks.report.Report`.
