@@ -364,8 +364,8 @@ def test_what_a_job_has_cost_so_far(
     job_id = schedule(request_for())
     path = f"/c/sosw_default/dags/dag/jobs/{job_id}"
     before = browser.page(path)
-    assert "Cost so far: about 0.000016 USD" in before.text
-    assert "scheduling 17 2 2 0 0.0" in before.text
+    assert "Cost so far: about 0.000015 USD" in before.text
+    assert "scheduling 16 2 1 0 0.0" in before.text
     assert "the labourer's function 0 0 0 0 0.0 0.00" in before.text
     assert "at AWS's list prices on demand in us-east-1 of 2025-07-21" in before.text
     assert "The time of the function is not in it: the labourer has no task_seconds" in before.text
