@@ -32,7 +32,7 @@ _BLOCK = 64 * 1024
 _PATTERNS = 16 * 1024 * 1024
 
 #: So much of it is kept as it is, the rest compressed: to a twentieth or so, and quicker to read than to make again.
-_QUICK_PATTERNS = 1024 * 1024
+_QUICK_PATTERNS = 256 * 1024
 
 #: Stands for the day in a pattern. JSON text has no control characters, so it can be nothing else.
 _DAY = "\0"
