@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from io import BytesIO
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +16,7 @@ from sosw_airflow.stores.object_head import ObjectHead, head_object
 from sosw_airflow.stores.object_ranges import read_range
 from sosw_airflow.stores.object_upload import ObjectUpload
 from sosw_airflow.stores.overlapping import submit
+from sosw_airflow.stores.part_buffer import PartBuffer
 from sosw_airflow.stores.s3_url import s3_url
 
 __all__ = ["QueueFile", "QueueFileGone", "QueueFileWriter", "lines_of"]
@@ -172,7 +172,7 @@ class QueueFileWriter(ObjectUpload):
     ) -> None:
         super().__init__(s3, bucket, key, setting=setting)
         self._about: dict[str, Any] = {"ContentType": "application/x-ndjson", "Metadata": dict(metadata)}
-        self._buffer = BytesIO()  # which gives its bytes without a copy
+        self._filling, self._other = PartBuffer(PART_BYTES), PartBuffer(PART_BYTES)
         self._digest = hashlib.sha256()
         self.size = 0
         self.text: bytes | None = None
@@ -188,7 +188,7 @@ class QueueFileWriter(ObjectUpload):
         """
         self._wait()
         digest = self._digest.copy()
-        digest.update(self._buffer.getbuffer())
+        digest.update(self._filling.content())
         return digest.hexdigest()
 
     def __enter__(self) -> QueueFileWriter:  # noqa: PYI034 - Self is not in Python 3.10
@@ -203,21 +203,22 @@ class QueueFileWriter(ObjectUpload):
 
     def write(self, lines: str) -> None:
         """Add a line, or several with newlines between them (ASCII, without the end of the last one)."""
-        data = lines.encode("ascii") + b"\n"
-        self._buffer.write(data)
-        self.size += len(lines) + 1
-        if self._buffer.getbuffer().nbytes >= PART_BYTES * (1 + self._begun // _PARTS_OF_A_SIZE):
-            self._send_part()
+        rest = memoryview(lines.encode("ascii") + b"\n")
+        self.size += len(rest)
+        while rest:
+            rest = self._filling.take(rest)
+            if self._filling.is_full:
+                self._send_part()
 
     def complete(self) -> int:
         """Make the file appear. Returns its size in bytes."""
         with self._explain_faults():
             if self._upload_id is None:
-                text = self._buffer.getvalue()
+                text = bytes(self._filling.content())
                 self._s3.put_object(**self._where, **self._about, Body=text)
                 self.text = text
             else:
-                if self._buffer.getbuffer().nbytes:
+                if self._filling:
                     self._send_part()
                 self._wait()
                 self._s3.complete_multipart_upload(
@@ -234,11 +235,12 @@ class QueueFileWriter(ObjectUpload):
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="sosw-part")
         self._wait()
-        part, self._buffer = self._buffer.getvalue(), BytesIO()
+        self._filling, self._other = self._other, self._filling
         self._begun += 1
-        self._sending = submit(self._pool, self._upload_part, self._begun, part)
+        self._sending = submit(self._pool, self._upload_part, self._begun, self._other.content())
+        self._filling.empty(PART_BYTES * (1 + self._begun // _PARTS_OF_A_SIZE))
 
-    def _upload_part(self, number: int, part: bytes) -> None:
+    def _upload_part(self, number: int, part: bytes | bytearray) -> None:
         self._digest.update(part)
         with self._explain_faults():
             reply = self._s3.upload_part(**self._where, UploadId=self._upload_id, PartNumber=number, Body=part)

@@ -162,13 +162,13 @@ def test_parts_of_the_size_that_s3_asks_for(s3: Any) -> None:
     line = json.dumps("x" * 999_997)
     with watching(s3) as sent:
         written(s3, [line] * 20)
-    assert sent == ["CreateMultipartUpload", *["UploadPart"] * 3, "CompleteMultipartUpload"]
+    assert sent == ["CreateMultipartUpload", *["UploadPart"] * 4, "CompleteMultipartUpload"]
     assert (body_of(s3) or b"").decode() == f"{line}\n" * 20
 
 
 def test_a_part_is_sent_while_the_next_one_is_filled(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The upload of the first ends only once the second is written: else it would wait for ever."""
-    monkeypatch.setattr(module, "PART_BYTES", 1)
+    monkeypatch.setattr(module, "PART_BYTES", 2)
     monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
     next_is_filled = threading.Event()
 
@@ -177,10 +177,11 @@ def test_a_part_is_sent_while_the_next_one_is_filled(s3: Any, monkeypatch: pytes
 
     with answering(s3, handler=wait), QueueFile(s3, BUCKET, KEY).writer() as plan:
         plan.write("a")
+        plan.write("")
         next_is_filled.set()
         plan.write("b")
         plan.complete()
-    assert (body_of(s3), plan.digest) == (b"a\nb\n", hashlib.sha256(b"a\nb\n").hexdigest())
+    assert (body_of(s3), plan.digest) == (b"a\n\nb\n", hashlib.sha256(b"a\n\nb\n").hexdigest())
 
 
 def test_a_part_that_is_refused_ends_the_plan(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +315,7 @@ def test_the_file_of_another_job(s3: Any) -> None:
         next(QueueFile(s3, BUCKET, KEY, fingerprint="ours").lines())
 
 
-@pytest.mark.parametrize("parts", [1, 100])
+@pytest.mark.parametrize("parts", [3, 100])
 def test_the_file_of_this_job(s3: Any, monkeypatch: pytest.MonkeyPatch, parts: int) -> None:
     """However it was uploaded, it is known again."""
     monkeypatch.setattr(module, "PART_BYTES", parts)

@@ -1,0 +1,1 @@
+"""What lies between the scheduling and AWS, without AWS."""
