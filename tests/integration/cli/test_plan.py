@@ -200,7 +200,7 @@ def test_costs(capsys: pytest.CaptureFixture[str]) -> None:
         "us-east-1",
         set(),
     )
-    assert (cost["schedule"]["write_units"], cost["invoke"]["lambda_requests"]) == (3 * 3 + 2 + 3, 3)
+    assert (cost["schedule"]["write_units"], cost["invoke"]["lambda_requests"]) == (3 * 3 + 2 + 2, 3)
     more = figures(capsys, "--orchestrate", "--results", "--seconds", "2", "--memory", "512")["cost"]
     assert more["orchestrate"]["write_units"] == 3 * 9
     assert more["invoke"]["gb_seconds"] == 3 * 2 * 0.5

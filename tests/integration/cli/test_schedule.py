@@ -17,7 +17,7 @@ from sosw_airflow.cli import main
 from sosw_airflow.exceptions import NoProgress
 from sosw_airflow.jobs.identity import JobIdentity, command_identity
 from sosw_airflow.scheduling.page_writer import PageWriter
-from sosw_airflow.scheduling.scheduler import JobScheduler
+from sosw_airflow.scheduling.plans import Plans
 from sosw_airflow.testing.kit import Sosw
 from tests.integration.cli.conftest import words
 from tests.integration.operators.test_metrics import StatsD, configured, statsd
@@ -135,13 +135,13 @@ def test_a_signal_stops_between_two_requests(
 def test_sigterm_stops_it_as_well(sosw: Sosw, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the handlers of before are back afterwards."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
-    plan = JobScheduler.plan
+    make = Plans.make
 
-    def terminated(self: JobScheduler, request: Any) -> Any:
+    def terminated(self: Plans, *arguments: Any) -> Any:
         signal.raise_signal(signal.SIGTERM)
-        return plan(self, request)
+        return make(self, *arguments)
 
-    monkeypatch.setattr(JobScheduler, "plan", terminated)
+    monkeypatch.setattr(Plans, "make", terminated)
     assert schedule("--id", "x") == 3
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
     assert words(sosw) == []
