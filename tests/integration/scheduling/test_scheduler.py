@@ -588,7 +588,7 @@ def test_a_plan_in_several_parts(installation: Installation, monkeypatch: pytest
     with watching(*installation.clients) as sent:
         installation.scheduler().schedule(request_for())
 
-    assert (sent.count("UploadPart"), sent.count("GetObject")) == (2, 9)
+    assert (sent.count("UploadPart"), sent.count("GetObject")) == (3, 9)
     assert installation.payloads() == PAYLOADS
 
 
