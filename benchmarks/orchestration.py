@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.clients import stub_client
 from benchmarks.fresh_process import Figures, measured, medians, spread
 from benchmarks.labourer_stub import figures, labourer_stub, replay
 from benchmarks.report import Goal, Report
@@ -130,25 +131,11 @@ def _orchestrator(dynamodb: Any, aws_lambda: Any, limit: int) -> Orchestrator:
     return Orchestrator([policy], Clients(dynamodb, dynamodb, aws_lambda, aws_lambda), TableNames())
 
 
-def _client(service: str, url: str, *, ready: bool = False) -> Any:
-    """A client as boto3 makes it, or as `SoswHook` does."""
-    import boto3
-    from botocore.config import Config
-
-    keys = {"aws_access_key_id": "123456789012", "aws_secret_access_key": "x", "region_name": "us-west-2"}
-    once = Config(retries={"total_max_attempts": 1}, max_pool_connections=40)
-    client = boto3.client(service, endpoint_url=url, config=once, **keys)
-    if ready:
-        from sosw_airflow.stores.ready_wire import use_ready_wire
-
-        use_ready_wire(client)
-    return client
-
-
 def idle(minutes: int) -> Figures:
     """Requests a minute of an orchestrator whose labourer has no task, after its first turn."""
     with labourer_stub(tasks=0, latency=0, duration=0) as url:
-        orchestrator = _orchestrator(_client("dynamodb", url), _client("lambda", url), limit=10)
+        dynamodb, aws_lambda = (stub_client(each, url, ready=False) for each in ("dynamodb", "lambda"))
+        orchestrator = _orchestrator(dynamodb, aws_lambda, limit=10)
         thread = threading.Thread(target=orchestrator.run, daemon=True)
         thread.start()
         time.sleep(5)
@@ -164,10 +151,10 @@ class _Recorded:
     """The calls of an orchestrator's clients, to make the same ones again without anything around them."""
 
     def __init__(self, url: str) -> None:
-        self.dynamodb, self.aws_lambda = _client("dynamodb", url, ready=True), _client("lambda", url, ready=True)
+        self.dynamodb, self.aws_lambda = (stub_client(each, url, ready=True) for each in ("dynamodb", "lambda"))
         self.calls: list[tuple[float, Any, dict[str, Any]]] = []
         for service, client in (("dynamodb", self.dynamodb), ("lambda", self.aws_lambda)):
-            plain = _client(service, url)
+            plain = stub_client(service, url, ready=False)
             for name in ("query", "update_item", "get_item", "put_item", "batch_write_item", "invoke"):
                 if hasattr(client, name):
                     setattr(client, name, self._recording(getattr(client, name), getattr(plain, name)))

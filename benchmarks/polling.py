@@ -14,6 +14,7 @@ import sys
 import time
 from typing import Any
 
+from benchmarks.clients import stub_client
 from benchmarks.closed_rows_stub import FAILED, close_up_to, closed_rows_stub, figures, job_id
 from benchmarks.fresh_process import Figures, measured
 from benchmarks.report import Goal, Report
@@ -90,17 +91,11 @@ def run(arguments: argparse.Namespace) -> Report:
 
 def polled(closed: int, rate: int, polls: int) -> Figures:
     """Polls of one job, of which so many tasks are closed before."""
-    import boto3
-
-    from sosw_airflow.stores.ready_wire import use_ready_wire
     from sosw_airflow.stores.tables import TableNames
     from sosw_airflow.waiting.progress import ProgressReader
 
     with closed_rows_stub(rate) as url:
-        keys = {"aws_access_key_id": "123456789012", "aws_secret_access_key": "x", "region_name": "us-west-2"}
-        dynamodb = boto3.client("dynamodb", endpoint_url=url, **keys)
-        use_ready_wire(dynamodb)
-        reader = ProgressReader(dynamodb, TableNames(), job_id(0))
+        reader = ProgressReader(stub_client("dynamodb", url, ready=True), TableNames(), job_id(0))
 
         def poll(number: int) -> tuple[float, float, float, float]:
             """Seconds, processor seconds, requests and read units."""

@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from benchmarks.clients import stub_client
 from benchmarks.closed_rows_stub import CREATED_AT, FAILED, closed_rows_stub, requests_of
 from benchmarks.fresh_process import Figures, measured, peak_growth
 from benchmarks.report import Report
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> Report:
 def iterated(tasks: int) -> Figures:
     """Iterate over all results; they are counted and dropped."""
     with closed_rows_stub() as url:
-        reader = _reader(_client("dynamodb", url, ready=True), tasks)
+        reader = _reader(stub_client("dynamodb", url, ready=True), tasks)
 
         def work() -> Figures:
             number = failed = 0
@@ -81,7 +82,7 @@ def written(tasks: int) -> Figures:
     from sosw_airflow.waiting.result_files import ResultFiles, ResultPlace
 
     with closed_rows_stub() as url, s3_sink() as sink:
-        s3, reader = _client("s3", sink, ready=True), _reader(_client("dynamodb", url, ready=True), tasks)
+        s3, reader = stub_client("s3", sink, ready=True), _reader(stub_client("dynamodb", url, ready=True), tasks)
         place = ResultPlace("bucket", "results")
 
         def work() -> Figures:
@@ -106,7 +107,7 @@ def _figures(figures: Figures, url: str, tasks: int) -> Figures:
         "requests": requests,
         "units": tasks / 2,
         "own": 1e6 * figures["processor_seconds"] / tasks,
-        "bare": 1e6 * _bare(_client("dynamodb", url), min(tasks, 20_000)),
+        "bare": 1e6 * _bare(stub_client("dynamodb", url, ready=False), min(tasks, 20_000)),
     }
 
 
@@ -134,19 +135,3 @@ def _reader(dynamodb: Any, tasks: int) -> Any:
 
     header: Any = SimpleNamespace(job_id=_JOB, labourer_id="worker", tasks=tasks)
     return ResultReader(dynamodb, TableNames(), header, lambda: CREATED_AT + tasks)
-
-
-def _client(service: str, url: str, *, ready: bool = False) -> Any:
-    """A client as boto3 makes it, or as `SoswHook` does."""
-    import boto3
-    from botocore.config import Config
-
-    keys = {"aws_access_key_id": "123456789012", "aws_secret_access_key": "x", "region_name": "us-west-2"}
-    # Only the signed body is counted, so requests are not chunked.
-    s3 = {"request_checksum_calculation": "when_required", "s3": {"addressing_style": "path"}}
-    client = boto3.client(service, endpoint_url=url, config=Config(**(s3 if service == "s3" else {})), **keys)
-    if ready:
-        from sosw_airflow.stores.ready_wire import use_ready_wire
-
-        use_ready_wire(client)
-    return client

@@ -117,7 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tasks", type=int, nargs="+", default=[10**n for n in range(3, 10)], help="a day")
     parser.add_argument("--task-seconds", type=float, default=1.0, help="of the function (default: 1)")
     parser.add_argument("--memory", type=int, default=128, help="of the function, in MB (default: 128)")
-    parser.add_argument("--own-ms", type=float, default=2.4, help="of an orchestrator for a task (default: 2.4)")
+    parser.add_argument("--own-ms", type=float, default=1.6, help="of an orchestrator for a task (default: 1.6)")
     parser.add_argument("--seconds", type=float, default=900, help="simulated, beside the first 300 (default: 900)")
 
 

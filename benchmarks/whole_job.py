@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from benchmarks.clients import stub_client
 from benchmarks.fresh_process import Figures, measured, peak_growth
 from benchmarks.report import Report
 from benchmarks.whole_job_stub import figures_of, whole_job_stub
@@ -145,7 +146,7 @@ def orchestrated(url: str, s3_url: str, tasks: int, limit: int) -> Figures:
 
     place = _deployment(url, s3_url)
     policy = LabourerPolicy.of(_LABOURER, {"max_simultaneous_invocations": limit, "retry_delay": 2})
-    aws_lambda = _client("lambda", url)
+    aws_lambda = stub_client("lambda", url, ready=True)
     clients = Clients(place.dynamodb, place.dynamodb_once, aws_lambda, aws_lambda)
     orchestrator = Orchestrator([policy], clients, place.tables)
 
@@ -197,18 +198,5 @@ def _deployment(url: str, s3_url: str) -> Any:
     from sosw_airflow.stores.deployment import Deployment
     from sosw_airflow.stores.tables import TableNames
 
-    dynamodb, s3 = _client("dynamodb", url), _client("s3", s3_url)
+    dynamodb, s3 = (stub_client(service, at, ready=True) for service, at in (("dynamodb", url), ("s3", s3_url)))
     return Deployment(dynamodb, dynamodb, s3, TableNames(), _BUCKET, "sosw", time.time, s3_once=s3)
-
-
-def _client(service: str, url: str) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    from sosw_airflow.stores.ready_wire import use_ready_wire
-
-    keys = {"aws_access_key_id": "123456789012", "aws_secret_access_key": "x", "region_name": "us-west-2"}
-    once = Config(retries={"total_max_attempts": 1}, max_pool_connections=40)
-    client = boto3.client(service, endpoint_url=url, config=once, **keys)
-    use_ready_wire(client)
-    return client

@@ -27,7 +27,7 @@ from benchmarks.stub_process import stub_process
 from sosw_airflow.orchestration import assistant
 from sosw_airflow.stores.tables import TableNames, table_definitions
 from tests.support.deterministic_aws.answers import AwsError
-from tests.support.deterministic_aws.dynamodb import DynamoDb, _page, _scope
+from tests.support.deterministic_aws.dynamodb import DynamoDb, page_of, scope_of
 from tests.support.deterministic_aws.expressions import Item, Scope, comparable, condition
 from tests.support.deterministic_aws.tables import Key, KeySchema, Table, item_bytes
 
@@ -61,10 +61,6 @@ class _OrderedDynamoDb(DynamoDb):
         super().__init__(*arguments)
         self._partitions: dict[tuple[str, str | None, Any], SortedKeyList] = {}
 
-    def call(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Answer one request."""
-        return self._query(arguments) if operation == "Query" else super().call(operation, arguments)
-
     def _store(self, table: Table, key: Key, item: Item | None) -> None:
         former = table.items.get(key)
         super()._store(table, key, item)
@@ -86,7 +82,7 @@ class _OrderedDynamoDb(DynamoDb):
     def _query(self, arguments: dict[str, Any]) -> dict[str, Any]:
         table, index = self._table(arguments), arguments.get("IndexName")
         table.rows(index)  # refuses an index that is not there
-        scope = _scope(arguments, "KeyConditionExpression", "FilterExpression", "ProjectionExpression")
+        scope = scope_of(arguments, "KeyConditionExpression", "FilterExpression", "ProjectionExpression")
         order, whole = _order(table, index), condition(arguments["KeyConditionExpression"])
         found, size = [], 0
         for item in self._from_its_place(arguments, table, index, scope):
@@ -101,7 +97,7 @@ class _OrderedDynamoDb(DynamoDb):
         limit = min(arguments.get("Limit", 10**9), max(1, len(found) - 1)) if size > _PAGE_BYTES else None
         if index is not None and (carried := table.indexes[index].carries) is not None:
             found = [{name: item[name] for name in item if name in carried} for item in found]
-        return _page({**arguments, **({"Limit": limit} if limit else {})}, found, order, scope)
+        return page_of({**arguments, **({"Limit": limit} if limit else {})}, found, order, scope)
 
     def _from_its_place(
         self, arguments: dict[str, Any], table: Table, index: str | None, scope: Scope

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from sosw_airflow.config.prices import list_prices
 from sosw_airflow.exceptions import SoswError
+from sosw_airflow.exceptions.faults import counted
 from sosw_airflow.hooks.sosw import default_max_invocations
 from sosw_airflow.jobs.cost import (
     JobShape,
@@ -111,14 +112,14 @@ def report_usage(hook: SoswHook, summary: Mapping[str, Any]) -> dict[str, Any]:
     is_over = "completed" in summary
     used = Usage.of(summary.get(_USED)) + (_function_time(hook, summary) if is_over else Usage()) + hook.usage
     prices = list_prices()
-    counted = {**used.as_dict(), "price": round(prices.of(used), 6), "currency": prices.currency}
+    amounts = {**used.as_dict(), "price": round(prices.of(used), 6), "currency": prices.currency}
     log.info(
         "Costs of the job %s, estimated as a whole: %s. Counted in this Airflow task: %s.",
         summary.get("job_id"),
         _text(estimate),
-        _text(counted),
+        _text(amounts),
     )
-    return {**reported, "counted": counted} if is_over else reported
+    return {**reported, "counted": amounts} if is_over else reported
 
 
 @contextmanager
@@ -154,9 +155,9 @@ def _function_time(hook: SoswHook, summary: Mapping[str, Any]) -> Usage:
 
 
 def _text(usage: Mapping[str, Any]) -> str:
-    s3 = usage["s3_writes"] + usage["s3_reads"]
+    s3 = counted(usage["s3_writes"] + usage["s3_reads"], "request to S3", "requests to S3")
     return (
-        f"{usage['write_units']:,} write units, {usage['read_units']:,} read units, {s3:,} requests to S3, "
+        f"{usage['write_units']:,} write units, {usage['read_units']:,} read units, {s3}, "
         f"{usage['lambda_requests']:,} to Lambda, {usage.get('gb_seconds', 0.0):,} GB-seconds; "
         f"{usage['price']:.6f} {usage.get('currency', '')}"
     )

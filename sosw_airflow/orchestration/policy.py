@@ -12,10 +12,13 @@ from typing import Any
 from sosw_airflow.exceptions import Fault, InvalidConfiguration
 from sosw_airflow.jobs.excerpts import excerpt, printable
 
-__all__ = ["DEFAULT_LIMIT", "HealthMetric", "Invocation", "LabourerPolicy"]
+__all__ = ["DEFAULT_ATTEMPTS", "DEFAULT_LIMIT", "HealthMetric", "Invocation", "LabourerPolicy"]
 
 #: Invocations at once for a labourer that names no limit. Upstream means 1 by that (ORCHESTRATION.md 2.2).
 DEFAULT_LIMIT = 10
+
+#: Invocations of a task if a labourer names no other number, as in sosw.
+DEFAULT_ATTEMPTS = 3
 
 #: Upstream's share of the limit for each health (ORCHESTRATION.md 2.2).
 _COEFFICIENTS: Mapping[int, float] = {0: 0.0, 1: 0.0, 2: 0.5, 3: 0.75, 4: 1.0}
@@ -73,7 +76,7 @@ class LabourerPolicy:
     labourer_id: str
     function: str
     limit: int = DEFAULT_LIMIT
-    max_attempts: int = 3
+    max_attempts: int = DEFAULT_ATTEMPTS
     expiry: float | None = None
     retry_delay: float = 30.0
     retry_factor: float = 2.0
@@ -99,7 +102,7 @@ class LabourerPolicy:
             labourer_id=labourer_id,
             function=str(settings.get("arn") or labourer_id),
             limit=default_limit if limit is None else limit,
-            max_attempts=reader.whole("max_attempts", 3, least=1) or 3,
+            max_attempts=reader.whole("max_attempts", None, least=1) or DEFAULT_ATTEMPTS,
             expiry=reader.number("expiry", None) or (duration + (cooldown or 0.0) if duration else None),
             retry_delay=delay,
             retry_factor=factor,

@@ -134,8 +134,9 @@ class QueueSearch:
 
     def _front(self, search: _Turn, head: Sequence[TaskRow]) -> None:
         """Decide on the rows of the jobs at the front: of each those at the head, such as retries, then its others."""
-        pages = _FRONT_PAGES if search.free else 0
-        for job_id in search.moved.front:
+        pages, front = _FRONT_PAGES if search.free else 0, search.moved.front
+        self._reached = {job_id: place for job_id, place in self._reached.items() if job_id in front}
+        for job_id in front:
             if not (pages and search.free):
                 return
             search.decide([row for row in head if job_of(row.task_id) == job_id])

@@ -13,10 +13,9 @@ from sosw_airflow.exceptions import SoswError
 from sosw_airflow.jobs.cost import JobShape, Prices, Usage, so_far
 from sosw_airflow.jobs.transitions import IN_DELIVERY
 from sosw_airflow.operators.costs import labour_of
+from sosw_airflow.orchestration.policy import DEFAULT_ATTEMPTS, DEFAULT_LIMIT
 
 __all__ = ["JobCosts", "costs_so_far"]
-
-_ATTEMPTS = 3  # of a labourer that names no other number
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,9 @@ def costs_so_far(header: Any, progress: Any, settings: Mapping[str, Any]) -> Job
     try:
         labour = labour_of(settings)
     except SoswError:  # the limit only decides how long the job takes
-        labour = labour_of({**settings, "max_simultaneous_invocations": 10})
+        labour = labour_of({**settings, "max_simultaneous_invocations": DEFAULT_LIMIT})
     given = settings.get("max_attempts")
-    attempts = given if type(given) is int and 0 < given <= 1_000_000 else _ATTEMPTS
+    attempts = given if type(given) is int and 0 < given <= 1_000_000 else DEFAULT_ATTEMPTS
     shape = JobShape.of_queue_file(
         tasks=header.tasks, size=header.queue_bytes, pages=header.pages, with_meta=bool(header.meta_table)
     )

@@ -113,8 +113,8 @@ def test_what_was_used_stands_beside_it(
         schedule(tutorial_job).execute(context())
     (line,) = [each for each in caplog.messages if each.startswith("Costs of the job")]
     estimated, counted = line.split("Counted in this Airflow task: ")
-    assert "28 write units, 2 read units, 1 requests to S3, 8 to Lambda, 0.0 GB-seconds; 0.0000" in estimated
-    assert "1 requests to S3, 0 to Lambda, 0.0 GB-seconds;" in counted
+    assert "28 write units, 2 read units, 1 request to S3, 8 to Lambda, 0.0 GB-seconds; 0.0000" in estimated
+    assert "1 request to S3, 0 to Lambda, 0.0 GB-seconds;" in counted
 
 
 @pytest.mark.parametrize("estimate", [None, "cheap", {}, {"write_units": "many"}, {"price": 1}])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from sosw_airflow.orchestration.labourer_pause import LabourerPause, pause_labourer
+from sosw_airflow.ui.forms import changed_cookie
 from sosw_airflow.ui.requests import parts_of
 from sosw_airflow.ui.routes import ROUTES
 
-__all__ = ["HOSTILE_PARTS", "airflow_with", "asked", "routes_without"]
+__all__ = ["HOSTILE_PARTS", "airflow_with", "asked", "routes_without", "sees_what_was_done_elsewhere"]
 
 #: Parts of a path as a scanner sends them, still quoted.
 HOSTILE_PARTS = (
@@ -53,3 +56,26 @@ def routes_without(paths: Iterable[str]) -> list[str]:
     """The views of the site that none of these addresses leads to."""
     parts = [parts_of(path.partition("/sosw")[2]) for path in paths]
     return [route.view for route in ROUTES if all(route.match(each) is None for each in parts)]
+
+
+def sees_what_was_done_elsewhere(
+    client: Any, other: Any, aws: Any, *, user: str, origin: str, keep: Callable[[str, str], None]
+) -> None:
+    """What a viewer has done in another process shows at once, by the cookie of its answer. Others see no change.
+
+    :param user: of the client.  :param origin: of the server.
+    :param keep: gives the client a cookie: name, value.
+    """
+    from sosw_airflow._compat.server import form_secret
+
+    worker = "/sosw/c/sosw_default/labourers/worker"
+    resume = f"{worker}/actions/resume"
+    answer = client.post(resume, data=asked(client, resume), headers={"Origin": origin})
+    attributes = answer.headers["Set-Cookie"].split("; ")[1:]
+    assert {"HttpOnly", "Max-Age=60", "Path=/team/airflow/sosw", "SameSite=Strict"} <= set(attributes)
+    assert "paused" not in client.get(worker).text
+    pause_labourer(aws.dynamodb, "sosw_jobs", "worker", LabourerPause("bob", int(time.time()), ""))
+    assert "paused" not in other.get(worker).text
+    cookie = changed_cookie("/", form_secret(), user, time.time())
+    keep(cookie["key"], cookie["value"])
+    assert "paused" in client.get(worker).text

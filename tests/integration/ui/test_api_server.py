@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sosw_airflow._compat.server import form_secret, pages_of_this_airflow
-from sosw_airflow.orchestration.labourer_pause import LabourerPause, pause_labourer
-from sosw_airflow.ui.forms import changed_cookie
+from sosw_airflow._compat.server import pages_of_this_airflow
 from tests.conftest import Aws
-from tests.integration.ui.servers import HOSTILE_PARTS, airflow_with, asked, routes_without
+from tests.integration.ui.servers import (
+    HOSTILE_PARTS,
+    airflow_with,
+    asked,
+    routes_without,
+    sees_what_was_done_elsewhere,
+)
 
 pytestmark = [
     pytest.mark.skipif(pages_of_this_airflow() != "api_server", reason="this Airflow has no API server with pages"),
@@ -173,15 +176,11 @@ def test_the_audit_log(api_server: Any, job: str) -> None:
 def test_what_a_viewer_has_done_in_another_process_shows_at_once(api_server: Any, aws: Aws) -> None:
     """Its answer left the time with the viewer, signed. Who comes without it sees the last reading."""
     client, other = api_server("admin"), api_server("viewer")
-    answer = client.post(RESUME, data=asked(client, RESUME), headers=FROM_HERE)
-    attributes = answer.headers["Set-Cookie"].split("; ")[1:]
-    assert {"HttpOnly", "Max-Age=60", "Path=/team/airflow/sosw", "SameSite=Strict"} <= set(attributes)
-    assert "paused" not in client.get(WORKER).text
-    pause_labourer(aws.dynamodb, "sosw_jobs", "worker", LabourerPause("bob", int(time.time()), ""))
-    assert "paused" not in other.get(WORKER).text
-    cookie = changed_cookie("/", form_secret(), "admin", time.time())
-    client.cookies.set(cookie["key"], cookie["value"], path="/team/airflow/sosw", domain="testserver.local")
-    assert "paused" in client.get(WORKER).text
+
+    def keep(name: str, value: str) -> None:
+        client.cookies.set(name, value, path="/team/airflow/sosw", domain="testserver.local")
+
+    sees_what_was_done_elsewhere(client, other, aws, user="admin", origin=FROM_HERE["Origin"], keep=keep)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -12,12 +11,16 @@ from urllib.parse import quote
 
 import pytest
 
-from sosw_airflow._compat.server import form_secret, pages_of_this_airflow
+from sosw_airflow._compat.server import pages_of_this_airflow
 from sosw_airflow.jobs.identity import COMMAND_DAG_ID
-from sosw_airflow.orchestration.labourer_pause import LabourerPause, pause_labourer
-from sosw_airflow.ui.forms import changed_cookie
 from tests.conftest import Aws
-from tests.integration.ui.servers import HOSTILE_PARTS, airflow_with, asked, routes_without
+from tests.integration.ui.servers import (
+    HOSTILE_PARTS,
+    airflow_with,
+    asked,
+    routes_without,
+    sees_what_was_done_elsewhere,
+)
 
 pytestmark = [
     pytest.mark.skipif(pages_of_this_airflow() != "web_server", reason="this Airflow has no web server"),
@@ -190,15 +193,11 @@ def test_the_audit_log(web_server: Any, job: str) -> None:
 def test_what_a_viewer_has_done_in_another_process_shows_at_once(web_server: Any, aws: Aws) -> None:
     """Its answer left the time with the viewer, signed. Who comes without it sees the last reading."""
     client, other = web_server("Admin"), web_server("Viewer")
-    answer = client.post(RESUME, data=asked(client, RESUME), headers=FROM_HERE)
-    attributes = answer.headers["Set-Cookie"].split("; ")[1:]
-    assert {"HttpOnly", "Max-Age=60", "Path=/team/airflow/sosw", "SameSite=Strict"} <= set(attributes)
-    assert "paused" not in client.get(WORKER).text
-    pause_labourer(aws.dynamodb, "sosw_jobs", "worker", LabourerPause("bob", int(time.time()), ""))
-    assert "paused" not in other.get(WORKER).text
-    cookie = changed_cookie("/", form_secret(), "Admin", time.time())
-    client.set_cookie(cookie["key"], cookie["value"], path="/team/airflow/sosw")
-    assert "paused" in client.get(WORKER).text
+
+    def keep(name: str, value: str) -> None:
+        client.set_cookie(name, value, path="/team/airflow/sosw")
+
+    sees_what_was_done_elsewhere(client, other, aws, user="Admin", origin=FROM_HERE["Origin"], keep=keep)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])

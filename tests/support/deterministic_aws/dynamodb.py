@@ -51,12 +51,11 @@ class DynamoDb:
 
         :raises AwsError: DynamoDB would refuse it.
         """
-        method = _OPERATIONS.get(operation)
-        if method is None:
+        if operation not in _OPERATIONS:
             raise NotImplementedError(f"DynamoDB's {operation} is not simulated")
         arguments, left = self.capacity.admit(operation, arguments, self.tables)
         try:
-            reply = method(self, arguments)
+            reply = getattr(self, _OPERATIONS[operation])(arguments)
         except ExpressionError as error:
             raise AwsError("ValidationException", str(error)) from None
         return {**reply, _UNPROCESSED[operation]: left} if left else reply
@@ -86,7 +85,7 @@ class DynamoDb:
     # -- items ---------------------------------------------------------------------------------------------------------
 
     def _get_item(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        table, scope = self._table(arguments), _scope(arguments, "ProjectionExpression")
+        table, scope = self._table(arguments), scope_of(arguments, "ProjectionExpression")
         items = table.lagging if self.lags and not arguments.get("ConsistentRead") else table.items
         item = items.get(table.key_of(arguments["Key"]))
         if item is None:
@@ -114,7 +113,7 @@ class DynamoDb:
             raise AwsError("ValidationException", "Too many items requested for the BatchGetItem call")
         responses: dict[str, list[Item]] = {}
         for name, request in arguments["RequestItems"].items():
-            table, scope = self._table({"TableName": name}), _scope(request, "ProjectionExpression")
+            table, scope = self._table({"TableName": name}), scope_of(request, "ProjectionExpression")
             keys = [table.key_of(key) for key in request["Keys"]]
             if len(set(keys)) < len(keys):
                 raise AwsError("ValidationException", "Provided list of item keys contains duplicates")
@@ -184,7 +183,7 @@ class DynamoDb:
 
     def _query(self, arguments: dict[str, Any]) -> dict[str, Any]:
         table, index = self._table(arguments), arguments.get("IndexName")
-        scope = _scope(arguments, "KeyConditionExpression", "FilterExpression", "ProjectionExpression")
+        scope = scope_of(arguments, "KeyConditionExpression", "FilterExpression", "ProjectionExpression")
         is_global = index in table.indexes and table.indexes[index].is_global
         if is_global and arguments.get("ConsistentRead"):
             raise AwsError("ValidationException", "Consistent reads are not supported on global secondary indexes")
@@ -193,14 +192,14 @@ class DynamoDb:
         found = [item for item in rows if wanted(item, scope)]
         order = KeySchema((*schema.attributes, *(a for a in table.schema.attributes if a not in schema.attributes)))
         found.sort(key=order.key, reverse=not arguments.get("ScanIndexForward", True))
-        return _page(arguments, found, order, scope)
+        return page_of(arguments, found, order, scope)
 
     def _scan(self, arguments: dict[str, Any]) -> dict[str, Any]:
         table = self._table(arguments)
-        scope = _scope(arguments, "FilterExpression", "ProjectionExpression")
+        scope = scope_of(arguments, "FilterExpression", "ProjectionExpression")
         schema, rows = table.rows(arguments.get("IndexName"), lagging=False)
         order = KeySchema((*schema.attributes, *(a for a in table.schema.attributes if a not in schema.attributes)))
-        return _page(arguments, sorted(rows, key=order.key), order, scope)
+        return page_of(arguments, sorted(rows, key=order.key), order, scope)
 
     # -- what the above share ------------------------------------------------------------------------------------------
 
@@ -220,7 +219,7 @@ class DynamoDb:
             raise AwsError("ValidationException", "Transaction request cannot include multiple operations on one item")
 
     def _planned_put(self, arguments: dict[str, Any]) -> _Planned:
-        table, scope = self._table(arguments), _scope(arguments, "ConditionExpression")
+        table, scope = self._table(arguments), scope_of(arguments, "ConditionExpression")
         item = arguments["Item"]
         table.check(item)
         key = table.schema.key(item)
@@ -229,7 +228,7 @@ class DynamoDb:
         return table, key, former, item
 
     def _planned_update(self, arguments: dict[str, Any]) -> _Planned:
-        table, scope = self._table(arguments), _scope(arguments, "ConditionExpression", "UpdateExpression")
+        table, scope = self._table(arguments), scope_of(arguments, "ConditionExpression", "UpdateExpression")
         key = table.key_of(arguments["Key"])
         former = table.items.get(key)
         _require(arguments, former, scope)
@@ -246,7 +245,7 @@ class DynamoDb:
         return table, key, former, new
 
     def _planned_delete(self, arguments: dict[str, Any]) -> _Planned:
-        table, scope = self._table(arguments), _scope(arguments, "ConditionExpression")
+        table, scope = self._table(arguments), scope_of(arguments, "ConditionExpression")
         key = table.key_of(arguments["Key"])
         former = table.items.get(key)
         _require(arguments, former, scope)
@@ -272,7 +271,8 @@ class _ItemRefused(AwsError):
 _Planned = tuple[Table, Key, "Item | None", "Item | None"]
 
 
-def _scope(arguments: dict[str, Any], *expressions: str) -> Scope:
+def scope_of(arguments: dict[str, Any], *expressions: str) -> Scope:
+    """What the placeholders of a request stand for; each of them has to be used in one of these expressions."""
     names = arguments.get("ExpressionAttributeNames", {})
     values = arguments.get("ExpressionAttributeValues", {})
     used = placeholders(*(arguments.get(each) for each in expressions))
@@ -306,7 +306,8 @@ def _returned(arguments: dict[str, Any], former: Item | None, new: Item | None) 
     return {"Attributes": attributes} if attributes else {}
 
 
-def _page(arguments: dict[str, Any], rows: list[Item], order: KeySchema, scope: Scope) -> dict[str, Any]:
+def page_of(arguments: dict[str, Any], rows: list[Item], order: KeySchema, scope: Scope) -> dict[str, Any]:
+    """The answer to a query or scan whose condition these rows fulfil, in their order."""
     start = arguments.get("ExclusiveStartKey")
     if start is not None:
         backwards = not arguments.get("ScanIndexForward", True)
@@ -324,19 +325,20 @@ def _page(arguments: dict[str, Any], rows: list[Item], order: KeySchema, scope: 
     return answer
 
 
-_OPERATIONS: dict[str, Callable[[DynamoDb, dict[str, Any]], dict[str, Any]]] = {
-    "CreateTable": DynamoDb._create_table,
-    "DescribeTable": DynamoDb._describe_table,
-    "UpdateTimeToLive": DynamoDb._update_time_to_live,
-    "GetItem": DynamoDb._get_item,
-    "PutItem": DynamoDb._put_item,
-    "UpdateItem": DynamoDb._update_item,
-    "DeleteItem": DynamoDb._delete_item,
-    "BatchGetItem": DynamoDb._batch_get_item,
-    "BatchWriteItem": DynamoDb._batch_write_item,
-    "TransactWriteItems": DynamoDb._transact_write_items,
-    "Query": DynamoDb._query,
-    "Scan": DynamoDb._scan,
+#: Operation -> name of its method.
+_OPERATIONS = {
+    "CreateTable": "_create_table",
+    "DescribeTable": "_describe_table",
+    "UpdateTimeToLive": "_update_time_to_live",
+    "GetItem": "_get_item",
+    "PutItem": "_put_item",
+    "UpdateItem": "_update_item",
+    "DeleteItem": "_delete_item",
+    "BatchGetItem": "_batch_get_item",
+    "BatchWriteItem": "_batch_write_item",
+    "TransactWriteItems": "_transact_write_items",
+    "Query": "_query",
+    "Scan": "_scan",
 }
 _PLANNED: dict[str, Callable[[DynamoDb, dict[str, Any]], _Planned]] = {
     "Put": DynamoDb._planned_put,
