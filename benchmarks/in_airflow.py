@@ -29,9 +29,6 @@ ABOUT = "items through a running Airflow, beside a mapped LambdaInvokeFunctionOp
 
 SLOTS = 8
 
-#: Invocations at once of the labourer.
-LIMIT = 100
-
 #: Tasks of the job that fails fast, its limit, and the invocations that may follow once more failed than are tolerated.
 FAST_TASKS, FAST_LIMIT, FAST_MOST = 10_000, 50, 300
 
@@ -71,8 +68,8 @@ _PEER = """
     ).expand(payload=[f'{{{{"words": ["word-{{number}}"]}}}}' for number in range({items})])
 """
 
-_LABOURERS = {
-    "quick": {"invocation": "request", "max_simultaneous_invocations": LIMIT},
+_LABOURERS: dict[str, dict[str, str | int]] = {
+    "quick": {"invocation": "request"},
     "failing": {"invocation": "request", "max_simultaneous_invocations": FAST_LIMIT, "max_attempts": 1},
 }
 
@@ -80,6 +77,7 @@ _LABOURERS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument("--items", type=int, nargs="+", default=[100, 1000], metavar="N", help="(default: 100 1000)")
+    parser.add_argument("--limit", type=int, default=1000, metavar="N", help="of the labourer (default: 1000)")
     parser.add_argument("--parts", nargs="+", choices=("beside", "fast"), default=["beside", "fast"])
 
 
@@ -102,13 +100,14 @@ def run(arguments: argparse.Namespace) -> Report:
             ("invoked after the tolerance", "after"),
         ],
         notes=[
+            f"Limit of the labourer: {arguments.limit:,}.",
             "From the begin of the DAG run to its end. CPU: of all processes of Airflow, from the trigger on.",
             "x: how many times as much as one job with orchestrate=True, deferred, with as many items, takes.",
             f"Fails fast: {FAST_TASKS:,} tasks that all fail, none is tolerated, limit {FAST_LIMIT}, fail_fast=True.",
             f"It stops if more than {FAST_MOST} are invoked after the first failed one is closed.",
         ],
     )
-    with tempfile.TemporaryDirectory() as folder, _deployment(Path(folder), arguments.items) as (airflow, aws):
+    with tempfile.TemporaryDirectory() as folder, _deployment(Path(folder), arguments) as (airflow, aws):
         if "beside" in arguments.parts:
             _run_dag(airflow, "ours_warm")
             for items in arguments.items:
@@ -138,9 +137,9 @@ def run(arguments: argparse.Namespace) -> Report:
 
 
 @contextmanager
-def _deployment(folder: Path, sizes: list[int]) -> Iterator[tuple[AirflowThatWaits, Emulator]]:
+def _deployment(folder: Path, arguments: argparse.Namespace) -> Iterator[tuple[AirflowThatWaits, Emulator]]:
     dags = {"ours_warm": _ours("ours_warm", 10)}
-    for items in sizes:
+    for items in arguments.items:
         dags[f"ours_{items}"] = _ours(f"ours_{items}", items)
         dags[f"peer_{items}"] = (_HEAD + _PEER).format(dag_id=f"peer_{items}", items=items)
     dags["fast"] = _ours("fast", FAST_TASKS, labourer="failing", more="fail_fast=True,")
@@ -152,10 +151,11 @@ def _deployment(folder: Path, sizes: list[int]) -> Iterator[tuple[AirflowThatWai
             make_function(name, source=source, environment=aws.environment(), client=aws.client)
         emulator = json.loads(connections({})["AIRFLOW_CONN_AWS_DEFAULT"])
         emulator["extra"]["endpoint_url"] = aws.endpoint_url
+        labourers = {name: {"max_simultaneous_invocations": arguments.limit, **own} for name, own in _LABOURERS.items()}
         environment = {
             **connections({"default": aws.endpoint_url}),
             "AIRFLOW_CONN_AWS_EMULATOR": json.dumps(emulator),
-            "AIRFLOW_VAR_SOSW_LABOURERS": json.dumps(_LABOURERS),
+            "AIRFLOW_VAR_SOSW_LABOURERS": json.dumps(labourers),
             "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": str(SLOTS),
         }
         files = {f"{name}.py": text for name, text in dags.items()}
