@@ -59,16 +59,17 @@ def routes_without(paths: Iterable[str]) -> list[str]:
 
 
 def sees_what_was_done_elsewhere(
-    client: Any, other: Any, aws: Any, *, user: str, origin: str, keep: Callable[[str, str], None]
+    client: Any, other: Any, aws: Any, *, base: str, user: str, origin: str, keep: Callable[[str, str], None]
 ) -> None:
     """What a viewer has done in another process shows at once, by the cookie of its answer. Others see no change.
 
-    :param user: of the client.  :param origin: of the server.
+    :param base: what the client puts before the path of a page.  :param user: of the client.
+    :param origin: of the server.
     :param keep: gives the client a cookie: name, value.
     """
     from sosw_airflow._compat.server import form_secret
 
-    worker = "/sosw/c/sosw_default/labourers/worker"
+    worker = f"{base}/sosw/c/sosw_default/labourers/worker"
     resume = f"{worker}/actions/resume"
     answer = client.post(resume, data=asked(client, resume), headers={"Origin": origin})
     attributes = answer.headers["Set-Cookie"].split("; ")[1:]

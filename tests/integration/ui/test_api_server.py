@@ -180,7 +180,7 @@ def test_what_a_viewer_has_done_in_another_process_shows_at_once(api_server: Any
     def keep(name: str, value: str) -> None:
         client.cookies.set(name, value, path="/team/airflow/sosw", domain="testserver.local")
 
-    sees_what_was_done_elsewhere(client, other, aws, user="admin", origin=FROM_HERE["Origin"], keep=keep)
+    sees_what_was_done_elsewhere(client, other, aws, base="", user="admin", origin=FROM_HERE["Origin"], keep=keep)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])

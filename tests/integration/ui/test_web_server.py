@@ -197,7 +197,8 @@ def test_what_a_viewer_has_done_in_another_process_shows_at_once(web_server: Any
     def keep(name: str, value: str) -> None:
         client.set_cookie(name, value, path="/team/airflow/sosw")
 
-    sees_what_was_done_elsewhere(client, other, aws, user="Admin", origin=FROM_HERE["Origin"], keep=keep)
+    base, origin = "/team/airflow", FROM_HERE["Origin"]
+    sees_what_was_done_elsewhere(client, other, aws, base=base, user="Admin", origin=origin, keep=keep)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
