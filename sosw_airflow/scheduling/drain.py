@@ -246,6 +246,7 @@ class DrainRequest:
     max_running: int = 0
     place = ""
     sources = ""
+    varies = False
 
     @property
     def fingerprint(self) -> str:

@@ -14,7 +14,7 @@ from sosw_airflow.jobs.pages import PageCutter
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.jobs.transitions import JobState
 from sosw_airflow.scheduling.pace import page_limits_for
-from sosw_airflow.stores.job_record import RECORD_SECONDS, Header
+from sosw_airflow.stores.job_record import RECORD_SECONDS, Header, JobRecords
 from sosw_airflow.stores.queue_file import QueueFile
 from sosw_airflow.stores.queue_file_keys import queue_file_key
 from sosw_airflow.waiting.progress_log import ProgressFactory
@@ -33,12 +33,13 @@ log = logging.getLogger(__name__)
 class Plans:
     """The plans of one installation.
 
-    :ivar most_rows: tasks of a page at the most.
+    :ivar records: the job records of the installation.  :ivar most_rows: tasks of a page at the most.
     :ivar check_stop: is called often; what it raises ends the work.
     :ivar progress: begins to count the tasks.
     """
 
     deployment: Deployment
+    records: JobRecords
     most_rows: int
     check_stop: Callable[[], None]
     progress: ProgressFactory
@@ -119,9 +120,13 @@ class Plans:
             plan.complete()
 
     def of_request(self, request: Request) -> QueueFile:
-        """The queue file of a job that is to be planned."""
+        """The queue file of a job that is to be planned.
+
+        Copies of an attempt that read a source may get other values, or in another order: they never share a plan.
+        """
         at = self.deployment
-        key = queue_file_key(at.s3_prefix, request.identity.job_id, request.fingerprint)
+        holder = self.records.holder if request.varies else ""
+        key = queue_file_key(at.s3_prefix, request.identity.job_id, request.fingerprint, holder)
         return QueueFile(at.s3, at.queue_bucket, key, fingerprint=request.fingerprint)
 
     def of(self, header: Header) -> QueueFile:

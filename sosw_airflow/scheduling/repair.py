@@ -56,6 +56,7 @@ class RepairRequest:
     max_running: int = 0
     place: str = ""
     sources = ""
+    varies = False
 
     def outline(self) -> dict[str, str]:
         """What a conflict compares."""

@@ -52,6 +52,10 @@ class Request(Protocol):
     def sources(self) -> str:
         """JSON text: what the sources of the job were when their values were read; empty if it has none."""
 
+    @property
+    def varies(self) -> bool:
+        """Whether another reading may give other tasks under the same fingerprint."""
+
     def outline(self) -> dict[str, str]:
         """A short text for each part of what the tasks follow from, to say later what has changed."""
 
@@ -74,6 +78,11 @@ class ScheduleRequest:
     max_running: int = 0
     place: str = ""
     sources = ""
+
+    @property
+    def varies(self) -> bool:
+        """Whether another reading may give other tasks: a custom period may read the clock."""
+        return bool(self.expansion.schema.custom_period_patterns and self.expansion.job.get("period"))
 
     @cached_property  # it goes through the whole job
     def fingerprint(self) -> str:
@@ -112,6 +121,7 @@ class SourcedRequest:
     max_running: int = 0
     place: str = ""
     sources: str = field(default="", init=False)
+    varies = True
 
     @cached_property
     def fingerprint(self) -> str:

@@ -124,7 +124,7 @@ class JobScheduler:
         at = self.deployment
         self.records = JobRecords(at.dynamodb, at.tables.jobs_table, now=at.now)
         most_rows = MAX_PAGE_ROWS_WITH_META if at.tables.meta_table else MAX_PAGE_ROWS
-        self.plans = Plans(at, most_rows, self.check_stop, self.progress)
+        self.plans = Plans(at, self.records, most_rows, self.check_stop, self.progress)
 
     def schedule(self, request: Request) -> ScheduleResult:
         """Put every task of the job into the queue, or finish what an earlier attempt has begun.

@@ -42,13 +42,15 @@ def unlocked_key(key: str) -> str:
     return f"{folder}{slash}{bare.removeprefix(locked_name(''))}"
 
 
-def queue_file_key(prefix: str, job_id: str, fingerprint: str) -> str:
+def queue_file_key(prefix: str, job_id: str, fingerprint: str, holder: str = "") -> str:
     """The key of a job's queue file under its locked name.
 
     It follows from the job, so that a retry replaces the plan that a crashed attempt has left. An edited job under the
     same id has another fingerprint, so its attempts never write over this plan.
+
+    :param holder: the process that plans the job, if each process may come to another plan.
     """
-    digest = hashlib.sha256(fingerprint.encode()).hexdigest()[:8]
+    digest = hashlib.sha256(f"{fingerprint}{holder}".encode()).hexdigest()[:8]
     return _in(prefix, locked_name(f"tasks_queue_{job_id}_{digest}.txt"))
 
 

@@ -58,6 +58,7 @@ REGRESSIONS = {
     "a locked file is taken over beside the one that was locked": "drain-dies A7!lost",
     "a cancelling dies after its first row": "cancel-beside-zombie C3!dies",
     "a repair whose plan is gone is cleared": "repair-and-plan-removed A14!dies",
+    "a copy puts the plan of what it has read in the place of another's": "schedule-sourced-twice A4>B B7!dies",
     "a refused claim is given back after the cancelling": "orchestrate-refused-and-cancel A8>B A8!refused",
 }
 

@@ -17,7 +17,7 @@ from sosw_airflow.jobs.identity import JobIdentity
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.drain import DrainRequest, LeftFile, drain
-from sosw_airflow.scheduling.requests import ScheduleRequest
+from sosw_airflow.scheduling.requests import ScheduleRequest, SourcedRequest
 from sosw_airflow.scheduling.scheduler import JobScheduler, ScheduleResult
 from sosw_airflow.stores.deployment import Deployment
 from sosw_airflow.stores.tables import TableNames, table_definitions
@@ -33,7 +33,17 @@ from tests.support.explorer.search import Found
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["BUCKET", "LABOURER", "PREFIX", "SCENARIOS", "Cast", "Role", "Scenario", "request_for"]
+__all__ = [
+    "BUCKET",
+    "LABOURER",
+    "PREFIX",
+    "SCENARIOS",
+    "Cast",
+    "Role",
+    "Scenario",
+    "request_for",
+    "sourced_request_for",
+]
 
 BUCKET, PREFIX, LABOURER = "queue", "sosw/scheduler", "worker"
 
@@ -68,6 +78,18 @@ def _request_for(words: tuple[str, ...], identity: tuple[tuple[str, Any], ...]) 
     today = date(2026, 3, 2)
     expansion = Expansion(job, schema={"chunkable_attrs": ["word"]}, reference_date=today)
     return ScheduleRequest(JobIdentity(**who), expansion, today)
+
+
+def sourced_request_for(words: Iterable[str]) -> SourcedRequest:
+    """The same job with its words in a source, which gives these."""
+    plain = request_for(words)
+
+    @contextmanager
+    def read() -> Iterator[tuple[Expansion, str]]:
+        yield plain.expansion, "[]"
+
+    job = {**plain.expansion.job, "words": {"$source": {"sql": "SELECT word FROM words"}}}
+    return SourcedRequest(plain.identity, job, plain.expansion.schema, read, plain.reference_date)
 
 
 class Role(NamedTuple):

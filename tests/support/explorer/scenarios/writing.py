@@ -10,8 +10,9 @@ from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.reruns import Attempt, identity_in_run
 from sosw_airflow.scheduling.scheduler import ScheduleResult
 from sosw_airflow.stores.tables import TableNames
+from tests.support.explorer.actors import current_actor
 from tests.support.explorer.engine import Violation
-from tests.support.explorer.scenario import Cast, Role, Scenario, request_for
+from tests.support.explorer.scenario import Cast, Role, Scenario, request_for, sourced_request_for
 from tests.support.explorer.sosw import invoke_queued, process_queue
 
 JOB_ID = request_for().identity.job_id
@@ -84,6 +85,23 @@ class ScheduleEditedJob(Writing):
     def afterwards(self) -> None:
         self.attempt("schedule job", self.schedule)
         self.attempt("schedule edited", lambda: self.scheduler().schedule(request_for("xyz")))
+
+
+class ScheduleSourcedTwice(Writing):
+    """Two copies of one attempt, which may die. Their source, a query without an order, gives each another one."""
+
+    name = "schedule-sourced-twice"
+    fates = frozenset({"dies"})
+    orders = {"A": "abcd", "B": "dcba", "-": "badc"}
+
+    def schedule(self, **changes: Any) -> ScheduleResult:
+        actor = current_actor()
+        words = self.orders[actor.label if actor else "-"]
+        return self.scheduler(**changes).schedule(sourced_request_for(words))
+
+    def cast(self) -> Cast:
+        yield Role("schedule job", self.schedule)
+        yield Role("schedule job", self.schedule)
 
 
 class CancelWhileWriting(Writing):
