@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import ceil
 
+from sosw_airflow.jobs.closing_overlap import overlap_at
 from sosw_airflow.jobs.rows import row_size_of_line
 
 __all__ = [
@@ -53,9 +54,6 @@ _PART, _CHUNK = 6 * 1024 * 1024, 4 * 1024 * 1024
 
 #: Seconds between two turns of an orchestrator, at the least and at the most, and between two beats of its lease.
 _SHORT_TURN, _TURN, _BEAT = 1.0, 5.0, 15.0
-
-#: Seconds of closings that each poll reads again.
-_OVERLAP = 180
 
 #: GB-seconds of one run of the assistant: 128 MB for a tenth of a second.
 _ASSISTANT = 0.0125
@@ -234,8 +232,9 @@ def orchestrating(shape: JobShape, labour: Labour) -> Usage:
 
 def polling(shape: JobShape, labour: Labour) -> Usage:
     """Wait until the job is over."""
-    polls = max(1.0, labour.run_seconds(shape.tasks) / labour.poll_interval)
-    again = 1 + min(polls - 1, _OVERLAP / labour.poll_interval)
+    seconds = labour.run_seconds(shape.tasks)
+    polls = max(1.0, seconds / labour.poll_interval)
+    again = 1 + min(polls - 1, overlap_at(shape.tasks / max(seconds, 1.0)) / labour.poll_interval)
     closings = _EVENTUAL * shape.tasks * _CLOSING / _READ_UNIT
     return Usage(read_units=polls * 3 * _EVENTUAL + closings * again)  # header, completed, failed
 

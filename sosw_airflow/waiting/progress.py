@@ -4,8 +4,8 @@ Each poll continues the reading of the former one. What is read twice counts onc
 index in the job. A new reader (another process, a restarted triggerer) catches up in its first poll. Readers of one
 process may then share one reading of their labourer.
 
-What slips through even so is found by asking for missing tasks by their ids, when nothing has moved for a while. A task
-that is then in no table at all is lost.
+What slips through even so is found when nothing has moved for a while: by reading again what was read in haste, and by
+asking for missing tasks by their ids. A task that is then in no table at all is lost.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 HEAD_START = 600
 
 #: Polls without progress after which missing tasks are asked for by id: the first time, then each time twice as many.
+#: What was read in haste is read again after half as many.
 _QUIET_POLLS = 8
 
 #: Tasks that are asked for by id at a time.
@@ -134,6 +135,8 @@ class ProgressReader:
             due = self._quiet >= self._ask_at
             if due:
                 self._ask_at = 2 * self._quiet
+            if self._ask_at == 2 * self._quiet:
+                self._settle()
             if due or self._suspects:
                 self._ask(closed_tasks, header)
         return self._progress(header, more=more)
@@ -224,6 +227,12 @@ class ProgressReader:
             self._caught_up = True
         return complete
 
+    def _settle(self) -> None:
+        """Let the next poll read again, alone, what was read in haste."""
+        shared = self._shared.reached() if self._shared is not None and self._caught_up else None
+        if self._reading.settle(shared or self._reading):
+            self._caught_up = False
+
     def _join(self, shared: SharedClosings | None) -> None:
         """Take part in this reading, and in no other one any more; None: alone, from where the former one is."""
         if shared is self._shared:
@@ -241,10 +250,12 @@ class ProgressReader:
         if shared is not None:
             shared.leave(self)
 
-    def take(self, closing: ClosedEntry, end: End) -> None:
-        """Count a closing of the labourer; those of other jobs do not count."""
-        if self._count(closing.task_id, end) and self.on_closed is not None:
+    def take(self, closing: ClosedEntry, end: End) -> bool:
+        """Count a closing of the labourer; those of other jobs do not count. True: it is new, and nothing is behind."""
+        new = self._count(closing.task_id, end)
+        if new and self.on_closed is not None:
             self.on_closed(closing.closed_at, end)
+        return new and (self._shared is None or self._caught_up)
 
     def after_shared_reading(self) -> None:
         """Report that others have read."""

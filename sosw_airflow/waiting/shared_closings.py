@@ -30,8 +30,8 @@ class Member(Protocol):
     def job_id(self) -> str:
         """Of the job that it counts."""
 
-    def take(self, closing: ClosedEntry, end: End) -> None:
-        """Count a closing of its job."""
+    def take(self, closing: ClosedEntry, end: End) -> bool:
+        """Count a closing of its job. False: it was counted before, or it is new to this member alone."""
 
     def after_shared_reading(self) -> None:
         """What is new was given to every member."""
@@ -104,9 +104,9 @@ class SharedClosings:
         for member in members:
             by_job[member.job_id].append(member)
 
-        def take(closing: ClosedEntry, end: End) -> None:
-            for member in by_job.get(job_of(closing.task_id), ()):
-                member.take(closing, end)
+        def take(closing: ClosedEntry, end: End) -> bool:
+            new = [member.take(closing, end) for member in by_job.get(job_of(closing.task_id), ())]
+            return any(new)
 
         try:
             reading.read(self._closed_tasks, take)

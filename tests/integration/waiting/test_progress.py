@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sosw_airflow.exceptions import AwsFault, JobRecordDamaged
+from sosw_airflow.jobs import closing_overlap
+from sosw_airflow.jobs.closing_overlap import OVERLAP
 from sosw_airflow.jobs.identity import task_id
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.stores.job_record import Header, JobRecords, JobState
 from sosw_airflow.stores.task_queue import open_tasks
-from sosw_airflow.waiting.closings import OVERLAP
 from sosw_airflow.waiting.poller import JobPoller, JobResult, Status
 from sosw_airflow.waiting.progress import JobProgress, ProgressReader
 from tests.integration.conftest import NOW, Installation, request_for
@@ -207,6 +208,26 @@ def test_a_row_that_the_index_hides_is_asked_for(installation: Installation) -> 
     standings = [follower.read() for _ in range(8)]
 
     assert [standing.over for standing in standings] == [*[False] * 7, True]
+
+
+def test_a_row_that_haste_has_missed_is_read_again(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the labourer is busy with other jobs: after four polls in which nothing of this job was closed."""
+    monkeypatch.setattr(closing_overlap, "_CLOSINGS", 5)
+    job_id, other = scheduled(installation), scheduled(installation, run_id="another")
+    follower = watch(installation, job_id)
+    for step in range(13):
+        at, tasks = NOW + 60 * step, range(3 * step, 3 * step + 3)
+        close(installation.aws, job_id, tasks, at=at)
+        close(installation.aws, other, tasks, at=at)
+        follower.read()
+    close(installation.aws, job_id, [39], at=NOW + 600)  # at 780
+
+    completed = []
+    for step in range(5):
+        close(installation.aws, other, [39], at=NOW + 800 + 60 * step, keep=True)
+        completed.append(follower.read().completed)
+
+    assert completed == [39, 39, 39, 39, 40]
 
 
 def test_a_poll_costs_what_is_new(installation: Installation) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sosw_airflow.exceptions import AwsFault
+from sosw_airflow.jobs import closing_overlap
 from sosw_airflow.stores.closed_tasks import ClosedTasks, End
 from sosw_airflow.triggers import polling
 from sosw_airflow.triggers.sosw import SoswJobTrigger
@@ -20,7 +21,7 @@ from sosw_airflow.waiting.poller import Status
 from sosw_airflow.waiting.progress import ProgressReader
 from sosw_airflow.waiting.shared_closings import SharedClosings, SharedReadings
 from tests.conftest import REGION
-from tests.integration.conftest import Installation, request_for
+from tests.integration.conftest import NOW, Installation, request_for
 from tests.support.closing import close
 from tests.support.network_edge import answering, dynamodb_error
 
@@ -100,6 +101,30 @@ def test_one_reading_for_all_jobs(waiting: Waiting) -> None:
 
     assert sent == {"Query": 2, "GetItem": 6}
     assert [reader.counted().completed for reader in readers] == list(range(6))
+
+
+def test_a_job_reads_again_alone_what_haste_has_missed(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From where it had caught up. The others go on reading together."""
+    monkeypatch.setattr(closing_overlap, "_CLOSINGS", 1)
+    job, other = waiting.reader(0), waiting.reader(1)
+    for step in range(9):
+        close(waiting.aws, job.job_id, [step], at=NOW + 60 * step)
+        waiting.clock.now += 60
+        other.read()
+        job.read()
+    close(waiting.aws, job.job_id, [9], at=NOW + 370)  # at 480
+
+    completed = []
+    for step in range(5):
+        close(waiting.aws, other.job_id, [step], at=NOW + 540 + 60 * step)
+        waiting.clock.now += 60
+        other.read()
+        with_queries = waiting.sent(lambda: completed.append(job.read().completed))
+    completed.append(job.counted().completed)
+
+    assert completed == [9, 9, 9, 9, 10, 10]
+    assert with_queries == {"GetItem": 1, "Query": 2}
+    assert other.counted().completed == 5
 
 
 def test_a_job_that_comes_later_catches_up_alone(waiting: Waiting) -> None:
