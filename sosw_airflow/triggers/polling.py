@@ -112,15 +112,16 @@ class AsyncJobPoller:
         """A poll has succeeded."""
         return self._poller is not None and self._poller.has_polled
 
-    async def poll(self) -> JobResult | None:
+    async def poll(self, news_at: float = float("-inf")) -> JobResult | None:
         """Poll once. None: it is not over, so wait and poll again.
 
+        :param news_at: by `time.monotonic`; what others have read before that is not new enough.
         :raises SoswError: the Connection is faulty, or AWS refuses.
         """
         access = await _access_of(self._conn_id)
-        return await _in_thread(lambda: self._poll(access))
+        return await _in_thread(lambda: self._poll(access, news_at))
 
-    def _poll(self, access: _Access) -> JobResult | None:
+    def _poll(self, access: _Access, news_at: float) -> JobResult | None:
         from sosw_airflow.jobs.identity import parse_job_id
         from sosw_airflow.stores.request_meter import Tally, tallied
         from sosw_airflow.waiting.poller import JobPoller
@@ -130,10 +131,11 @@ class AsyncJobPoller:
         if self._poller is None:
             parse_job_id(self._job_id)
             reader = ProgressReader(access.dynamodb, access.tables, self._job_id, self._must_exist)
-            reader.max_age, reader.on_shared = _NEW_ENOUGH * self._poll_interval, self._after_shared
+            reader.on_shared = self._after_shared
             self._poller = JobPoller(reader, self._deadline, self._tolerance)
         reader = self._poller.reader
         reader.dynamodb, reader.tables, reader.sharing = access.dynamodb, access.tables, access.readings
+        reader.max_age = min(_NEW_ENOUGH * self._poll_interval, time.monotonic() - news_at)
         with tallied(self._tally):
             return self._poller.poll()
 
@@ -153,6 +155,8 @@ class Orchestration:
     :param labourer_id: None: nothing is orchestrated, and a sleep is only a sleep.
     :param failures: a turn that closes a task as failed ends a sleep.
     :param task_instance: that waits; its DAG is a tag of the metrics.
+
+    :ivar news_at: when a turn had news for the last time, by `time.monotonic`.
     """
 
     def __init__(
@@ -162,6 +166,7 @@ class Orchestration:
         self._conn_id = sosw_conn_id
         self._task_instance = task_instance
         self._labourer_id = labourer_id
+        self.news_at = float("-inf")
         self._woken = asyncio.Event()
         self._seat: Seat | None = None
         self._ended = False
@@ -178,7 +183,12 @@ class Orchestration:
         """
         if self._labourer_id is not None and self._seat is None:
             wake = self.waker()
-            await _with_connections(lambda: self._take_seat(wake))
+
+            def on_news() -> None:
+                self.news_at = time.monotonic()
+                wake()
+
+            await _with_connections(lambda: self._take_seat(on_news))
 
     def waker(self) -> Callable[[], None]:
         """What ends a sleep, to be called in any thread."""
@@ -203,14 +213,15 @@ class Orchestration:
         """Sleep, until there is news at most.
 
         A turn has some if the labourer's queue is empty, or a task has failed; another job's poll if it ends this wait.
+        News since the last sleep counts: the poll in between may have come too early for it.
 
         :raises BaseException: whatever has ended the orchestration.
         """
         if self._seat is not None:
             self._seat.background.check()
-        self._woken.clear()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._woken.wait(), seconds)
+        self._woken.clear()
 
     def end(self) -> None:
         """Leave the labourer to others. Turns under way end by themselves."""

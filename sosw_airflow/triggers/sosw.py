@@ -136,7 +136,7 @@ class SoswJobTrigger(BaseTrigger):
     async def _poll(self, poller: AsyncJobPoller, orchestration: Orchestration) -> dict[str, Any]:
         """The payload of the event, once the job is over."""
         for number in count(1):
-            result = await poller.poll()
+            result = await poller.poll(orchestration.news_at)
             if result is not None:
                 return result.event()
             if self.must_exist is None and not poller.has_record and number >= _POLLS_WITHOUT_RECORD:

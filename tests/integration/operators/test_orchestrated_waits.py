@@ -23,6 +23,7 @@ from sosw_airflow.exceptions import (
 from sosw_airflow.operators.sosw import SoswDrainQueueOperator, SoswRepairOperator, SoswScheduleOperator
 from sosw_airflow.orchestration import background
 from sosw_airflow.triggers.sosw import SoswJobTrigger
+from sosw_airflow.waiting.progress import ProgressReader
 from tests.conftest import Aws
 from tests.integration.operators.conftest import LABOURER, MakeContext
 from tests.integration.operators.test_drain import left
@@ -74,6 +75,43 @@ def test_the_job_is_done(function: Lambda, context: MakeContext, tutorial_job: A
     result = finish(operator, context(), deferrable=deferrable, meanwhile=nothing)
     assert (8, 8, 0, "closed") == tuple(result[key] for key in ("tasks", "completed", "failed", "state"))
     assert 8 == len(function.events)
+
+
+@pytest.mark.parametrize("when", ["later", "meanwhile"])
+def test_no_poll_interval_passes_after_a_poll_that_was_too_early(
+    function: Lambda, context: MakeContext, tutorial_job: Any, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has read is not new enough once a turn finds the labourer without a task, after the poll or during it."""
+    monkeypatch.setattr("sosw_airflow.triggers.sosw._SPREAD", 0.0)
+    under_way, read = threading.Event(), ProgressReader.read
+
+    def reply(_: dict[str, Any]) -> Reply:
+        under_way.wait(10)
+        return 200, "", b'"done"'
+
+    def first_read(reader: ProgressReader, **arguments: Any) -> Any:
+        standing = read(reader, **arguments)
+        if reader.sharing is not None and not under_way.is_set():  # the poll of the trigger
+            under_way.set()
+            if when == "meanwhile":
+                idle.wait(20)
+        return standing
+
+    idle, on_turn = threading.Event(), background._SharedBackground.on_turn
+
+    def noticed(shared: Any, report: Any) -> None:
+        on_turn(shared, report)
+        if report.idle:
+            idle.set()
+
+    monkeypatch.setattr(background._SharedBackground, "on_turn", noticed)
+    monkeypatch.setattr(ProgressReader, "read", first_read)
+    function.reply = reply
+
+    operator = waiting(tutorial_job, deferrable=True, poll_interval=3600)
+    result = finish(operator, context(), deferrable=True, meanwhile=nothing)
+
+    assert (result["completed"], result["state"]) == (8, "closed")
 
 
 @BOTH_WAYS
