@@ -74,7 +74,9 @@ class ActionPages:
         # Before the act: what cannot be recorded is not done.
         request.viewer.record(f"sosw.{action.name}", {**target.details, **known}, header=target.header)
         log.info("%s by %r: %r", action.title, request.viewer.name, target.name)
-        run = self._runs.run((action.name, *target.back), self._act(target, action, known, request.viewer.name))
+        # Who sends the same form again waits for the one that runs. Another one is another action.
+        subject = (action.name, *target.back, *known.items())
+        run = self._runs.run(subject, self._act(target, action, known, request.viewer.name))
         status = 202 if not run.over.is_set() else 409 if run.problem else 200
         answer = self._shown(request, target, action, run=run, status=status)
         return replace(answer, changed=True)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sosw_airflow.exceptions import AwsFault
 from sosw_airflow.jobs.transitions import JobState
+from sosw_airflow.orchestration import job_changes
 from sosw_airflow.orchestration.labourer_pause import LabourerPause
 from sosw_airflow.scheduling.repair import last_of_chain
 from sosw_airflow.scheduling.scheduler import ScheduleRequest
@@ -182,6 +186,29 @@ def test_the_limit_of_a_job(browser: Browser, job: str, configured: Aws) -> None
     assert "Invoked at once at most 3" in browser.page(at(job)).text
     assert "max_running 1,200 (" in browser.send(f"{at(job)}/actions/limit", max_running="1,200").text
     assert "max_running no limit (before: 1,200)" in browser.send(f"{at(job)}/actions/limit", max_running="").text
+
+
+def test_two_viewers_set_different_limits(
+    browser: Browser, job: str, configured: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While AWS is slow, the second one does not get the answer of the first."""
+    other, slow, change = replace(browser, viewer=Somebody(name="bob")), threading.Event(), job_changes.change_job
+
+    def change_slowly(*arguments: Any, **changed: Any) -> Any:
+        if changed["max_running"] == 3:
+            assert slow.wait(30)
+        return change(*arguments, **changed)
+
+    monkeypatch.setattr(job_changes, "change_job", change_slowly)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(browser.send, f"{at(job)}/actions/limit", max_running="3")
+        while not browser.viewer.recorded:
+            time.sleep(0.01)
+        second = other.send(f"{at(job)}/actions/limit", max_running="5")
+        slow.set()
+    assert "max_running 5 (before: no limit)" in second.text
+    assert "max_running 3 (before: 5)" in first.result().text
+    assert header(configured, job).max_running == 3
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "1.5", "1,5", "1,0000", "many", "\uff11", "9" * 30, "<b>"])
