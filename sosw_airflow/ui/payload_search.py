@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.jobs.redaction import redacted
+from sosw_airflow.ui.shown_tasks import ShownTask
 
 if TYPE_CHECKING:
     from sosw_airflow.waiting.results import ResultReader
-    from sosw_airflow.waiting.task_results import TaskResult
 
 __all__ = ["MOST_FOUND", "MOST_SEARCHED", "PayloadSearch", "search_payloads"]
 
@@ -27,12 +27,11 @@ _AT_ONCE, _CHARACTERS = 50, 1_000_000
 class PayloadSearch:
     """What one view has found.
 
-    :ivar results: each with the address of its log.
     :ivar first: index of the first task that was searched, and ``following`` that of the first one that was not.
     :ivar total: tasks of the job.
     """
 
-    results: list[tuple[TaskResult, str]]
+    results: list[ShownTask]
     first: int
     following: int
     total: int
@@ -67,7 +66,7 @@ def search_payloads(
                 characters += len(shown)
                 following += 1
                 if wanted in shown.casefold():
-                    found.append((result, log_of(result)))
+                    found.append(ShownTask.of(result, log_of(result)))
                 if len(found) == MOST_FOUND:
                     return PayloadSearch(found, first, following, total)
     return PayloadSearch(found, first, following, total)

@@ -17,6 +17,7 @@ from sosw_airflow.hooks.sosw import SoswHook, default_max_invocations
 from sosw_airflow.ui.cached_reads import CachedReads, Reading
 from sosw_airflow.ui.job_costs import JobCosts, costs_so_far
 from sosw_airflow.ui.payload_search import PayloadSearch, search_payloads
+from sosw_airflow.ui.shown_tasks import ShownTask
 
 if TYPE_CHECKING:
     from sosw_airflow.waiting.results import ResultReader
@@ -103,11 +104,10 @@ class JobSight:
 class TaskPage:
     """Some tasks of a job.
 
-    :ivar results: each with the address of its log.
     :ivar found: tasks of the job in this state, as far as they are counted.
     """
 
-    results: list[tuple[Any, str]]
+    results: list[ShownTask]
     found: int
 
 
@@ -359,7 +359,8 @@ class SoswReadings:
         log_of = log_of_tasks(self._connect(conn_id)[0], sight.header.labourer_id)
         results = read_failed_of_cause(sight.reader, cause, most=_CAUSES_OF)
         start = (number - 1) * PAGE_TASKS
-        return TaskPage([(each, log_of(each)) for each in results[start : start + PAGE_TASKS]], len(results))
+        shown = [ShownTask.of(each, log_of(each)) for each in results[start : start + PAGE_TASKS]]
+        return TaskPage(shown, len(results))
 
     def _search(self, conn_id: str, sight: JobSight, text: str, start: int) -> PayloadSearch:
         reader, log_of = self._results(conn_id, sight)
@@ -377,4 +378,4 @@ class SoswReadings:
     def _these(self, conn_id: str, sight: JobSight, indexes: list[int], found: int) -> TaskPage:
         reader, log_of = self._results(conn_id, sight)
         with closing(reader.read(indexes)) as results:
-            return TaskPage([(result, log_of(result)) for result in results], found)
+            return TaskPage([ShownTask.of(result, log_of(result)) for result in results], found)

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sosw_airflow import __version__
-from sosw_airflow.jobs.redaction import redacted, shown_payload
+from sosw_airflow.jobs.redaction import redacted
 from sosw_airflow.jobs.source_records import source_records, source_text
 from sosw_airflow.links.pages import PAGES, page_path
 from sosw_airflow.ui import drawings, texts
@@ -49,8 +49,6 @@ def _templates() -> Any:
         share=texts.share,
         job_parts=job_parts,
         mask=_mask,
-        mask_value=redacted,
-        shown=shown_payload,
         source_records=source_records,
         source_text=source_text,
     )

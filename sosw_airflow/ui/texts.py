@@ -9,7 +9,7 @@ from typing import Any
 
 from sosw_airflow.waiting.progress_log import duration_text, rate_text
 
-__all__ = ["FILTERS"]
+__all__ = ["FILTERS", "document"]
 
 _LAST_SECOND = 253_402_300_799
 
@@ -92,7 +92,6 @@ def money(price: float) -> str:
 #: What the templates call these.
 FILTERS = {
     "at_least": at_least,
-    "document": document,
     "duration": duration_text,
     "grouped": grouped,
     "iso": iso,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import time
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from sosw_airflow.orchestration.turn_note import note_turn
 from sosw_airflow.orchestration.turn_report import TurnReport
 from sosw_airflow.scheduling.repair import repair
 from sosw_airflow.scheduling.scheduler import JobScheduler
+from sosw_airflow.ui.cached_reads import CachedReads
 from sosw_airflow.ui.requests import parts_of
 from sosw_airflow.ui.viewers import PushedJob
 from tests.conftest import Aws
@@ -386,6 +388,27 @@ def test_a_labourer_that_is_not_registered_any_more(
     path = f"/c/sosw_default/dags/dag/jobs/{schedule(request_for())}"
     monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", "{}")
     assert "Cost so far" in browser.page(path).text
+
+
+def test_of_large_tasks_a_page_keeps_what_it_shows(
+    browser: Browser, schedule: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the process that answers: whole payloads of all that viewers have seen would fill its memory."""
+    kept: list[Any] = []
+    read = CachedReads.read
+
+    def keep(*asked: Any, **how: Any) -> Any:
+        kept.append(read(*asked, **how))
+        return kept[-1]
+
+    monkeypatch.setattr(CachedReads, "read", keep)
+    names = [f"{number}{'x' * 300_000}" for number in range(3)]
+    path = f"/c/sosw_default/dags/dag/jobs/{schedule(request_for({'sections': names, 'isolate_sections': True}))}"
+    for query in ({}, {"search": "1"}, {"text": "x"}):
+        kept.clear()
+        assert "more characters" in browser.page(path, **query).text
+        (tasks,) = [each.value.results for each in kept if hasattr(each.value, "results")]
+        assert all(len(pickle.dumps(each)) < 21_000 for each in tasks)
 
 
 def test_payloads_can_be_hidden(
