@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.cli.deployments import open_deployment
 from sosw_airflow.cli.exit_codes import DONE
-from sosw_airflow.cli.job_arguments import add_job_id, positive_int
+from sosw_airflow.cli.job_arguments import add_job_id, max_running
 from sosw_airflow.cli.output import print_record
 from sosw_airflow.cli.terminal import show_text
 from sosw_airflow.cli.usage import UsageError
@@ -82,4 +82,4 @@ def _record(job_id: str, change: JobChange) -> dict[str, Any]:
 
 
 def _limit(text: str) -> int:
-    return 0 if text == "none" else positive_int(text)
+    return 0 if text == "none" else max_running(text)

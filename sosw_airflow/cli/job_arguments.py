@@ -9,6 +9,7 @@ from datetime import date, datetime, timezone
 from sosw_airflow.cli.deployments import add_connection
 from sosw_airflow.cli.output import add_output
 from sosw_airflow.cli.usage import Arguments
+from sosw_airflow.jobs.max_running import max_running_problem
 
 __all__ = [
     "add_job_id",
@@ -17,6 +18,7 @@ __all__ = [
     "add_queue_arguments",
     "add_run_id",
     "command_line",
+    "max_running",
     "natural_int",
     "new_run_id",
     "positive_int",
@@ -52,7 +54,7 @@ def add_queue_arguments(parser: Arguments) -> None:
     parser.add_argument("--front", action="store_true", help="put the tasks before all that wait for the labourer")
     parser.add_argument(
         "--max-running",
-        type=positive_int,
+        type=max_running,
         metavar="N",
         help="tasks of this job that Airflow's orchestrator invokes at once at most (default: no limit)",
     )
@@ -128,6 +130,17 @@ def positive_int(text: str) -> int:
     :raises argparse.ArgumentTypeError: it is none.
     """
     return _whole_number(text, 1)
+
+
+def max_running(text: str) -> int:
+    """A limit of tasks that are invoked at once.
+
+    :raises argparse.ArgumentTypeError: it is none.
+    """
+    limit = positive_int(text)
+    if problem := max_running_problem(limit):
+        raise argparse.ArgumentTypeError(problem)
+    return limit
 
 
 def natural_int(text: str) -> int:

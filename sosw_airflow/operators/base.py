@@ -152,6 +152,7 @@ class SoswBaseOperator(BaseOperator):
     def _argument_faults(self) -> list[Fault]:
         from sosw_airflow.exceptions import Fault, InvalidConfiguration
         from sosw_airflow.jobs.excerpts import excerpt
+        from sosw_airflow.jobs.max_running import max_running_problem
         from sosw_airflow.operators.waiting import ending_faults, waiting_faults
         from sosw_airflow.waiting.tolerance import Tolerance
 
@@ -166,9 +167,8 @@ class SoswBaseOperator(BaseOperator):
         ]
         if self.queue_position not in ("back", "front"):
             faults.append(Fault("queue_position", f"must be 'back' or 'front', not {excerpt(self.queue_position)}"))
-        if self.max_running is not None and (type(self.max_running) is not int or self.max_running < 1):
-            problem = f"must be a whole number, 1 or more, or None for no limit, not {excerpt(self.max_running)}"
-            faults.append(Fault("max_running", problem))
+        if self.max_running is not None and (problem := max_running_problem(self.max_running)):
+            faults.append(Fault("max_running", f"{problem}; None means no limit"))
         try:
             Tolerance.of(self.tolerated_failures)
         except InvalidConfiguration as error:

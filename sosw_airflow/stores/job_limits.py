@@ -8,6 +8,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from sosw_airflow.exceptions import Fault, InvalidConfiguration
+from sosw_airflow.jobs.max_running import max_running_problem
 from sosw_airflow.jobs.transitions import JobState
 from sosw_airflow.stores.aws_errors import error_code, explain_faults, member
 from sosw_airflow.stores.job_record import Header, header_key
@@ -56,8 +58,11 @@ class JobLimits:
         """Set the limit of a job, and return its header from before; None if it has none.
 
         :param max_running: 0 removes the limit.
+        :raises InvalidConfiguration: it is no limit.
         :raises JobRecordDamaged: the header cannot be read.
         """
+        if max_running != 0 and (problem := max_running_problem(max_running)):
+            raise InvalidConfiguration([Fault("max_running", problem)])
         values = {":limit": {"N": str(max_running)}} if max_running else {}
         with explain_faults(action="dynamodb:UpdateItem", resource=self.table, setting="jobs_table"):
             try:

@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from sosw_airflow.exceptions import JobRecordDamaged
 from sosw_airflow.jobs.excerpts import excerpt, printable
 from sosw_airflow.jobs.json_documents import read_object
+from sosw_airflow.jobs.max_running import MOST_RUNNING
 from sosw_airflow.jobs.transitions import JobState, Transition
 from sosw_airflow.stores.aws_errors import error_code, explain_faults, member
 from sosw_airflow.stores.backoff import Backoff
@@ -50,7 +51,7 @@ _RANGES = {
     "pages": _TASKS,
     "page_rows": _TASKS,
     "greenfield_step": (1, 10**9),
-    "max_running": (0, 10**9),
+    "max_running": (0, MOST_RUNNING),
     "created_at": _SECONDS,
     "updated_at": _SECONDS,
     "expires_at": _SECONDS,

@@ -203,12 +203,19 @@ def test_a_limit_is_set_shown_and_removed(sosw: Sosw, job_id: str, capsys: pytes
     assert "max_running" not in json.loads(capsys.readouterr().out)[0]
 
 
-@pytest.mark.parametrize("wrong", ["0", "-1", "many", ""])
+@pytest.mark.parametrize("wrong", ["0", "-1", "many", "", "1000000001"])
 def test_what_is_no_limit(sosw: Sosw, job_id: str, wrong: str) -> None:
     """Wrong usage, without a request."""
     with pytest.raises(SystemExit) as ended:
         main(["set", job_id, f"--max-running={wrong}"])
     assert ended.value.code == 2
+
+
+def test_the_highest_limit(sosw: Sosw, job_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The record can still be read: a higher one would be a damaged record, for a retry as well."""
+    assert main(["set", job_id, "--max-running", "1000000000"]) == 0
+    main(["status", job_id])
+    assert "max running 1,000,000,000" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_limit_of_an_unknown_job(sosw: Sosw, capsys: pytest.CaptureFixture[str]) -> None:

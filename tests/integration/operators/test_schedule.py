@@ -337,12 +337,12 @@ def test_a_job_without_a_limit_has_the_header_of_former_versions(
     assert "max_running" not in header
 
 
-@pytest.mark.parametrize("wrong", [0, -1, "3", 1.5, True])
+@pytest.mark.parametrize("wrong", [0, -1, "3", 1.5, True, 10**9 + 1, 10**40])
 def test_what_is_no_limit_of_a_job(
     installation: Aws, schedule: Schedule, context: MakeContext, tutorial_job: dict[str, Any], wrong: Any
 ) -> None:
     """Refused before the first row."""
-    with pytest.raises(InvalidConfiguration, match="max_running: must be a whole number, 1 or more"):
+    with pytest.raises(InvalidConfiguration, match="max_running: must be a whole number from 1 to 1,000,000,000, not "):
         schedule(tutorial_job, max_running=wrong).execute(context())
     assert [] == installation.rows()
 
