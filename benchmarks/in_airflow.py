@@ -129,7 +129,10 @@ def run(arguments: argparse.Namespace) -> Report:
                 ]
         if "fast" in arguments.parts:
             found = _run_dag(airflow, "fast", state="failed")
-            after = _after_the_tolerance(aws, Path(folder, "invoked"))
+            first = _first_failure(aws)
+            if first is None:
+                raise SystemExit(f"no task of fast has failed: {_end_of_log(airflow, 'fast')}")
+            after = _invoked_after(first, Path(folder, "invoked"))
             report.rows.append({"what": "a job that fails fast", "items": FAST_TASKS, **found, "after": after})
             if after > FAST_MOST:
                 raise SystemExit(f"{after} tasks were invoked after the first had failed")
@@ -174,17 +177,22 @@ def _run_dag(airflow: AirflowThatWaits, dag_id: str, *, state: str = "success") 
     airflow.user.trigger(dag_id, "run", date(2026, 3, 2))
     (ended,) = airflow.finished(dag_id, patience=3600)
     if ended.state != state:
-        raise SystemExit(f"the run of {dag_id} is {ended.state}: {airflow.task_log(dag_id)[-3000:]}")
+        raise SystemExit(f"the run of {dag_id} is {ended.state}: {_end_of_log(airflow, dag_id)}")
     return {"seconds": airflow.seconds_of(ended), "cpu": airflow.processor_seconds() - processor}
 
 
-def _after_the_tolerance(aws: Emulator, invoked: Path) -> int:
-    """Invocations after the first failure was recorded."""
+def _end_of_log(airflow: AirflowThatWaits, dag_id: str) -> str:
+    """What the Airflow task of the DAG wrote last."""
+    return airflow.task_log(dag_id)[-3000:]
+
+
+def _first_failure(aws: Emulator) -> int | None:
+    """The second in which the first failure was recorded; None: no task has failed."""
     pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName="sosw_closed_tasks")
-    first = min(
-        int(row["closed_at"]["N"])
-        for page in pages
-        for row in page["Items"]
-        if row["labourer_id_task_status"]["S"] == "failing_0"
-    )
-    return sum(float(line) > first for line in invoked.read_text().splitlines())
+    failed = (row for page in pages for row in page["Items"] if row["labourer_id_task_status"]["S"] == "failing_0")
+    return min((int(row["closed_at"]["N"]) for row in failed), default=None)
+
+
+def _invoked_after(second: int, invoked: Path) -> int:
+    """Invocations that began after it."""
+    return sum(float(line) > second for line in invoked.read_text().splitlines())
