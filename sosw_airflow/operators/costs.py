@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from sosw_airflow.config.prices import list_prices
 from sosw_airflow.exceptions import SoswError
@@ -21,6 +21,7 @@ from sosw_airflow.jobs.cost import (
     reading_results,
     writing,
 )
+from sosw_airflow.orchestration.policy import DEFAULT_LIMIT, Invocation, LabourerPolicy
 
 if TYPE_CHECKING:
     from sosw_airflow.hooks.sosw import SoswHook
@@ -48,7 +49,7 @@ def estimate_of(
     :param poll_interval: seconds.
     """
     try:
-        labour = labour_of(hook.labourer(header.labourer_id).settings, poll_interval)
+        labour = labour_of(_policy(hook, header.labourer_id), poll_interval)
     except SoswError as error:  # the labourer, or an option of the configuration, was changed meanwhile
         log.warning("The costs of the job %s are not estimated. %s", header.job_id, error)
         return {}
@@ -67,25 +68,27 @@ def estimate_of(
     return {"estimate": {**usage.as_dict(), **price}}
 
 
-def labour_of(settings: Mapping[str, Any], poll_interval: float = 60.0) -> Labour:
-    """How the tasks of a labourer with these settings are done. Without ``task_seconds`` there are no GB-seconds.
+def labour_of(policy: LabourerPolicy, poll_interval: float = 60.0) -> Labour:
+    """How the tasks of a labourer are done. Without ``task_seconds`` there are no GB-seconds.
 
     :param poll_interval: seconds.
-    :raises InvalidConfiguration: the labourer has no limit, and the one in Airflow's configuration cannot be used.
     """
-    limit = settings.get("max_simultaneous_invocations")
-    memory, seconds = settings.get("memory"), settings.get("task_seconds")
     return Labour(
-        seconds=float(seconds) if _is_positive(seconds) else None,
-        memory=int(memory) if _is_positive(memory) else 128,
-        limit=limit if isinstance(limit, int) and limit > 0 else default_max_invocations(),
-        assistant=settings.get("invocation") != "request",
+        seconds=policy.task_seconds,
+        memory=policy.memory or 128,
+        limit=policy.limit or DEFAULT_LIMIT,
+        assistant=policy.invocation is Invocation.EVENT,
         poll_interval=poll_interval,
     )
 
 
-def _is_positive(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e6
+def _policy(hook: SoswHook, labourer_id: str) -> LabourerPolicy:
+    """The settings in force, whether they are numbers or their texts.
+
+    :raises SoswError: the labourer is unknown, or a setting of it or of Airflow's configuration is faulty.
+    """
+    settings = hook.labourer(labourer_id).settings
+    return LabourerPolicy.of(labourer_id, settings, default_limit=default_max_invocations())
 
 
 def spent(summary: Mapping[str, Any], used: Usage) -> dict[str, Any]:
@@ -143,12 +146,12 @@ def _function_time(hook: SoswHook, summary: Mapping[str, Any]) -> Usage:
     job_id = str(summary.get("job_id"))
     try:
         closed = summary["completed"] + summary["failed"]
-        settings = hook.labourer(str(summary["labourer"])).settings
-        if not (_is_positive(settings.get("memory")) and closed):
+        policy = _policy(hook, str(summary["labourer"]))
+        if not (policy.memory and closed):
             return Usage()
         deployment = hook.deployment()
         seconds = mean_seconds(deployment.dynamodb, deployment.tables, job_id, summary["tasks"])
-        return Usage(gb_seconds=closed * (seconds or 0.0) * labour_of(settings).memory / 1024)
+        return Usage(gb_seconds=closed * (seconds or 0.0) * policy.memory / 1024)
     except (SoswError, KeyError, TypeError) as error:
         log.warning("How long the tasks of the job %s took cannot be read. %s", job_id, error)
         return Usage()

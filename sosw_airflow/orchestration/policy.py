@@ -71,6 +71,8 @@ class LabourerPolicy:
     :ivar per_minute: invocations a minute, None for no limit.
     :ivar upstream_scavenger: upstream's Scavenger archives, expires and retries; the orchestrator leaves that to it.
     :ivar limit_is_default: the labourer names no limit.
+    :ivar memory: of the function in MB, and ``task_seconds`` that a task takes, for its costs; None if they are not
+        known.
     """
 
     labourer_id: str
@@ -86,6 +88,8 @@ class LabourerPolicy:
     coefficients: Mapping[int, float] = field(default_factory=lambda: dict(_COEFFICIENTS))
     upstream_scavenger: bool = False
     limit_is_default: bool = False
+    memory: int | None = None
+    task_seconds: float | None = None
 
     @classmethod
     def of(cls, labourer_id: str, settings: Mapping[str, Any], *, default_limit: int = DEFAULT_LIMIT) -> LabourerPolicy:
@@ -111,6 +115,8 @@ class LabourerPolicy:
             health_metrics=tuple(reader.health_metrics()),
             upstream_scavenger=reader.scavenger(),
             limit_is_default=limit is None,
+            memory=reader.whole("memory", None, least=1),
+            task_seconds=reader.number("task_seconds", None) or None,
         )
         if reader.faults:
             raise InvalidConfiguration(reader.faults)

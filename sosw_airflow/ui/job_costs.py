@@ -10,10 +10,11 @@ from typing import Any
 
 from sosw_airflow.config.prices import list_prices
 from sosw_airflow.exceptions import SoswError
+from sosw_airflow.hooks.sosw import default_max_invocations
 from sosw_airflow.jobs.cost import JobShape, Prices, Usage, so_far
 from sosw_airflow.jobs.transitions import IN_DELIVERY
 from sosw_airflow.operators.costs import labour_of
-from sosw_airflow.orchestration.policy import DEFAULT_ATTEMPTS, DEFAULT_LIMIT
+from sosw_airflow.orchestration.policy import DEFAULT_LIMIT, LabourerPolicy
 
 __all__ = ["JobCosts", "costs_so_far"]
 
@@ -47,11 +48,14 @@ def costs_so_far(header: Any, progress: Any, settings: Mapping[str, Any]) -> Job
     if header.state in IN_DELIVERY:
         return None
     try:
-        labour = labour_of(settings)
+        default = default_max_invocations()
     except SoswError:  # the limit only decides how long the job takes
-        labour = labour_of({**settings, "max_simultaneous_invocations": DEFAULT_LIMIT})
-    given = settings.get("max_attempts")
-    attempts = given if type(given) is int and 0 < given <= 1_000_000 else DEFAULT_ATTEMPTS
+        default = DEFAULT_LIMIT
+    try:
+        policy = LabourerPolicy.of(header.labourer_id, settings, default_limit=default)
+    except SoswError:  # the labourer's page says what is wrong with its settings
+        policy = LabourerPolicy.of(header.labourer_id, {}, default_limit=default)
+    labour, attempts = labour_of(policy), policy.max_attempts
     shape = JobShape.of_queue_file(
         tasks=header.tasks, size=header.queue_bytes, pages=header.pages, with_meta=bool(header.meta_table)
     )

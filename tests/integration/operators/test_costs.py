@@ -249,8 +249,8 @@ def test_the_time_of_the_function(
     tutorial_job: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By the labourer's settings in the estimate, by the closed rows in what was counted."""
-    settings = {"invocation": "request", "max_simultaneous_invocations": 8, "memory": 512, "task_seconds": 3}
+    """By the labourer's settings in the estimate, by the closed rows in what was counted. A number may be text."""
+    settings = {"invocation": "request", "max_simultaneous_invocations": "8", "memory": "512", "task_seconds": "3"}
     monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps({LABOURER: settings}))
     monkeypatch.setattr("sosw_airflow.waiting.durations.INVOCATION_DELTA", INVOCATION_DELTA + 4)  # each took 4 s longer
     summary = schedule(tutorial_job, orchestrate=True, deferrable=False, poll_interval=0.2).execute(context())

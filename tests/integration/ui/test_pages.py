@@ -371,7 +371,7 @@ def test_what_a_job_has_cost_so_far(
     assert "the labourer's function 0 0 0 0 0.0 0.00" in before.text
     assert "at AWS's list prices on demand in us-east-1 of 2025-07-21" in before.text
     assert "The time of the function is not in it: the labourer has no task_seconds" in before.text
-    settings = {"worker": {"max_attempts": 2, "task_seconds": 3, "memory": 512, "invocation": "request"}}
+    settings = {"worker": {"max_attempts": "2", "task_seconds": "3", "memory": "512", "invocation": "request"}}
     monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps(settings))
     for index in range(3):
         close(configured, job_id, index, ok=index > 0)
@@ -384,10 +384,11 @@ def test_what_a_job_has_cost_so_far(
 def test_a_labourer_that_is_not_registered_any_more(
     browser: Browser, schedule: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its jobs still have costs, with what a labourer has by default."""
+    """Its jobs still have costs, with what a labourer has by default; and those of one whose settings are faulty."""
     path = f"/c/sosw_default/dags/dag/jobs/{schedule(request_for())}"
-    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", "{}")
-    assert "Cost so far" in browser.page(path).text
+    for labourers in ("{}", '{"worker": {"memory": "much"}}'):
+        monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", labourers)
+        assert "Cost so far" in browser.page(path).text
 
 
 def test_of_large_tasks_a_page_keeps_what_it_shows(

@@ -72,6 +72,8 @@ def test_faulty_settings_are_reported_together() -> None:
     "settings",
     [
         {"max_attempts": "\u00b2"},
+        {"memory": "512 MB"},
+        {"task_seconds": -1},
         {"max_simultaneous_invocations": "9" * 5000},
         {"max_invocations_per_minute": "\ud800"},
         {"invocation": ["event"] * 50_000},
