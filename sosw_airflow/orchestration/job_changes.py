@@ -69,7 +69,7 @@ def change_job(
     max_running: int | None = None,
     place: Place | None = None,
 ) -> JobChange:
-    """Change the limit of a job, its place or both. Six requests at most.
+    """Change the limit of a job, its place or both. Six requests, if no other change comes at once.
 
     :param table: of the job records.
     :param now: seconds since 1970.
@@ -91,7 +91,7 @@ def change_job(
             raise JobDelivered(job_id)
         places = JobPlaces(dynamodb, table)
         place_before, lease = places.move(header.labourer_id, job_id, place)
-        places.note(job_id, place)
+        _note(places, header.labourer_id, job_id, place)
     else:
         lease = read_lease(dynamodb, table, header.labourer_id)
     if max_running is not None:
@@ -99,3 +99,13 @@ def change_job(
     note = TurnNote.of_lease(lease)
     is_orchestrated = note.is_fresh(now) if note is not None else "owner" in lease
     return JobChange(header, max_running, place, place_before, is_orchestrated)
+
+
+def _note(places: JobPlaces, labourer_id: str, job_id: str, place: Place) -> None:
+    """Keep the place in the job's header. Of two changes at once the one that the lease has is kept in the end."""
+    while True:
+        places.note(job_id, place)
+        followed = places.read(labourer_id).place(job_id)
+        if followed == place:
+            return
+        place = followed

@@ -59,6 +59,7 @@ REGRESSIONS = {
     "a cancelling dies after its first row": "cancel-beside-zombie C3!dies",
     "a repair whose plan is gone is cleared": "repair-and-plan-removed A14!dies",
     "a copy puts the plan of what it has read in the place of another's": "schedule-sourced-twice A4>B B7!dies",
+    "two places are given to a job at once": "move-twice A4>B",
     "a refused claim is given back after the cancelling": "orchestrate-refused-and-cancel A8>B A8!refused",
 }
 

@@ -13,6 +13,7 @@ from sosw_airflow.orchestration.policy import LabourerPolicy
 from sosw_airflow.orchestration.turn import Clients, LabourerOrchestration
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.scheduling.repair import repair
+from sosw_airflow.stores.job_places import MovedJobs, Place
 from sosw_airflow.stores.tables import TableNames
 from tests.support.deterministic_aws.clients import clients
 from tests.support.deterministic_aws.lambda_events import Function, FunctionFailed, run_events
@@ -247,6 +248,33 @@ class OrchestrateAndMove(Orchestrating):
         dynamodb, job_id = clients().dynamodb, SECOND.identity.job_id
         change_job(dynamodb, "sosw_jobs", job_id, place="front", now=self.aws.clock)
         change_job(dynamodb, "sosw_jobs", job_id, place="back", now=self.aws.clock)
+
+
+class MoveTwice(Orchestrating):
+    """Two people move a job at once, one to the front, the other to the back."""
+
+    name = "move-twice"
+    fates = frozenset()  # who gets an error gives the command again
+
+    def cast(self) -> Cast:
+        yield Role("move job", lambda: self._move("front"))
+        yield Role("move job", lambda: self._move("back"))
+
+    def _move(self, place: Place) -> None:
+        change_job(clients().dynamodb, "sosw_jobs", JOB.identity.job_id, place=place, now=self.aws.clock)
+
+    def afterwards(self) -> None:
+        """What orchestrators follow, and what people see: the lease, and the record of the job."""
+        items = {each["record"]["S"]: each for each in self.aws.rows("sosw_jobs")}
+        followed = MovedJobs.of_lease(items["lease"]).place(JOB.identity.job_id)
+        self.facts["places"] = followed, items["header"].get("position", {"S": "planned"})["S"]
+        super().afterwards()
+
+    def violations(self) -> Iterator[Violation]:
+        yield from super().violations()
+        followed, seen = self.facts["places"]
+        if followed != seen:
+            yield Violation("untrue", f"the record of the job says {seen}, orchestrators follow {followed}")
 
 
 class OrchestrateBesideUpstream(Orchestrating):
