@@ -48,6 +48,7 @@ class Side:
 OURS = Side("sosw_airflow", "benchmarks.writer_ours:measure_schedule", {})
 COLD = Side(OURS.name, OURS.function, {"warm": False})
 PAGES = Side("sosw_airflow, pages alone", "benchmarks.writer_ours:measure_pages", {})
+READY = Side("bare loop of our pages, ready-made", "benchmarks.writer_ours:measure_ready", {})
 BARE = Side("bare loop of ready-made requests", "benchmarks.writer_ours:measure_bare", {})
 SOSW = Side("sosw's process_file", "benchmarks.writer_upstream:measure_upstream", {"limit": False})
 SOSW_LIMIT = Side("sosw's, with Limit=1", "benchmarks.writer_upstream:measure_upstream", {"limit": True})
@@ -102,6 +103,7 @@ def run(arguments: argparse.Namespace) -> Report:
             "x: how many times as fast as this line the nearest line of sosw_airflow above it is.",
             "spread: of x among the repetitions, largest minus smallest, of the median.",
             "own µs/task: processor time of the measured process alone, without the emulator's.",
+            "Our pages, ready-made: sent by our client. Ready-made requests: sent by a plain boto3 client.",
             "requests: to S3 and DynamoDB. in sequence: how many of them one after the other, none beside another.",
             "Without a latency (costs): requests to DynamoDB and write units for 1,000 tasks, as it counts them.",
             "peak MB: how far the process grows above its modules and clients, the job's document included.",
@@ -140,7 +142,7 @@ def _beside_sosw(emulator: Emulator, arguments: argparse.Namespace) -> Iterator[
 
 def _beside_the_floor(emulator: Emulator, arguments: argparse.Namespace) -> Iterator[Row]:
     for latency in arguments.latency:
-        yield from _compared(emulator, [PAGES, BARE], arguments.floor_tasks, latency, arguments.repeat)
+        yield from _compared(emulator, [PAGES, READY, BARE], arguments.floor_tasks, latency, arguments.repeat)
 
 
 def _growth(emulator: Emulator, arguments: argparse.Namespace) -> Iterator[Row]:

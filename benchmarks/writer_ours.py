@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -36,6 +37,7 @@ __all__ = [
     "job",
     "measure_bare",
     "measure_pages",
+    "measure_ready",
     "measure_resume",
     "measure_schedule",
     "planned_job",
@@ -111,9 +113,17 @@ def measure_pages(endpoint_url: str, tasks: int, latency: float) -> Figures:
 
 
 def measure_bare(endpoint_url: str, tasks: int, latency: float) -> Figures:
-    """The floor: the transactions that the writer would send, ready-made, from as many threads by the same client."""
-    place = _deployment(endpoint_url, latency)
-    ready = _Recorder()
+    """The floor: the transactions that the writer would send, ready-made, from as many threads by a plain client."""
+    return _sent(_deployment(endpoint_url, latency, ready=False), tasks, list)
+
+
+def measure_ready(endpoint_url: str, tasks: int, latency: float) -> Figures:
+    """The same loop by the writer's client, with pages whose text exists: what sending alone takes of the writer."""
+    return _sent(_deployment(endpoint_url, latency), tasks, lambda actions: actions)
+
+
+def _sent(place: Deployment, tasks: int, as_argument: Callable[[list[dict[str, Any]]], Any]) -> Figures:
+    ready = _Recorder(as_argument)
     JobScheduler(replace(place, dynamodb_once=ready), concurrency=CONCURRENCY).schedule(_request(tasks))
     send = place.dynamodb_once.transact_write_items
 
@@ -157,11 +167,12 @@ def measure_resume(endpoint_url: str, tasks: int, latency: float) -> Figures:
 class _Recorder:
     """A DynamoDB client that keeps the transactions, and does nothing else."""
 
-    def __init__(self) -> None:
-        self.transactions: list[list[dict[str, Any]]] = []
+    def __init__(self, as_argument: Callable[[list[dict[str, Any]]], Any]) -> None:
+        self._as_argument = as_argument
+        self.transactions: list[Any] = []
 
     def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        self.transactions.append(list(TransactItems))
+        self.transactions.append(self._as_argument(TransactItems))
         return {}
 
 
@@ -222,8 +233,13 @@ def _session() -> Any:
     return boto3.session.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name=REGION)
 
 
-def _deployment(endpoint_url: str, latency: float, *, meta: bool = False, session: Any = None) -> Deployment:
-    """Clients as `SoswHook` makes them. Each request takes ``latency`` seconds more."""
+def _deployment(
+    endpoint_url: str, latency: float, *, meta: bool = False, session: Any = None, ready: bool = True
+) -> Deployment:
+    """Clients as `SoswHook` makes them. Each request takes ``latency`` seconds more.
+
+    :param ready: False: as boto3 makes them.
+    """
     from botocore.config import Config
 
     session = session or _session()
@@ -233,7 +249,8 @@ def _deployment(endpoint_url: str, latency: float, *, meta: bool = False, sessio
         retries: Any = {"mode": "standard", "total_max_attempts": attempts}
         config = Config(retries=retries, max_pool_connections=16, connect_timeout=5, read_timeout=600, proxies={})
         made = session.client(service, endpoint_url=endpoint_url, config=config)
-        use_ready_wire(made)
+        if ready:
+            use_ready_wire(made)
         return made
 
     tables = TableNames(meta_table="sosw_tasks_meta") if meta else SOSW_NAMES

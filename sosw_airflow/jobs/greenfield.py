@@ -38,6 +38,10 @@ class Placement:
         """The greenfield of the task with this index."""
         return self.base + (index + 1) * self.step
 
+    def of_all(self, tasks: range) -> range:
+        """The greenfields of consecutive tasks."""
+        return range(self.of(tasks.start), self.of(tasks.stop), self.step)
+
 
 def place_at_back(newest: int | None, tasks: int, *, now: int, labourer_id: str) -> Placement:
     """Behind everything that waits.

@@ -5,8 +5,9 @@ The cut depends on the lines and the limits alone, so that every reader of a que
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from sosw_airflow.jobs.blocks import Block
 from sosw_airflow.jobs.rows import row_size_of_line
@@ -97,6 +98,25 @@ class PageCutter:
             _MAX_PAGE_BYTES
         )
 
+    @property
+    def room(self) -> int:
+        """Lines until the present page has as many rows as it may have; those of a whole page if it has."""
+        return self._limits.rows - self._rows % self._limits.rows
+
+    def takes(self, lines: Sequence[str]) -> bool:
+        """Take `room` lines or fewer at once, if all have their place in one page; if not, none is taken."""
+        sizes = list(map(row_size_of_line, map(len, lines)))
+        begins = self.pages == 0 or self._rows == self._limits.rows
+        size, units = sum(sizes), sum(-(-each // _UNIT_BYTES) for each in sizes)
+        if not begins:
+            size, units = size + self._bytes, units + self.units
+        if size > _MAX_PAGE_BYTES or units > self._most_units:
+            return False
+        self.pages += begins
+        self._rows = len(lines) + (0 if begins else self._rows)
+        self._bytes, self.units = size, units
+        return True
+
     def begins_page(self, line_bytes: int) -> bool:
         """Take the next line; True if it is the first of a page."""
         size = row_size_of_line(line_bytes)
@@ -120,13 +140,25 @@ def cut_pages(lines: Iterable[str], limits: PageLimits) -> Iterator[Page]:
     """The pages of the lines, one at a time."""
     cutter = PageCutter(limits)
     page: Page | None = None
-    for index, line in enumerate(lines):
-        if cutter.begins_page(len(line)):
-            if page is not None:
-                yield page
-            page = Page(cutter.pages - 1, index)
-        assert page is not None  # noqa: S101 - the first line begins a page
-        page.lines.append(line)
-        page.units = cutter.units
+    rest, first = iter(lines), 0
+    # As many at once as the present page has room for: nearly all pages end for their number of rows alone.
+    while some := list(islice(rest, cutter.room)):
+        if cutter.takes(some):
+            page = page or Page(cutter.pages - 1, first)
+            page.lines += some
+            page.units = cutter.units
+        else:
+            for index, line in enumerate(some, first):
+                if cutter.begins_page(len(line)):
+                    if page is not None:
+                        yield page
+                    page = Page(cutter.pages - 1, index)
+                assert page is not None  # noqa: S101 - the first line begins a page
+                page.lines.append(line)
+                page.units = cutter.units
+        first += len(some)
+        if page is not None and len(page.lines) == limits.rows:
+            yield page
+            page = None
     if page is not None:
         yield page

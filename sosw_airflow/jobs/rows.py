@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,8 +108,17 @@ class LineCodec:
 
     def payload(self, line: str) -> str:
         """The JSON text of the payload in a line, as upstream puts it into a row (sosw rules 8, D9)."""
-        if line.endswith(self.tail) and '"payload"' not in line:
-            return f"{line[: -len(self.tail)]}}}"
+        return self.payloads([line])[0]
+
+    def payloads(self, lines: Iterable[str]) -> list[str]:
+        """The payloads of many lines."""
+        tail, end = self.tail, -len(self.tail)
+        return [
+            f"{line[:end]}}}" if line.endswith(tail) and '"payload"' not in line else self._parsed_payload(line)
+            for line in lines
+        ]
+
+    def _parsed_payload(self, line: str) -> str:
         task = json.loads(line)
         task.pop("labourer_id", None)
         given = task.pop("payload", {})

@@ -8,7 +8,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from sosw_airflow.jobs.greenfield import Placement
-from sosw_airflow.jobs.identity import task_id
+from sosw_airflow.jobs.identity import task_ids
 from sosw_airflow.jobs.pages import Page
 from sosw_airflow.jobs.rows import LineCodec, Row, row_item
 from sosw_airflow.stores.job_record import Header, JobRecords
@@ -61,26 +61,28 @@ class PageText:
 
         :param created_at: of its tasks, in seconds since 1970.
         """
-        header, payload_of = self.header, self.codec.payload
+        header = self.header
         tasks = range(page.first, page.first + len(page.lines))
-        place = Placement(header.greenfield_base, header.greenfield_step).of
         marker = {"Put": self.records.marker(header, page.number, tasks=tasks)}
         to_id, to_greenfield, to_payload, rest = self._around(created_at)
+        if self.meta is not None:
+            to_meta_id, meta_rest = self._around_meta(created_at)
+        rows = zip(
+            task_ids(header.job_id, tasks),
+            Placement(header.greenfield_base, header.greenfield_step).of_all(tasks),
+            map(_quoted, self.codec.payloads(page.lines)),
+            strict=True,
+        )
         texts = [_dumps(marker)]
         if self.meta is None:
             texts += [
-                f"{to_id}{task_id(header.job_id, index)}{to_greenfield}{place(index)}{to_payload}"
-                f"{_quoted(payload_of(line))}{rest}"
-                for index, line in enumerate(page.lines, page.first)
+                f"{to_id}{task}{to_greenfield}{place}{to_payload}{payload}{rest}" for task, place, payload in rows
             ]
         else:
-            to_meta_id, meta_rest = self._around_meta(created_at)
-            for index, line in enumerate(page.lines, page.first):
-                task = task_id(header.job_id, index)
-                texts.append(
-                    f"{to_id}{task}{to_greenfield}{place(index)}{to_payload}{_quoted(payload_of(line))}{rest}, "
-                    f"{to_meta_id}{task}{meta_rest}"
-                )
+            texts += [
+                f"{to_id}{task}{to_greenfield}{place}{to_payload}{payload}{rest}, {to_meta_id}{task}{meta_rest}"
+                for task, place, payload in rows
+            ]
         tables = [self.records.table, self.tasks_table, *([self.meta.name] if self.meta else [])]
         return ReadyActions(f"[{', '.join(texts)}]", tables)
 

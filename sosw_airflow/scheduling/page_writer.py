@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -39,6 +39,19 @@ _EXISTS = "ConditionalCheckFailed"
 
 class WriterStopped(Exception):
     """The writing was stopped from outside; what is committed stays, and a later attempt continues from there."""
+
+
+class _Pages:
+    """Gives pages to several threads."""
+
+    def __init__(self, pages: Iterable[Page]) -> None:
+        self._rest = iter(pages)
+        self._lock = threading.Lock()
+
+    def take(self) -> Page | None:
+        """The next page; None if all are taken."""
+        with self._lock:
+            return next(self._rest, None)
 
 
 class PageWriter:
@@ -82,6 +95,7 @@ class PageWriter:
         self._concurrency = concurrency
         self._patience = patience
         self._metrics = metrics
+        self._counting = threading.Lock()  # held while the progress is changed
         self._halt = threading.Event()  # set when any page has failed for good
 
     def write(self, pages: Iterable[Page], progress: ProgressLog) -> None:
@@ -91,30 +105,32 @@ class PageWriter:
         :raises NoProgress: AWS took nothing for too long.
         :raises SoswError: a fault that sending again cannot fix. In every case pages in flight are finished first.
         """
-        in_flight: dict[Future[None], int] = {}
+        rest = _Pages(pages)
+        writers: set[Future[None]] = set()
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="sosw-page") as pool:
             try:
-                for page in pages:
+                while len(writers) < self._concurrency and (page := rest.take()) is not None:
                     self._check_stop()
-                    in_flight[submit(pool, self._commit, page, progress)] = len(page.lines)
-                    # One page more than there are threads, so that none of them waits for the reader.
-                    while len(in_flight) > self._concurrency:
-                        self._collect(in_flight, progress)
-                while in_flight:
-                    self._collect(in_flight, progress)
+                    writers.add(submit(pool, self._commit_all, page, rest, progress))
+                while writers:
+                    done, writers = wait(writers, timeout=1.0, return_when=FIRST_EXCEPTION)
+                    for future in done:
+                        future.result()
+                    self._check_stop()
+                    with self._counting:
+                        progress.report(throttled=self._pace.throttled)
             except BaseException:
                 self._halt.set()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
-    def _collect(self, in_flight: dict[Future[None], int], progress: ProgressLog) -> None:
-        done, _ = wait(in_flight, timeout=1.0, return_when=FIRST_COMPLETED)
-        for future in done:
-            tasks = in_flight.pop(future)
-            future.result()
-            progress.add(tasks, throttled=self._pace.throttled)
-        progress.report(throttled=self._pace.throttled)
-        self._check_stop()
+    def _commit_all(self, page: Page | None, rest: _Pages, progress: ProgressLog) -> None:
+        """Commit a page, then others until none is left: to get each from another thread would cost two wake-ups."""
+        while page is not None:
+            self._commit(page, progress)
+            with self._counting:
+                progress.add(len(page.lines), throttled=self._pace.throttled)
+            page = rest.take()
 
     def _check_stop(self) -> None:
         if self._stop.is_set():

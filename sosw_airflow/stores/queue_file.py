@@ -29,6 +29,9 @@ _PARTS_OF_A_SIZE = 1000
 #: Bytes of one read.
 READ_BYTES = 4 * 1024 * 1024
 
+#: Bytes that are split into lines at once.
+_SPLIT_BYTES = 64 * 1024
+
 #: Name of the object's metadata that says whose plan it is.
 _FINGERPRINT = "sosw-job-fingerprint"
 
@@ -42,11 +45,19 @@ class QueueFileGone(Exception):
 
 def lines_of(text: bytes) -> Iterator[str]:
     """The lines of a queue file that `QueueFileWriter` has written, one at a time."""
-    start = 0
-    while start < len(text):
-        end = text.index(b"\n", start)
-        yield text[start:end].decode("ascii")
-        start = end + 1
+    for line in _whole_lines(text):
+        yield line.decode("ascii")
+
+
+def _whole_lines(text: bytes) -> Iterator[bytes]:
+    """The lines that end in the text. Some are split at once: as objects, all would be twice as large as the text."""
+    begun, whole = 0, text.rfind(b"\n") + 1
+    while begun < whole:
+        end = text.rfind(b"\n", begun, begun + _SPLIT_BYTES)
+        if end < 0:
+            end = text.index(b"\n", begun)
+        yield from text[begun:end].split(b"\n")
+        begun = end + 1
 
 
 class QueueFile:
@@ -123,12 +134,9 @@ class QueueFile:
                 raise QueueFileGone(self.key)
             start += len(data)
             data = rest + data
-            begun = 0
-            # One at a time: all lines as objects would be twice as large as what was read.
-            while (end := data.find(b"\n", begun)) >= 0:
-                yield data[begun:end].rstrip(b"\r")
-                begun = end + 1
-            rest = data[begun:]
+            for line in _whole_lines(data):
+                yield line.rstrip(b"\r")
+            rest = data[data.rfind(b"\n") + 1 :]
         if rest:
             yield rest
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import unittest.mock
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product, repeat
 from typing import Any
@@ -20,10 +20,12 @@ from sosw_airflow.jobs.metrics import Metric
 from sosw_airflow.jobs.pages import Page
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.scheduling.pace import PagePace
-from sosw_airflow.scheduling.page_text import MetaTable
+from sosw_airflow.scheduling.page_text import MetaTable, PageText
 from sosw_airflow.scheduling.page_writer import PageWriter
 from sosw_airflow.stores.aws_errors import Verdict
 from sosw_airflow.stores.job_record import Header, JobRecords
+from sosw_airflow.stores.queue_file import QueueFileGone
+from sosw_airflow.waiting.progress_log import ProgressLog
 from tests.integration.conftest import LABOURER, Installation, request_for
 from tests.support.network_edge import answering, dynamodb_error
 
@@ -114,6 +116,38 @@ def test_a_marker_that_exists_means_that_the_page_is_committed(installation: Ins
     assert sent.count("TransactWriteItems") == 2
 
 
+def test_as_many_pages_are_in_flight_as_is_wanted() -> None:
+    """Each is committed once, and counted."""
+    writer, _ = page_writer(committed=False)
+    writer._pace.claim.return_value = writer._pace.throttled = 0  # type: ignore[attr-defined]
+    all_at_once = threading.Barrier(8, timeout=10)  # fails if fewer are in flight
+    sent = writer._dynamodb.transact_write_items
+    sent.side_effect = lambda **_: all_at_once.wait()
+    progress = ProgressLog("Pages", 48)
+
+    with unittest.mock.patch.object(PageText, "actions", lambda _, page, __: page.number):
+        writer.write((Page(number, 3 * number, 3, ["a", "b", "c"]) for number in range(16)), progress)
+
+    assert sorted(each.kwargs["TransactItems"] for each in sent.mock_calls) == list(range(16))
+    assert progress.done == 48
+
+
+def test_a_fault_of_the_reading_ends_the_writing_when_pages_in_flight_are_committed() -> None:
+    """The plan may be removed by another copy that has finished the job."""
+    writer, _ = page_writer(committed=False)
+    writer._pace.claim.return_value = writer._pace.throttled = 0  # type: ignore[attr-defined]
+
+    def pages() -> Iterator[Page]:
+        yield from (Page(number, number, 1, ["a"]) for number in range(20))
+        raise QueueFileGone
+
+    progress = ProgressLog("Pages", 30)
+    with unittest.mock.patch.object(PageText, "actions", lambda _, page, __: page.number), pytest.raises(QueueFileGone):
+        writer.write(pages(), progress)
+
+    assert 0 < progress.done == writer._dynamodb.transact_write_items.call_count <= 20
+
+
 #: What one transaction of two tasks may answer: a reason for the marker and one for each row.
 REASONS = (
     "None",
@@ -160,7 +194,7 @@ def page_writer(*, committed: bool, meta: MetaTable | None = None) -> tuple[Page
     """A writer of one page of two tasks, and what it asks for the page's marker."""
     records = Mock(spec=JobRecords, table="sosw_jobs")
     records.has_marker.return_value = committed
-    header = Mock(spec=Header, job_id=JOB_ID, greenfield_base=1, greenfield_step=1)
+    header = Mock(spec=Header, job_id=JOB_ID, labourer_id=LABOURER, greenfield_base=1, greenfield_step=1)
     writer = PageWriter(
         Mock(),
         header=header,
