@@ -136,10 +136,13 @@ def test_a_labourers_page_has_the_jobs_of_its_queue(browser: Browser, schedule: 
 
 def test_each_setting_says_where_it_comes_from(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Variable, or a default."""
-    monkeypatch.setenv("AIRFLOW_VAR_SOSW_LABOURERS", json.dumps({"worker": {"max_attempts": 5, "expiry": 90}}))
+    monkeypatch.setenv(
+        "AIRFLOW_VAR_SOSW_LABOURERS", json.dumps({"worker": {"max_attempts": 5, "expiry": 90, "memory": 512}})
+    )
     text = browser.page("/c/sosw_default/labourers/worker").text
     assert "Attempts 5 max_attempts of the Variable sosw_labourers" in text
     assert "Lost after 90 s expiry of the Variable sosw_labourers" in text
+    assert "A task, for its costs 512 MB memory of the Variable sosw_labourers" in text
     assert "Invocation event default" in text
 
 
