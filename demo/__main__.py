@@ -92,17 +92,28 @@ def _arguments() -> argparse.Namespace:
     run = commands.add_parser("run", help="run the DAG and show its tasks")
     run.add_argument("--date", type=_date, required=True, help="the logical date of the DAG run, such as 2026-03-02")
     whole = commands.add_parser("up", help="start a whole Airflow, to click through")
-    whole.add_argument("--port", type=int, default=8080, help="of the UI (8080)")
+    whole.add_argument("--port", type=_port, default=8080, help="of the UI (8080)")
     commands.add_parser("stop", help="end the embedded AWS")
     return parser.parse_args()
 
 
 def _date(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         message = f"{text!r} is not a date such as 2026-03-02"
         raise argparse.ArgumentTypeError(message) from None
+    if not 1970 < day.year < 9999:  # the job has days before the date, and the demo names the one behind it
+        message = f"{text!r} is not a date from 1971 to 9998"
+        raise argparse.ArgumentTypeError(message)
+    return day
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 2**16:
+        message = f"{text!r} is not a port from 1 to 65535"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def _free(port: int) -> int:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
-                port += 1
+                port = port + 1 if port < 65_535 else 1024
             else:
                 return port
 

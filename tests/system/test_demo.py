@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from demo import __main__ as commands
 from demo import embedded_aws
 
 pytestmark = pytest.mark.slow
@@ -29,6 +30,25 @@ def demo(state: Path, *arguments: str) -> str:
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["run", "--date", wrong] for wrong in ("tomorrow", "2026-13-01", "0001-01-01", "9999-12-31")),
+        *(["up", "--port", wrong] for wrong in ("http", "0", "-1", "65536", "\u0663")),
+    ],
+    ids=str,
+)
+def test_what_is_no_date_and_no_port(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line says it, before anything is started."""
+    monkeypatch.setattr(sys, "argv", ["demo", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        commands._arguments()
+    assert ended.value.code == 2
+    assert f"argument {arguments[1]}: {arguments[2]!r} is not a " in capsys.readouterr().err
 
 
 @pytest.fixture
