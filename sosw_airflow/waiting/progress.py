@@ -4,8 +4,8 @@ Each poll continues the reading of the former one. What is read twice counts onc
 index in the job. A new reader (another process, a restarted triggerer) catches up in its first poll. Readers of one
 process may then share one reading of their labourer.
 
-What slips through even so is found when nothing has moved for a while: by reading again what was read in haste, and by
-asking for missing tasks by their ids. A task that is then in no table at all is lost.
+What slips through even so is found when nothing has moved for a while, by asking for missing tasks by their ids. If one
+was missed, what was read in haste is read again. A task that is then in no table at all is lost.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 HEAD_START = 600
 
 #: Polls without progress after which missing tasks are asked for by id: the first time, then each time twice as many.
-#: What was read in haste is read again after half as many.
+#: Where closings are read in haste, some are asked for after half as many.
 _QUIET_POLLS = 8
 
 #: Tasks that are asked for by id at a time.
@@ -135,10 +135,9 @@ class ProgressReader:
             due = self._quiet >= self._ask_at
             if due:
                 self._ask_at = 2 * self._quiet
-            if self._ask_at == 2 * self._quiet:
+            half = self._ask_at == 2 * self._quiet and self._is_hasty()
+            if (due or half or self._suspects) and self._ask(closed_tasks, header, lost=due or bool(self._suspects)):
                 self._settle()
-            if due or self._suspects:
-                self._ask(closed_tasks, header)
         return self._progress(header, more=more)
 
     def counted(self) -> JobProgress:
@@ -227,6 +226,11 @@ class ProgressReader:
             self._caught_up = True
         return complete
 
+    def _is_hasty(self) -> bool:
+        """Whether closings may have been missed by haste."""
+        shared = self._shared is not None and self._caught_up and self._shared.is_hasty
+        return shared or bool(self._reading.hasty)
+
     def _settle(self) -> None:
         """Let the next poll read again, alone, what was read in haste."""
         shared = self._shared.reached() if self._shared is not None and self._caught_up else None
@@ -275,24 +279,30 @@ class ProgressReader:
                 return self._ends[end].add(index)
             return index not in self._ends[End.COMPLETED] and self._ends[end].add(index)
 
-    def _ask(self, closed_tasks: ClosedTasks, header: Header) -> None:
-        """Ask for some of the missing tasks by their ids, the next ones each time; first for those that seem lost."""
+    def _ask(self, closed_tasks: ClosedTasks, header: Header, *, lost: bool) -> bool:
+        """Ask for some of the missing tasks by their ids, the next ones each time; first for those that seem lost.
+
+        :param lost: find those that are in no table as well.
+        :return: one was closed, and missed.
+        """
         suspects, self._suspects = self._suspects, []
         missing = suspects or list(islice(self._missing(self._asked_up_to), _ASKED))
         missing = missing or list(islice(self._missing(0), _ASKED))
         rows, unanswered = closed_tasks.some_rows([task_id(self.job_id, index) for index in missing])
-        for row in rows:
-            self._count(row.task_id, row.end)
+        missed = sum(self._count(row.task_id, row.end) for row in rows) > 0
+        if not lost:
+            return missed
         if not suspects and missing:
             self._asked_up_to = missing[-1] + 1
         if unanswered or header.state is not JobState.WRITTEN:
-            return  # the table is slow, or tasks are missing since they are not in the queue yet
+            return missed  # the table is slow, or tasks are missing since they are not in the queue yet
         absent = self._in_no_table([index for index in missing if self._is_open(index)], header)
         if suspects:
             # Twice, a poll apart: a row that moves from one table to another can be missed once.
             self._lost = tuple(task_id(self.job_id, index) for index in absent)
         else:
             self._suspects = absent
+        return missed
 
     def _in_no_table(self, indexes: list[int], header: Header) -> list[int]:
         tasks = {task_id(self.job_id, index): index for index in indexes}

@@ -78,6 +78,11 @@ class SharedClosings:
         """Another one after a reading that has read something new."""
         return () if self._reading is None else self._reading.position
 
+    @property
+    def is_hasty(self) -> bool:
+        """Whether something was read in haste."""
+        return self._reading is not None and bool(self._reading.hasty)
+
     def refresh(self, max_age: float) -> None:
         """Read what is new for all members, unless that was done in the last ``max_age`` seconds.
 

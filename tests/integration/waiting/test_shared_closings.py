@@ -17,6 +17,7 @@ from sosw_airflow.jobs import closing_overlap
 from sosw_airflow.stores.closed_tasks import ClosedTasks, End
 from sosw_airflow.triggers import polling
 from sosw_airflow.triggers.sosw import SoswJobTrigger
+from sosw_airflow.waiting import progress
 from sosw_airflow.waiting.poller import Status
 from sosw_airflow.waiting.progress import ProgressReader
 from sosw_airflow.waiting.shared_closings import SharedClosings, SharedReadings
@@ -104,15 +105,16 @@ def test_one_reading_for_all_jobs(waiting: Waiting) -> None:
 
 
 def test_a_job_reads_again_alone_what_haste_has_missed(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From where it had caught up. The others go on reading together."""
+    """As soon as it has found one that was missed, from where it had caught up. The others go on reading together."""
     monkeypatch.setattr(closing_overlap, "_CLOSINGS", 1)
+    monkeypatch.setattr(progress, "_ASKED", 1)
     job, other = waiting.reader(0), waiting.reader(1)
-    for step in range(9):
+    for step in range(8):
         close(waiting.aws, job.job_id, [step], at=NOW + 60 * step)
         waiting.clock.now += 60
         other.read()
         job.read()
-    close(waiting.aws, job.job_id, [9], at=NOW + 370)  # at 480
+    close(waiting.aws, job.job_id, [8, 9], at=NOW + 300)  # at 420
 
     completed = []
     for step in range(5):
@@ -122,9 +124,25 @@ def test_a_job_reads_again_alone_what_haste_has_missed(waiting: Waiting, monkeyp
         with_queries = waiting.sent(lambda: completed.append(job.read().completed))
     completed.append(job.counted().completed)
 
-    assert completed == [9, 9, 9, 9, 10, 10]
+    assert completed == [8, 8, 8, 9, 10, 10]
     assert with_queries == {"GetItem": 1, "Query": 2}
     assert other.counted().completed == 5
+
+
+def test_jobs_that_wait_behind_another_do_not_read_its_closings_again(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long none of their own tasks is closed, and however hasty the reading of the others is."""
+    monkeypatch.setattr(closing_overlap, "_CLOSINGS", 1)
+    busy, *behind = [waiting.reader(number) for number in range(4)]
+    queries = []
+    for step in range(10):
+        close(waiting.aws, busy.job_id, [step], at=NOW + 60 * step)
+        waiting.clock.now += 60
+        queries.append(waiting.sent(lambda: [reader.read() for reader in (busy, *behind)])["Query"])
+
+    assert behind[0]._is_hasty()
+    assert queries == [8, *[2] * 9]
 
 
 def test_a_job_that_comes_later_catches_up_alone(waiting: Waiting) -> None:
