@@ -13,6 +13,7 @@ ALL: dict[str, list[str]] = {
         *("--idle-minutes", "1", "--cases", "100 tasks of 5 s, limit 10"),
         *("1,000 short tasks, 10 ms an answer", "100,000 queued, 10,000 of them processed"),
     ],
+    "calls": [],
     "invoking": [],
     "results": ["--tasks", "10000", "100000"],
     "polling": [],
@@ -34,6 +35,7 @@ QUICK: dict[str, list[str]] = {
         *("--sosw-tasks", "20", "--floor-tasks", "400", "--resume-tasks", "1000"),
     ],
     "orchestration": ["--idle-minutes", "0", "--repeat", "2", "--cases", "1,000 short tasks, 10 ms an answer"],
+    "calls": ["--turns", "2", "--runs", "1"],
     "invoking": ["--queues", "200", "--pairs", "2"],
     "results": ["--tasks", "1000"],
     "polling": ["--closed", "200", "--rates", "5", "--jobs", "3"],
@@ -48,6 +50,7 @@ NAMED: dict[str, list[str]] = {"in_airflow": [], "whole_job": ["--tasks", "10000
 #: Name on the command line → module. Each module has ``ABOUT`` (one line), ``add_arguments(parser)``, and
 #: ``run(arguments)``, which gives a `benchmarks.report.Report`.
 BENCHMARKS = {
+    "calls": "benchmarks.calls",
     "cost": "benchmarks.cost",
     "expansion": "benchmarks.expansion",
     "first_poll": "benchmarks.first_poll",

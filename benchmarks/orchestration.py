@@ -6,8 +6,11 @@ import argparse
 import statistics
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.clients import stub_client
@@ -173,6 +176,8 @@ class _Recorded:
         """
         from botocore.exceptions import ClientError
 
+        from sosw_airflow.orchestration.side_by_side import SideBySide
+
         def make(each: tuple[float, Any, dict[str, Any]]) -> None:
             _, call, parameters = each
             with suppress(ClientError):
@@ -181,14 +186,16 @@ class _Recorded:
                     reply["Payload"].read()
 
         with ThreadPoolExecutor(16) as pool:
+            side_by_side = SideBySide(pool, 16)  # as ours: to hand over each call takes processor time, too
             begun = time.process_time()
-            before, under_way = self.calls[0][0], []
-            for each in self.calls:
-                if each[0] - before > _PAUSE:
-                    wait(under_way)
-                    under_way.clear()
+            for number, calls in enumerate(self._without_pauses()):
+                if number:
                     time.sleep(_PAUSE)
-                before = each[0]
-                under_way.append(pool.submit(make, each))
-            wait(under_way)
+                deque(side_by_side(make, calls), maxlen=0)
             return time.process_time() - begun
+
+    def _without_pauses(self) -> Iterator[list[tuple[float, Any, dict[str, Any]]]]:
+        """The calls that follow each other within `_PAUSE`."""
+        pauses = [at for at in range(1, len(self.calls)) if self.calls[at][0] - self.calls[at - 1][0] > _PAUSE]
+        for begin, end in pairwise([0, *pauses, len(self.calls)]):
+            yield self.calls[begin:end]
