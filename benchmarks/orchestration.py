@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument("--idle-minutes", type=int, default=2, help="for which an idle labourer is watched, 0: not")
     parser.add_argument(
-        "--repeat", type=int, default=3, help="of the cases with short tasks, for the median (default: 3)"
+        "--repeat", type=int, default=5, help="of the cases with short tasks, for the median (default: 5)"
     )
     parser.add_argument("--cases", nargs="+", choices=list(_CASES), default=list(_CASES), metavar="CASE")
 
