@@ -10,7 +10,9 @@ import argparse
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -28,6 +30,9 @@ __all__ = ["ABOUT", "add_arguments", "run"]
 ABOUT = "items through a running Airflow, beside a mapped LambdaInvokeFunctionOperator; a job that fails fast"
 
 SLOTS = 8
+
+#: Items of the smallest job; threads that invoke the function alone, as many as an orchestrator has.
+FEW, THREADS = 10, 16
 
 #: Tasks of the job that fails fast, its limit, and the invocations that may follow once more failed than are tolerated.
 FAST_TASKS, FAST_LIMIT, FAST_MOST = 10_000, 50, 300
@@ -105,13 +110,16 @@ def run(arguments: argparse.Namespace) -> Report:
             "x: how many times as much as one job with orchestrate=True, deferred, with as many items, takes.",
             f"Fails fast: {FAST_TASKS:,} tasks that all fail, none is tolerated, limit {FAST_LIMIT}, fail_fast=True.",
             f"It stops if more than {FAST_MOST} are invoked after the first failed one is closed.",
+            f"Alone: the function, invoked by {THREADS} threads without sosw and Airflow.",
         ],
     )
     with tempfile.TemporaryDirectory() as folder, _deployment(Path(folder), arguments) as (airflow, aws):
         if "beside" in arguments.parts:
             _run_dag(airflow, "ours_warm")
+            report.rows.append({"what": "one job, orchestrate=True", "items": FEW, **_run_dag(airflow, "ours_few")})
             for items in arguments.items:
                 ours, peer = _run_dag(airflow, f"ours_{items}"), _run_dag(airflow, f"peer_{items}")
+                alone = {"what": "the function alone", "items": items, "seconds": _alone(aws, items)}
                 times = {f"{name}_times": peer[name] / ours[name] for name in ("seconds", "cpu")}
                 for what, found, more in (
                     ("one job, orchestrate=True", ours, {}),
@@ -119,6 +127,7 @@ def run(arguments: argparse.Namespace) -> Report:
                 ):
                     cpu_item = 1000 * found["cpu"] / items
                     report.rows.append({"what": what, "items": items, **found, **more, "cpu_item": cpu_item})
+                report.rows.append(alone)
                 about = f"{items:,} items through Airflow, beside mapped `LambdaInvokeFunctionOperator`"
                 wall, processor = times["seconds_times"], times["cpu_times"]
                 report.goals += [
@@ -141,7 +150,7 @@ def run(arguments: argparse.Namespace) -> Report:
 
 @contextmanager
 def _deployment(folder: Path, arguments: argparse.Namespace) -> Iterator[tuple[AirflowThatWaits, Emulator]]:
-    dags = {"ours_warm": _ours("ours_warm", 10)}
+    dags = {name: _ours(name, FEW) for name in ("ours_warm", "ours_few")}
     for items in arguments.items:
         dags[f"ours_{items}"] = _ours(f"ours_{items}", items)
         dags[f"peer_{items}"] = (_HEAD + _PEER).format(dag_id=f"peer_{items}", items=items)
@@ -179,6 +188,20 @@ def _run_dag(airflow: AirflowThatWaits, dag_id: str, *, state: str = "success") 
     if ended.state != state:
         raise SystemExit(f"the run of {dag_id} is {ended.state}: {_end_of_log(airflow, dag_id)}")
     return {"seconds": airflow.seconds_of(ended), "cpu": airflow.processor_seconds() - processor}
+
+
+def _alone(aws: Emulator, items: int) -> float:
+    """Seconds that as many invocations take which nobody prepares and nobody records."""
+    client = aws.client("lambda", max_pool_connections=THREADS)
+
+    def invoke(number: int) -> None:
+        reply = client.invoke(FunctionName="quick", Payload=json.dumps({"words": [f"word-{number}"]}))
+        reply["Payload"].read()
+
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(invoke, range(items)))
+    return time.perf_counter() - begun
 
 
 def _end_of_log(airflow: AirflowThatWaits, dag_id: str) -> str:

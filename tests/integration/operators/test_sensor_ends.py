@@ -76,7 +76,7 @@ def polls(monkeypatch: pytest.MonkeyPatch) -> Polls:
         def __init__(self, sosw_conn_id: str, job_id: str, deadline: float | None, **_: Any) -> None:
             self._poller = pollers[job_id]
 
-        async def poll(self) -> Any:
+        async def poll(self, news_at: float | None = None) -> Any:
             """As `_Poller`."""
             return self._poller.poll()
 
