@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from sosw_airflow.jobs.expansion import Expansion
-from sosw_airflow.jobs.json_texts import Attributes, joined, joiner, listed, quoted
+from sosw_airflow.jobs.json_texts import Attributes, joined, joiner, listed, lists, quoted
 from sosw_airflow.jobs.rows import LineCodec
 from sosw_airflow.jobs.task_series import SiblingSeries, TaskSeries
 
@@ -228,11 +228,12 @@ class _Runs:
                 yield Block("\n".join(lines), len(lines), max(map(len, lines))), some[0][0]
             return
         if size > 1:
+            between = f"{tail}\n{head}"
             together = size * max(1, min(_BATCHED // size, room))
             for start in range(0, len(values), together):
-                end = min(start + together, len(values))
-                lines = [f"{head}{listed(values[at : at + size], types)}{tail}" for at in range(start, end, size)]
-                yield Block("\n".join(lines), len(lines), max(map(len, lines))), start
+                texts = lists(values[start : start + together], types, size)
+                longest = len(head) + max(map(len, texts)) + len(tail)
+                yield Block(f"{head}{between.join(texts)}{tail}", len(texts), longest), start
             return
         head, tail = f"{head}[", f"]{tail}"
         between = f"{tail}\n{head}"

@@ -89,7 +89,7 @@ flat_values = st.lists(st.text() | st.integers() | finite | st.booleans())
 
 
 @given(
-    flat_values | st.lists(st.text()) | st.lists(st.integers() | finite),
+    flat_values | st.lists(st.text()) | st.lists(st.integers()) | st.lists(st.integers() | finite),
     st.integers(1, 7),
     st.integers(1, 3),
 )
@@ -97,6 +97,15 @@ def test_lists_of_any_kind(values: list[Any], size: int, repeated: int) -> None:
     """Text, numbers, both; long enough for several runs; alone and in batches."""
     job = {"sections": values * repeated * 20, "max_sections_per_batch": size, "note": "\x00 \\u0000 %s {0}"}
     expansion = expanded(job)
+    assert one_by_one(expansion, "puller") == lines_of(expansion, CODEC)
+
+
+@pytest.mark.parametrize("size", [1, 2, 100, 999, 1000, 1001, 5000])
+@pytest.mark.parametrize("large", [0, 2**31, 10**4299])
+def test_many_integers(size: int, large: int) -> None:
+    """Those of many tasks are written together, whatever size their batches have, and the last one is shorter."""
+    values = [*range(-1200, 1145), large]
+    expansion = expanded({"sections": values, "max_sections_per_batch": size, "note": "%s %% {0}"})
     assert one_by_one(expansion, "puller") == lines_of(expansion, CODEC)
 
 

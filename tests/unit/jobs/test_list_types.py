@@ -32,9 +32,9 @@ def test_plain_text_is_written_as_it_is(values: list[str]) -> None:
 @pytest.mark.parametrize("character", [chr(number) for number in (0, 10, 31, 34, 92, 127, 128, 0x2028, 0x1F600)])
 def test_one_character_is_enough(character: str) -> None:
     """Anywhere in a long list."""
-    values = ["plain"] * 3000
+    values = ["plain"] * 12_000
     assert types_of(values) == {PlainText}
-    values[2500] = f"x{character}"
+    values[10_000] = f"x{character}"
     assert types_of(values) == {str}
 
 
