@@ -23,7 +23,7 @@ READY_MINISTACK := $(call stamp,.venv-ministack)
 TEST = $(or $1,.venv)/bin/python -m pytest -n $(WORKERS) --dist loadfile
 # What needs an Airflow of its own, or several: each has a command below. And what is the same on every Airflow.
 WHOLE_AIRFLOWS := $(addprefix --ignore=tests/system/,airflow_runs browser celery)
-AIRFLOW_FREE := $(addprefix --ignore=tests/,differential support unit/jobs unit/waiting integration/crashes integration/docs integration/stores integration/scheduling integration/waiting integration/doctor integration/exploration integration/orchestration integration/provision integration/test_counters.py integration/test_permissions.py integration/cli/test_permissions_of_commands.py unit/orchestration system/packaging system/test_demo.py)
+AIRFLOW_FREE := $(addprefix --ignore=tests/,differential support unit/config unit/jobs unit/orchestration unit/stores unit/waiting unit/test_benchmarks.py unit/test_every_entrance.py unit/test_every_stored_entrance.py integration/crashes integration/docs integration/sources integration/stores integration/scheduling integration/waiting integration/doctor integration/exploration integration/orchestration integration/provision integration/test_counters.py integration/test_permissions.py integration/test_scale.py integration/cli/test_permissions_of_commands.py system/packaging system/test_demo.py)
 
 export UV_PYTHON_DOWNLOADS := never
 export COVERAGE_CORE := ctrace
@@ -71,7 +71,7 @@ test-kills: $(READY) $(READY_MINISTACK) ## many kills of writers and orchestrato
 test-pairs: $(READY) $(READY_MINISTACK) ## two real processes at the same job or file [PAIRS=50]
 	SOSW_TEST_PAIRS=$(or $(PAIRS),50) .venv/bin/python -m pytest tests/integration/crashes/test_pairs.py $(PYTEST_ARGS)
 fuzz: $(READY) ## hostile input for every entrance, more than the tests give [INPUTS=20000]
-	SOSW_TEST_INPUTS=$(or $(INPUTS),20000) .venv/bin/python -m pytest --durations=0 $(PYTEST_ARGS) $(addprefix tests/unit/test_every_,entrance.py stored_entrance.py deferral.py)
+	SOSW_TEST_INPUTS=$(or $(INPUTS),20000) .venv/bin/python -m pytest --durations=0 $(PYTEST_ARGS) $(addprefix tests/unit/test_every_,entrance.py entrance_of_airflow.py stored_entrance.py deferral.py)
 explore: $(READY) ## more orders of requests than the tests try [SECONDS=600]
 	.venv/bin/python -m tests.support.explorer --quiet --deeper 2 --seconds $(or $(SECONDS),600)
 bench: $(READY) $(READY_MINISTACK) ## how fast it is, into its page [BENCH="plan"] [QUICK=1]
