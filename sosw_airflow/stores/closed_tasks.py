@@ -65,6 +65,7 @@ class ClosedTask:
 
     :ivar payload: what the worker was given; None if the row has none that can be read.
     :ivar error: of its last attempt, as the assistant or the orchestrator has stored it; empty if it is unknown.
+    :ivar closed_at: seconds since 1970, as in `ClosedEntry`; 0 if it is unknown.
     """
 
     task_id: str
@@ -72,6 +73,7 @@ class ClosedTask:
     attempts: int
     payload: dict[str, Any] | None
     error: str = ""
+    closed_at: int = 0
 
     def __str__(self) -> str:
         """For a message: id, attempts, the beginning of the error and of the payload, without their secrets."""
@@ -182,6 +184,7 @@ def _closed_task(item: dict[str, Any]) -> ClosedTask:
         attempts=whole_number(item.get("attempts", {}).get("N")),
         payload=payload_of(item),
         error=error_of(item),
+        closed_at=whole_number(item.get("closed_at", {}).get("N")),
     )
 
 

@@ -115,7 +115,7 @@ class AsyncJobPoller:
     async def poll(self, news_at: float = float("-inf")) -> JobResult | None:
         """Poll once. None: it is not over, so wait and poll again.
 
-        :param news_at: by `time.monotonic`; what others have read before that is not new enough.
+        :param news_at: by `time.monotonic`; what others began to read before that is not new enough.
         :raises SoswError: the Connection is faulty, or AWS refuses.
         """
         access = await _access_of(self._conn_id)
@@ -135,7 +135,7 @@ class AsyncJobPoller:
             self._poller = JobPoller(reader, self._deadline, self._tolerance)
         reader = self._poller.reader
         reader.dynamodb, reader.tables, reader.sharing = access.dynamodb, access.tables, access.readings
-        reader.max_age = min(_NEW_ENOUGH * self._poll_interval, time.monotonic() - news_at)
+        reader.max_age, reader.news_at = _NEW_ENOUGH * self._poll_interval, news_at
         with tallied(self._tally):
             return self._poller.poll()
 

@@ -5,7 +5,7 @@ our clock, and the overlap covers Scavengers whose clocks differ. What comes twi
 
 Where many tasks are closed a second, three minutes of them would cost far more than what is new. There a reading is
 hasty: its overlap has some hundred closings, and is some times as long as closings were late so far. A closing that
-is later still is found once the labourer rests, or by `ClosingsReading.settle`.
+is later still is found once the labourer rests, or by `ClosingsReading.settle` once one is known to be missed.
 """
 
 from __future__ import annotations
@@ -75,16 +75,23 @@ class ClosingsReading:
         self._place_cursors()
         return True
 
-    def settle(self, other: ClosingsReading) -> bool:
-        """Let the next reading read again what this one and ``other`` have read in haste. False: there is nothing."""
+    def has_passed(self, closed_at: int, end: End) -> bool:
+        """Whether the next reading begins behind a closing of this second, which a former one may have read."""
+        return self.since <= closed_at < self._cursors.get(end, self.since)
+
+    def settle(self, other: ClosingsReading, missed: int) -> None:
+        """Let the next reading read again what this one and ``other`` have read in haste.
+
+        :param missed: second since 1970 of a closing that was missed, from which it is read again at the least.
+        """
         starts = dict(self.hasty)
         for end, second in other.hasty.items():
             unread = max(second, self._cursors.get(end, self.since))
             starts[end] = min(starts.get(end, unread), unread)
-        self._cursors |= starts
+        for end in End:
+            self._cursors[end] = min(starts.get(end, missed), missed, other._cursors.get(end, other.since))
         self.hasty = {}
         self._readings = 0
-        return bool(starts)
 
     def _read(self, closed_tasks: ClosedTasks, end: End, take: Take, pages: Iterator[int]) -> bool:
         start = self._cursors.setdefault(end, self.since)

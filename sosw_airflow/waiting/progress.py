@@ -5,7 +5,7 @@ index in the job. A new reader (another process, a restarted triggerer) catches 
 process may then share one reading of their labourer.
 
 What slips through even so is found when nothing has moved for a while, by asking for missing tasks by their ids. If one
-was missed, what was read in haste is read again. A task that is then in no table at all is lost.
+was missed, closings are read again from it, and what was read in haste. A task that is in no table at all is lost.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sosw_airflow.exceptions import AccessDenied, JobDelivered, JobRecordDamaged
 from sosw_airflow.jobs.identity import job_of, task_id, task_index
 from sosw_airflow.jobs.transitions import IN_DELIVERY, JobState
 from sosw_airflow.stores.backoff import Backoff
-from sosw_airflow.stores.closed_tasks import ClosedEntry, ClosedTasks, End
+from sosw_airflow.stores.closed_tasks import ClosedEntry, ClosedTask, ClosedTasks, End
 from sosw_airflow.stores.job_record import Header, JobRecords
 from sosw_airflow.stores.tables import TableNames
 from sosw_airflow.stores.task_queue import open_tasks
@@ -85,7 +85,8 @@ class ProgressReader:
     :ivar must_exist: the job was scheduled, so that a record that does not exist was removed.
     :ivar header: of the job, as the last poll has found it.
     :ivar sharing: the readings that readers share; None to read alone.
-    :ivar max_age: seconds after which a poll reads again what others have read.
+    :ivar max_age: seconds after which a poll reads again what others have read; it also does if they began to before
+        ``news_at``, by `time.monotonic`.
     :ivar on_shared: called in their threads when others have read for this one.
     """
 
@@ -97,6 +98,7 @@ class ProgressReader:
     header: Header | None = field(default=None, init=False)
     sharing: SharedReadings | None = field(default=None, init=False)
     max_age: float = field(default=0.0, init=False)
+    news_at: float = field(default=float("-inf"), init=False)
     on_shared: Callable[[], None] | None = field(default=None, init=False)
     _ends: dict[End, IndexSet] = field(default_factory=dict, init=False)
     _counting: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -136,8 +138,8 @@ class ProgressReader:
             if due:
                 self._ask_at = 2 * self._quiet
             half = self._ask_at == 2 * self._quiet and self._is_hasty()
-            if (due or half or self._suspects) and self._ask(closed_tasks, header, lost=due or bool(self._suspects)):
-                self._settle()
+            if due or half or self._suspects:
+                self._settle(self._ask(closed_tasks, header, lost=due or bool(self._suspects)))
         return self._progress(header, more=more)
 
     def counted(self) -> JobProgress:
@@ -218,7 +220,7 @@ class ProgressReader:
         """Count what is new. False: no page is left to read, and there is more."""
         self._join(None if self.sharing is None else self.sharing.of(labourer_id))
         if self._shared is not None and self._caught_up:
-            self._shared.refresh(self.max_age)
+            self._shared.refresh(self.max_age, self.news_at)
             return True
         complete = self._reading.read(closed_tasks, self.take, most_pages=most_pages)
         if self._shared is not None and complete:
@@ -231,10 +233,14 @@ class ProgressReader:
         shared = self._shared is not None and self._caught_up and self._shared.is_hasty
         return shared or bool(self._reading.hasty)
 
-    def _settle(self) -> None:
-        """Let the next poll read again, alone, what was read in haste."""
+    def _settle(self, found: list[ClosedTask]) -> None:
+        """If a closing that was asked for was missed, let the next poll read again, alone, from the first such one."""
         shared = self._shared.reached() if self._shared is not None and self._caught_up else None
-        if self._reading.settle(shared or self._reading):
+        reading = shared or self._reading
+        # Others were closed since the last reading: the next one finds them.
+        missed = [row.closed_at for row in found if reading.has_passed(row.closed_at, row.end)]
+        if missed:
+            self._reading.settle(reading, min(missed))
             self._caught_up = False
 
     def _join(self, shared: SharedClosings | None) -> None:
@@ -279,30 +285,30 @@ class ProgressReader:
                 return self._ends[end].add(index)
             return index not in self._ends[End.COMPLETED] and self._ends[end].add(index)
 
-    def _ask(self, closed_tasks: ClosedTasks, header: Header, *, lost: bool) -> bool:
+    def _ask(self, closed_tasks: ClosedTasks, header: Header, *, lost: bool) -> list[ClosedTask]:
         """Ask for some of the missing tasks by their ids, the next ones each time; first for those that seem lost.
 
         :param lost: find those that are in no table as well.
-        :return: one was closed, and missed.
+        :return: those that are closed, and were not counted before.
         """
         suspects, self._suspects = self._suspects, []
         missing = suspects or list(islice(self._missing(self._asked_up_to), _ASKED))
         missing = missing or list(islice(self._missing(0), _ASKED))
         rows, unanswered = closed_tasks.some_rows([task_id(self.job_id, index) for index in missing])
-        missed = sum(self._count(row.task_id, row.end) for row in rows) > 0
+        found = [row for row in rows if self.take(ClosedEntry(row.task_id, row.closed_at), row.end)]
         if not lost:
-            return missed
+            return found
         if not suspects and missing:
             self._asked_up_to = missing[-1] + 1
         if unanswered or header.state is not JobState.WRITTEN:
-            return missed  # the table is slow, or tasks are missing since they are not in the queue yet
+            return found  # the table is slow, or tasks are missing since they are not in the queue yet
         absent = self._in_no_table([index for index in missing if self._is_open(index)], header)
         if suspects:
             # Twice, a poll apart: a row that moves from one table to another can be missed once.
             self._lost = tuple(task_id(self.job_id, index) for index in absent)
         else:
             self._suspects = absent
-        return missed
+        return found
 
     def _in_no_table(self, indexes: list[int], header: Header) -> list[int]:
         tasks = {task_id(self.job_id, index): index for index in indexes}

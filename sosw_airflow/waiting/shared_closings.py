@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import WeakSet, WeakValueDictionary
@@ -48,14 +48,16 @@ class SharedClosings:
         self._monotonic = monotonic
         self._members: WeakSet[Any] = WeakSet()
         self._reading: ClosingsReading | None = None
-        self._read_at = float("-inf")
+        self._begun_at = self._read_at = float("-inf")
         self._error: SoswError | None = None
+        self._joined = 0  # members so far
         self._membership, self._one_reads = threading.Lock(), threading.Lock()
 
     def join(self, member: Member) -> None:
         """Give the member what is read from now on. It has to catch up with what was read before."""
         with self._membership:
             self._members.add(member)
+            self._joined += 1
 
     def leave(self, member: Member) -> None:
         """Give it nothing any more."""
@@ -83,17 +85,17 @@ class SharedClosings:
         """Whether something was read in haste."""
         return self._reading is not None and bool(self._reading.hasty)
 
-    def refresh(self, max_age: float) -> None:
+    def refresh(self, max_age: float, news_at: float = float("-inf")) -> None:
         """Read what is new for all members, unless that was done in the last ``max_age`` seconds.
 
+        :param news_at: by the clock; a reading that began before is not new enough.
         :raises SoswError: AWS refuses, or has refused then. Each member that asks gets the error.
         """
         with self._one_reads:
-            if self._reading is not None and self._monotonic() - self._read_at >= max_age:
+            age, members = self._monotonic() - self._read_at, []
+            if self._reading is not None and (age >= max_age or self._begun_at < news_at):
+                self._read(self._reading)
                 members = self._everyone()
-                self._read(self._reading, members)
-            else:
-                members = []
             error = self._error
         if error is not None:
             raise error
@@ -104,12 +106,22 @@ class SharedClosings:
         with self._membership:
             return list(self._members)
 
-    def _read(self, reading: ClosingsReading, members: Iterable[Member]) -> None:
+    def _by_job(self) -> tuple[int, dict[str, list[Member]]]:
+        """How many have joined so far, and the members by the job that they count."""
         by_job: dict[str, list[Member]] = defaultdict(list)
-        for member in members:
+        joined = self._joined
+        for member in self._everyone():
             by_job[member.job_id].append(member)
+        return joined, by_job
+
+    def _read(self, reading: ClosingsReading) -> None:
+        self._begun_at = self._monotonic()
+        joined, by_job = self._by_job()
 
         def take(closing: ClosedEntry, end: End) -> bool:
+            nonlocal joined, by_job
+            if joined != self._joined:  # who joins meanwhile may have caught up before this was closed
+                joined, by_job = self._by_job()
             new = [member.take(closing, end) for member in by_job.get(job_of(closing.task_id), ())]
             return any(new)
 

@@ -18,6 +18,7 @@ from sosw_airflow.jobs.identity import task_id
 from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.stores.job_record import Header, JobRecords, JobState
 from sosw_airflow.stores.task_queue import open_tasks
+from sosw_airflow.waiting import progress
 from sosw_airflow.waiting.poller import JobPoller, JobResult, Status
 from sosw_airflow.waiting.progress import JobProgress, ProgressReader
 from tests.integration.conftest import NOW, Installation, request_for
@@ -228,6 +229,23 @@ def test_a_row_that_haste_has_missed_is_asked_for(installation: Installation, mo
         completed.append(follower.read().completed)
 
     assert completed == [39, 39, 39, 40, 40]
+
+
+def test_tasks_that_were_closed_by_a_clock_that_is_four_minutes_late(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are found at once, by reading again from the first one that was asked for, and not some in nine polls."""
+    monkeypatch.setattr(progress, "_ASKED", 3)
+    job_id = scheduled(installation)
+    follower = watch(installation, job_id)
+    for step in range(5):
+        close(installation.aws, job_id, range(4 * step, 4 * step + 4), at=NOW + 300 + 60 * step)
+        follower.read()
+    close(installation.aws, job_id, range(20, 40), at=NOW + 300)  # at 540
+
+    completed = [follower.read().completed for _ in range(9)]
+
+    assert completed == [*[20] * 7, 23, 40]
 
 
 def test_a_poll_costs_what_is_new(installation: Installation) -> None:

@@ -6,21 +6,24 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
+from unittest.mock import create_autospec
 
 import pytest
 
 from sosw_airflow.exceptions import AwsFault
 from sosw_airflow.jobs import closing_overlap
-from sosw_airflow.stores.closed_tasks import ClosedTasks, End
+from sosw_airflow.jobs.identity import task_id
+from sosw_airflow.stores.closed_tasks import ClosedEntry, ClosedTasks, End
 from sosw_airflow.triggers import polling
 from sosw_airflow.triggers.sosw import SoswJobTrigger
 from sosw_airflow.waiting import progress
+from sosw_airflow.waiting.closings import ClosingsReading
 from sosw_airflow.waiting.poller import Status
 from sosw_airflow.waiting.progress import ProgressReader
-from sosw_airflow.waiting.shared_closings import SharedClosings, SharedReadings
+from sosw_airflow.waiting.shared_closings import Member, SharedClosings, SharedReadings
 from tests.conftest import REGION
 from tests.integration.conftest import NOW, Installation, request_for
 from tests.support.closing import close
@@ -143,6 +146,79 @@ def test_jobs_that_wait_behind_another_do_not_read_its_closings_again(
 
     assert behind[0]._is_hasty()
     assert queries == [8, *[2] * 9]
+
+
+def test_a_task_that_was_closed_since_the_others_have_read_was_not_missed(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow job that asks for its tasks finds it, and reads nothing again on that account."""
+    monkeypatch.setattr(closing_overlap, "_CLOSINGS", 1)
+    slow, busy = waiting.reader(0), waiting.reader(1)
+    sent = []
+    for step in range(12):
+        close(waiting.aws, busy.job_id, [step % 10], at=NOW + 60 * step, keep=True)
+        waiting.clock.now += 60
+        busy.read()
+        if step == 7:
+            close(waiting.aws, slow.job_id, [0], at=NOW + 60 * step + 1)
+        sent.append(waiting.sent(slow.read))
+
+    assert [each["BatchGetItem"] > 0 for each in sent] == [*[False] * 7, True, *[False] * 4]
+    assert slow.counted().completed == 1
+    assert [each["Query"] for each in sent] == [2, *[0] * 11]
+
+
+def pages(shared: SharedClosings, *closings: ClosedEntry | Callable[[], None]) -> None:
+    """Let it find these closings, one a page, and call what is between them."""
+
+    def since(end: End, *_: Any) -> Iterator[tuple[list[ClosedEntry], Any]]:
+        for each in closings if end is End.COMPLETED else ():
+            if isinstance(each, ClosedEntry):
+                yield [each], {"task_id": {"S": each.task_id}}
+            else:
+                each()
+        yield [], None
+
+    shared._closed_tasks.since.side_effect = since  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def shared() -> SharedClosings:
+    """A shared reading that has begun, one second ago."""
+    made = SharedClosings(create_autospec(ClosedTasks, instance=True), Clock())
+    made.continue_from(ClosingsReading(NOW))
+    made._monotonic.now += 1  # type: ignore[attr-defined]
+    return made
+
+
+def test_who_joins_in_the_middle_of_a_reading_is_given_the_rest_of_it(shared: SharedClosings) -> None:
+    """It may have caught up before that was closed, and the next reading of a busy labourer may not read it again."""
+    first, second = (create_autospec(Member, instance=True, job_id=job) for job in ("a" * 20, "b" * 20))
+    shared.join(first)
+    late = ClosedEntry(task_id("b" * 20, 7), NOW + 1)
+    pages(shared, ClosedEntry(task_id("a" * 20, 0), NOW), lambda: shared.join(second), late)
+
+    shared.refresh(0)
+
+    second.take.assert_called_once_with(late, End.COMPLETED)
+    assert first.take.call_count == first.after_shared_reading.call_count == second.after_shared_reading.call_count == 1
+
+
+@pytest.mark.parametrize(("news_at", "readings"), [(0.5, 1), (2, 2), (12, 2)])
+def test_a_reading_that_began_before_the_news_is_not_new_enough(
+    shared: SharedClosings, news_at: float, readings: int
+) -> None:
+    """Although it ended after them: it may have read one end before. This one lasts from 1 to 11."""
+
+    def wait() -> None:
+        shared._monotonic.now += 10  # type: ignore[attr-defined]
+
+    pages(shared, wait)
+    shared.refresh(0)
+
+    shared.refresh(54, news_at)
+
+    assert shared._closed_tasks.since.call_count == len(End) * readings  # type: ignore[attr-defined]
 
 
 def test_a_job_that_comes_later_catches_up_alone(waiting: Waiting) -> None:

@@ -127,11 +127,37 @@ def test_what_was_missed_by_haste_can_be_read_again() -> None:
         index.read()
     assert index.missed == 1
 
-    assert index.reading.settle(index.reading)
+    assert index.reading.has_passed(1000 + 5 * INTERVAL, End.COMPLETED)
+    index.reading.settle(index.reading, 1000 + 5 * INTERVAL)
     index.read()
 
     assert index.missed == 0
-    assert not index.reading.settle(index.reading)
+    assert not index.reading.hasty
+
+
+def test_a_closing_that_was_missed_without_haste() -> None:
+    """By a clock that is four minutes late: of both ends closings are read again from it, and none before it."""
+    index = after_readings(4)
+    index.close(1300 - 240)
+    index.close(1300 - 200, end=End.FAILED)
+    index.close(1300, end=End.FAILED)
+    index.read()
+    assert not index.reading.hasty
+    assert index.missed == 1
+
+    index.reading.settle(index.reading, 1300 - 240)
+
+    assert index.read() == 4 * (8 * INTERVAL - 60) + 3
+    assert index.missed == 0
+
+
+def test_what_the_next_reading_reads_was_not_missed() -> None:
+    """Nor is there anything to read again before the first reading began."""
+    reading = after_readings(100).reading
+
+    passed = [reading.has_passed(second, End.COMPLETED) for second in (-1, 0, 1400, 1479, 1480)]
+    assert passed == [False, True, True, False, False]
+    assert not reading.has_passed(1400, End.FAILED)
 
 
 def test_another_reading_reads_again_only_what_was_hasty() -> None:
@@ -139,8 +165,8 @@ def test_another_reading_reads_again_only_what_was_hasty() -> None:
     shared = after_readings(100, readings=7)
     alone, late = ClosingsReading(1000 + 6 * INTERVAL), ClosingsReading(1000)
 
-    assert alone.settle(shared.reading)
-    assert late.settle(shared.reading)
+    alone.settle(shared.reading, 9999)
+    late.settle(shared.reading, 9999)
     read = []
     for reading in (alone, late):
         before = shared.rows
@@ -165,7 +191,7 @@ def test_nothing_is_missed_for_good(rates: list[int], late: list[tuple[int, int,
             if moment == number:
                 index.close(begin - seconds, end=end)
         index.read()
-    index.reading.settle(index.reading)
+    index.reading.settle(index.reading, 9999)
     index.read()
 
     assert index.missed == 0
