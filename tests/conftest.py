@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -64,6 +65,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Refuse a test named by an address of memory: pytest-xdist runs no test if its workers disagree on a name."""
     if unstable := [item.nodeid for item in items if re.search(" at 0x[0-9a-f]{8}", item.nodeid)]:
         raise pytest.UsageError(f"Another name in each process: {unstable}. Fix: pytest.param(..., id=...)")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the modules, Airflow's among them, each full collection of garbage: a tenth of the time of all tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def _sendable(text: str) -> str:
