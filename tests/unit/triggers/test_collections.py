@@ -20,7 +20,9 @@ class Node:
 
 @pytest.fixture
 def full_collections() -> Iterator[list[int]]:
-    """Collections of the oldest generation, meanwhile."""
+    """Collections of the oldest generation, meanwhile, as often as in a triggerer."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
     gc.collect()
     seen: list[int] = []
 
@@ -31,6 +33,7 @@ def full_collections() -> Iterator[list[int]]:
     gc.callbacks.append(note)
     yield seen
     gc.callbacks.remove(note)
+    gc.set_threshold(*thresholds)
 
 
 def test_many_objects_set_off_no_full_collection(full_collections: list[int]) -> None:
