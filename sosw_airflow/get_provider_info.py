@@ -71,7 +71,13 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": "sosw",
-                "python-modules": ["sosw_airflow.operators.sosw", "sosw_airflow.operators.orchestrate"],
+                "python-modules": [
+                    "sosw_airflow.operators.sosw",
+                    "sosw_airflow.operators.repair",
+                    "sosw_airflow.operators.drain",
+                    "sosw_airflow.operators.doctor",
+                    "sosw_airflow.operators.orchestrate",
+                ],
             },
         ],
         "sensors": [{"integration-name": "sosw", "python-modules": ["sosw_airflow.sensors.sosw"]}],

@@ -1,4 +1,4 @@
-"""The operators that schedule a job, repair it, drain a queue file, and examine a deployment."""
+"""The operator that schedules a job; the others come from their own modules at their first use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sosw_airflow._compat import BaseOperator
 from sosw_airflow.operators.base import SoswBaseOperator, fail_without_retry
 
 # Airflow imports this module whenever it parses a DAG file: whatever only `execute` needs is imported there.
@@ -15,8 +14,11 @@ if TYPE_CHECKING:
 
     from sosw_airflow._compat import Context
     from sosw_airflow.jobs.schema import JobSchema
-    from sosw_airflow.operators.arguments import AirflowArguments, SoswArguments
+    from sosw_airflow.operators.arguments import SoswArguments
+    from sosw_airflow.operators.doctor import SoswDoctorOperator
+    from sosw_airflow.operators.drain import SoswDrainQueueOperator
     from sosw_airflow.operators.orchestrate import SoswOrchestrateOperator
+    from sosw_airflow.operators.repair import SoswRepairOperator
 
 __all__ = [
     "SoswDoctorOperator",
@@ -27,15 +29,24 @@ __all__ = [
 ]
 
 
+#: Every class costs a DAG file some tenths of a millisecond, and most files need none of these.
+_AT_FIRST_USE = {
+    "SoswDoctorOperator": "doctor",
+    "SoswDrainQueueOperator": "drain",
+    "SoswOrchestrateOperator": "orchestrate",
+    "SoswRepairOperator": "repair",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """`SoswOrchestrateOperator`, which most DAG files do not need, is made when one does."""
-    if name != "SoswOrchestrateOperator":
+    """Import an operator at its first use."""
+    if name not in _AT_FIRST_USE:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    from sosw_airflow.operators.orchestrate import SoswOrchestrateOperator as Operator
+    from importlib import import_module
 
-    globals()[name] = Operator
-    return Operator
+    found = globals()[name] = getattr(import_module(f"sosw_airflow.operators.{_AT_FIRST_USE[name]}"), name)
+    return found
 
 
 class SoswScheduleOperator(SoswBaseOperator):
@@ -158,146 +169,3 @@ class SoswScheduleOperator(SoswBaseOperator):
                 self.log.warning("%s", error)
                 return {"labourer": scheduling.labourer_id, **NO_JOB}
             return self._finish(context, hook, scheduled)
-
-
-class SoswRepairOperator(SoswBaseOperator):
-    """Put the failed tasks of a job into sosw's queue again, with the payloads that they had, exactly once.
-
-    They become a job of their own, whose record names the repaired job. A job has one repair, whichever Airflow task
-    asks for it. Tasks that fail again are repaired by the repair of the repair, so you can repair the first job as
-    often as you like. `SoswArguments` has the parameters that all operators share.
-
-    :param job_id: of the job, or its summary (the XCom of the Airflow task that scheduled it). (templated)
-    :param unfinished: what happens while some tasks of the job are still queued or running: ``"refuse"`` fails this
-        attempt. ``"leave"`` schedules the tasks that have failed so far; this repair never includes the others.
-
-    Returns (as XCom) the summary of the repair, with ``repairs``, the id of the repaired job. If no task has failed, it
-    is the summary of the job itself.
-    """
-
-    template_fields: Sequence[str] = ("job_id", "sosw_conn_id", "queue_position", "results")
-    ui_color = "#f6efe0"
-
-    def __init__(self, *, job_id: Any, unfinished: str = "refuse", **kwargs: Unpack[SoswArguments]) -> None:
-        super().__init__(**kwargs)
-        self.job_id = job_id
-        self.unfinished = unfinished
-
-    @property
-    def _clear_kills(self) -> bool:
-        return False  # a job has one repair: the next attempt continues it
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Find what has failed, plan it, write it; then wait, if that is wanted.
-
-        :raises SoswError: with the fault, its place and the fix.
-        """
-        from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.jobs.identity import NO_JOB, is_empty_job
-        from sosw_airflow.operators.execution import RepairExecution
-
-        if is_empty_job(self.job_id):
-            self.log.info("The sources of the job were empty: there is nothing to repair.")
-            return dict(NO_JOB)
-        with fail_without_retry():
-            hook = SoswHook(self.sosw_conn_id)
-            self._cancel_on_kill = self._stop_on_kill(context)
-            repairing = RepairExecution(
-                job_id=self.job_id,
-                unfinished=self.unfinished,
-                queue_position=self.queue_position,
-                max_running=self.max_running,
-                hook=hook,
-                on_kill=self._cancel_on_kill,
-                announce=partial(self._announce, context, hook),
-                argument_faults=self._argument_faults(),
-            )
-            return self._finish(context, hook, repairing.run(context))
-
-
-class SoswDrainQueueOperator(SoswBaseOperator):
-    """Take over a queue file that a Scheduler of sosw has left in S3, and put its tasks into sosw's queue, once.
-
-    The operator renames the file as sosw's Scheduler does (``locked_...``), so that no other takes it. It removes the
-    file when all of its tasks are in the queue. `SoswArguments` has the parameters that all operators share.
-
-    :param queue_file: the bare name, under the Connection's ``s3_prefix``; or a key; or ``s3://bucket/key``.
-        (templated)
-    :param take_locked: also take a locked file, which a Scheduler leaves when it crashes. The file does not show which
-        of its tasks were written before. All of them are written now, so some may be done twice.
-
-    Returns what `SoswScheduleOperator` returns.
-    """
-
-    template_fields: Sequence[str] = ("queue_file", "sosw_conn_id", "queue_position", "results")
-    ui_color = "#e5ecf6"
-
-    def __init__(self, *, queue_file: Any, take_locked: bool = False, **kwargs: Unpack[SoswArguments]) -> None:
-        super().__init__(**kwargs)
-        self.queue_file = queue_file
-        self.take_locked = take_locked
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Claim the file, plan it, write it; then wait, if that is wanted.
-
-        :raises SoswError: with the fault, its place and the fix.
-        """
-        from sosw_airflow.hooks.sosw import SoswHook
-        from sosw_airflow.operators.execution import DrainExecution
-
-        with fail_without_retry():
-            hook = SoswHook(self.sosw_conn_id)
-            self._cancel_on_kill = self._stop_on_kill(context)
-            draining = DrainExecution(
-                queue_file=self.queue_file,
-                take_locked=self.take_locked,
-                queue_position=self.queue_position,
-                max_running=self.max_running,
-                hook=hook,
-                on_kill=self._cancel_on_kill,
-                announce=partial(self._announce, context, hook),
-                argument_faults=self._argument_faults(),
-            )
-            return self._finish(context, hook, draining.run(context))
-
-
-class SoswDoctorOperator(BaseOperator):
-    """Examine the deployment as ``sosw-airflow doctor`` does, and fail if it is broken. Changes nothing.
-
-    :param sosw_conn_id: the Connection of type ``sosw``. (templated)
-    :param strict: also fail on a warning, such as a queue that no Orchestrator drains.
-
-    Returns (as XCom, also if it fails) the findings: a list of ``level`` (``ok``, ``warning``, ``error``),
-    ``check``, ``subject``, ``text`` and ``fix``.
-    """
-
-    template_fields: Sequence[str] = ("sosw_conn_id",)
-    ui_color = "#e8f3ec"
-
-    def __init__(
-        self, *, sosw_conn_id: str = "sosw_default", strict: bool = False, **kwargs: Unpack[AirflowArguments]
-    ) -> None:
-        super().__init__(**kwargs)
-        self.sosw_conn_id = sosw_conn_id
-        self.strict = strict
-
-    def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Run all checks.
-
-        :raises DeploymentBroken: names each fault and its fix. Airflow retries it as any other error.
-        """
-        from sosw_airflow.doctor.findings import Level
-        from sosw_airflow.exceptions import DeploymentBroken
-        from sosw_airflow.hooks.doctor import examine_deployment
-        from sosw_airflow.hooks.sosw import SoswHook
-
-        findings = list(examine_deployment(SoswHook(self.sosw_conn_id)))
-        for each in findings:
-            self.log.info("%s: %s", each.level.value, each)
-        reported = [each.as_dict() for each in findings]
-        fatal = {Level.ERROR, Level.WARNING} if self.strict else {Level.ERROR}
-        broken = [str(each) for each in findings if each.level in fatal]
-        if broken:
-            context["ti"].xcom_push(key="return_value", value=reported)
-            raise DeploymentBroken(broken)
-        return reported
