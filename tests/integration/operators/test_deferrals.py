@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -143,16 +144,16 @@ def test_a_trigger_that_has_polled(installation: Aws, stored: Any, monkeypatch: 
 
     read = ProgressReader.read
 
-    def once(self: ProgressReader) -> Any:
-        monkeypatch.setattr(ProgressReader, "read", _fail)
-        return read(self)
+    def once(*arguments: Any, **more: Any) -> Any:
+        monkeypatch.setattr(ProgressReader, "read", create_autospec(read, side_effect=_fail))
+        return read(*arguments, **more)
 
-    monkeypatch.setattr(ProgressReader, "read", once)
+    monkeypatch.setattr(ProgressReader, "read", create_autospec(read, side_effect=once))
     (event,) = events(trigger)
     assert (1, "ValueError: no more") == (event["hops"], event["reason"])
 
 
-def _fail(self: Any) -> Any:
+def _fail(*_: Any, **__: Any) -> Any:
     raise ValueError("no more")
 
 

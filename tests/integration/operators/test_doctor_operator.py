@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
+from sosw_airflow.doctor.functions import check_functions
 from sosw_airflow.exceptions import DeploymentBroken
 from sosw_airflow.operators.sosw import SoswDoctorOperator
 from tests.conftest import Aws
@@ -18,7 +20,8 @@ XComs = dict[str, Any]
 @pytest.fixture
 def function(monkeypatch: pytest.MonkeyPatch) -> None:
     """The labourer's function is there: whether one is, is tried with the command."""
-    monkeypatch.setattr("sosw_airflow.doctor.functions.check_functions", lambda *_: iter(()))
+    none = create_autospec(check_functions, side_effect=lambda *_, **__: iter(()))
+    monkeypatch.setattr("sosw_airflow.doctor.functions.check_functions", none)
 
 
 def examine(**arguments: Any) -> tuple[Any, XComs]:

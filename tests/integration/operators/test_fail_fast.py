@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -15,6 +16,7 @@ from sosw_airflow._compat import AirflowFailException
 from sosw_airflow.cli import main
 from sosw_airflow.exceptions import InvalidConfiguration, JobCancelled, JobFailed, JobTimedOut, SoswError
 from sosw_airflow.jobs.identity import task_id
+from sosw_airflow.scheduling.cancel import cancel_job
 from sosw_airflow.stores.job_record import JobRecords, JobState
 from sosw_airflow.triggers.attempt import KEY
 from sosw_airflow.triggers.polling import AsyncJobPoller
@@ -305,10 +307,8 @@ def test_aws_refuses_the_cancelling(installation: Aws, wait: Wait, monkeypatch: 
 
     def meanwhile(job_id: str) -> None:
         failing(installation, 3)(job_id)
+        refuse = create_autospec(cancel_job, side_effect=SoswError("AWS refuses dynamodb:DeleteItem"))
         monkeypatch.setattr("sosw_airflow.operators.cancellation.cancel_job", refuse)
-
-    def refuse(*_: Any) -> None:
-        raise SoswError("AWS refuses dynamodb:DeleteItem")
 
     error = wait(meanwhile, deferrable=False)
     assert isinstance(error, JobFailed)

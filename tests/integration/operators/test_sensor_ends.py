@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -22,10 +23,13 @@ from sosw_airflow.exceptions import (
     JobsFailed,
     MissingTable,
 )
+from sosw_airflow.operators import waiting
 from sosw_airflow.sensors.sosw import SoswJobSensor
+from sosw_airflow.triggers.polling import AsyncJobPoller
 from sosw_airflow.triggers.several_jobs import SoswJobsTrigger
 from sosw_airflow.triggers.sosw import SoswJobTrigger
-from sosw_airflow.waiting.poller import JobResult
+from sosw_airflow.waiting.poller import JobPoller, JobResult
+from sosw_airflow.waiting.progress import ProgressReader
 
 JOB = "0123456789abcdef0123"
 OTHER = "fedcba98765432100123"
@@ -47,15 +51,14 @@ REFUSED = AccessDenied(action="dynamodb:GetItem", resource="sosw_jobs", detail="
 NO_TABLE = MissingTable("sosw_jobs", setting="jobs_table")
 
 
-class _Poller:
+class _Poller(JobPoller):
     """Answers each poll with the next outcome; raises one that is an error. The last one lasts."""
 
-    reader = None
-
     def __init__(self, outcomes: list[Any]) -> None:
+        super().__init__(create_autospec(ProgressReader, instance=True))
         self._outcomes = itertools.chain(outcomes, itertools.repeat(outcomes[-1]))
 
-    def poll(self) -> Any:
+    def poll(self) -> JobResult | None:
         """The next outcome."""
         outcome = next(self._outcomes)
         if isinstance(outcome, Exception):
@@ -68,22 +71,17 @@ def polls(monkeypatch: pytest.MonkeyPatch) -> Polls:
     """Sets what the polls of a job find, in the sensor and in its trigger alike."""
     pollers: dict[str, _Poller] = {}
 
-    class AsyncPoller:
-        """In place of the trigger's own."""
+    class AsyncPoller(AsyncJobPoller):
+        """The trigger's own, without access to AWS."""
 
-        has_polled, usage = True, None
+        has_polled = True
 
-        def __init__(self, sosw_conn_id: str, job_id: str, deadline: float | None, **_: Any) -> None:
-            self._poller = pollers[job_id]
-
-        async def poll(self, news_at: float | None = None) -> Any:
+        async def poll(self, news_at: float = 0.0) -> JobResult | None:
             """As `_Poller`."""
-            return self._poller.poll()
+            return pollers[self._job_id].poll()
 
-        def end(self) -> None:
-            """Nothing is shared."""
-
-    monkeypatch.setattr("sosw_airflow.operators.waiting.poller_of", lambda _, job_id, __, must_exist: pollers[job_id])
+    poller_of = create_autospec(waiting.poller_of, side_effect=lambda _, job_id, *__, **___: pollers[job_id])
+    monkeypatch.setattr("sosw_airflow.operators.waiting.poller_of", poller_of)
     monkeypatch.setattr("sosw_airflow.triggers.sosw.AsyncJobPoller", AsyncPoller)
     monkeypatch.setattr("sosw_airflow.triggers.sosw._SPREAD", 0.0)
     monkeypatch.setattr(

@@ -11,12 +11,14 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
 from sosw_airflow.triggers import polling
 from sosw_airflow.triggers.attempt import Verdict
 from sosw_airflow.triggers.sosw import SoswJobTrigger
+from sosw_airflow.waiting.progress import ProgressReader
 from tests.conftest import REGION, Aws
 
 ROOT = Path(__file__).parents[3]
@@ -167,11 +169,12 @@ def test_each_poll_happens_in_a_thread(connect: Callable[..., None], monkeypatch
 
     threads = []
 
-    def poll(self: Any) -> Any:
+    def poll(*_: Any, **__: Any) -> Any:
         threads.append(threading.current_thread())
         raise ValueError("this is enough")
 
-    monkeypatch.setattr("sosw_airflow.waiting.progress.ProgressReader.read", poll)
+    read = create_autospec(ProgressReader.read, side_effect=poll)
+    monkeypatch.setattr("sosw_airflow.waiting.progress.ProgressReader.read", read)
 
     async def run() -> list[Any]:
         return [event.payload async for event in SoswJobTrigger(sosw_conn_id="sosw_default", job_id=JOB).run()]
