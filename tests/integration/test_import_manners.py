@@ -52,6 +52,15 @@ def test_leaves_out_what_it_does_not_need_yet(module: str, absent: set[str]) -> 
     assert loaded_by(module) & absent == set()
 
 
+def test_a_dag_file_loads_only_the_modules_of_its_operator() -> None:
+    """Every module costs a DAG file time whenever it is parsed. Those of Airflow are there before."""
+    before = "sosw_airflow; from sosw_airflow._compat import AirflowFailException, BaseOperator, BaseOperatorLink"
+    loaded = loaded_by(f"{before}; import sosw_airflow.operators.sosw") - loaded_by(before)
+    assert loaded == {
+        f"sosw_airflow.{each}" for each in ("links", "links.sosw", "operators", "operators.base", "operators.sosw")
+    }
+
+
 def test_the_plugin_loads_nothing_else() -> None:
     """Every process of Airflow loads plugins: scheduler, workers, triggerer, commands."""
     plugins = "airflow.plugins_manager, airflow.configuration"
