@@ -219,8 +219,12 @@ class Orchestration:
         """
         if self._seat is not None:
             self._seat.background.check()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
+        news = asyncio.ensure_future(self._woken.wait())
+        try:
+            # Not `wait_for`: before Python 3.12 it loses a cancellation that comes together with the news.
+            await asyncio.wait([news], timeout=seconds)
+        finally:
+            news.cancel()
         self._woken.clear()
 
     def end(self) -> None:

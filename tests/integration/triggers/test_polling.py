@@ -163,6 +163,47 @@ def test_nothing_that_takes_long_is_imported_on_the_event_loop(tmp_path: Path) -
     assert (0, "[]") == (done.returncode, done.stdout.strip().splitlines()[-1]), done.stderr[-3000:]
 
 
+@pytest.mark.parametrize("news_first", [True, False])
+def test_a_wait_that_is_cancelled_when_there_is_news(news_first: bool) -> None:
+    """It ends: a triggerer of Airflow 2 cancels a trigger once, which would poll and orchestrate until the job ends."""
+
+    async def run() -> None:
+        orchestration = polling.Orchestration("sosw_default", None)
+        wake = orchestration.waker()
+        wait = asyncio.ensure_future(orchestration.sleep(60))
+        await asyncio.sleep(0)
+        if news_first:
+            wake()
+            for _ in range(2):  # the news is there, and has not ended the wait yet
+                await asyncio.sleep(0)
+        wait.cancel()
+        wake()
+        with pytest.raises(asyncio.CancelledError):
+            await wait
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(run())
+
+
+def test_a_wait_ends_with_news_or_in_time() -> None:
+    """News from before it began counts, once."""
+
+    async def run() -> list[float]:
+        orchestration, loop = polling.Orchestration("sosw_default", None), asyncio.get_running_loop()
+        orchestration.waker()()
+        await asyncio.sleep(0)
+        lasted = []
+        for seconds in (60, 0.05):
+            before = loop.time()
+            await orchestration.sleep(seconds)
+            lasted.append(loop.time() - before)
+        return lasted
+
+    first, second = asyncio.run(run())
+    assert first < 30
+    assert second >= 0.04
+
+
 def test_each_poll_happens_in_a_thread(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     """The event loop's own thread never asks AWS."""
     import threading
