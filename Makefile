@@ -21,9 +21,8 @@ READY := $(call stamp,.venv)
 READY_2 := $(call stamp,.venv-2.11)
 READY_MINISTACK := $(call stamp,.venv-ministack)
 TEST = $(or $1,.venv)/bin/python -m pytest -n $(WORKERS) --dist loadfile
-# What needs an Airflow of its own, or several: each has a command below. What is the same on every Airflow is AIRFLOW_FREE.
+# What needs Airflows of its own; what runs untraced, since coverage doubles its time for lines that others cover; what no Airflow changes.
 WHOLE_AIRFLOWS := $(addprefix --ignore=tests/system/,airflow_runs browser celery)
-# What runs without coverage, whose tracer takes almost as long as the tests: the lines that it reaches, others cover.
 UNTRACED := $(addprefix tests/,integration/cli/test_permissions_of_commands.py integration/cli/test_reference.py integration/crashes integration/docs integration/exploration integration/orchestration/test_migration.py integration/orchestration/test_real_functions.py integration/orchestration/test_transition_model.py integration/test_counters.py integration/test_example_dags.py integration/test_import_manners.py integration/test_parse_time.py integration/test_permissions.py integration/test_scale.py integration/ui/test_robustness.py unit/jobs/test_memory.py unit/test_benchmarks.py unit/test_every_deferral.py unit/test_every_entrance.py unit/test_every_entrance_of_airflow.py unit/test_every_stored_entrance.py)
 AIRFLOW_FREE := $(addprefix --ignore=tests/,differential support unit/config unit/jobs unit/orchestration unit/stores unit/waiting unit/test_benchmarks.py unit/test_every_entrance.py unit/test_every_stored_entrance.py integration/crashes integration/docs integration/sources integration/stores integration/scheduling integration/waiting integration/doctor integration/exploration integration/orchestration integration/provision integration/test_counters.py integration/test_permissions.py integration/test_scale.py integration/cli/test_permissions_of_commands.py system/packaging system/test_demo.py)
 
