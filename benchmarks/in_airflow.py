@@ -138,7 +138,7 @@ def _deployment(folder: Path, arguments: argparse.Namespace) -> Iterator[tuple[A
     dags = {"warm": _ours("warm", FEW)}
     for items in (FEW, *arguments.items):
         dags |= {f"{way}_{items}": _ours(f"{way}_{items}", items, deferrable=way == "deferred") for way in WAYS}
-        dags[f"peer_{items}"] = (_HEAD + _PEER).format(dag_id=f"peer_{items}", items=items)
+    dags |= {f"peer_{items}": (_HEAD + _PEER).format(dag_id=f"peer_{items}", items=items) for items in arguments.items}
     dags["fast"] = _ours("fast", FAST_TASKS, labourer="failing", more="fail_fast=True,")
     with ministack_server(folder / "ministack.log", {"LAMBDA_EXECUTOR": "local"}) as aws:
         create_missing_tables(aws.client("dynamodb"))

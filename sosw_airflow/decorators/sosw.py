@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from sosw_airflow._compat import DecoratedOperator, call_with_context, task_decorator_factory
-from sosw_airflow.operators.base import fail_without_retry
 from sosw_airflow.operators.sosw import SoswScheduleOperator
 
 __all__ = ["sosw_task"]
@@ -43,6 +42,7 @@ class _SoswDecoratedOperator(DecoratedOperator, SoswScheduleOperator):
         :raises SoswError: as `SoswScheduleOperator`.
         """
         from sosw_airflow.jobs.lazy_values import plain_job
+        from sosw_airflow.operators.without_retry import fail_without_retry
 
         with fail_without_retry():
             # A generator can be read once, and Airflow shows the job after the execution.

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from sosw_airflow._compat import AirflowFailException, BaseOperator, default_deferrable
+from sosw_airflow._compat import BaseOperator, default_deferrable
 from sosw_airflow.links.sosw import LINKS
 
 # Airflow imports this module whenever it parses a DAG file: what only `execute` needs is imported there.
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Unpack
 
     from sosw_airflow._compat import Context
     from sosw_airflow.config.registry import Labourer
-    from sosw_airflow.exceptions import Fault, SoswError
+    from sosw_airflow.exceptions import Fault
     from sosw_airflow.hooks.sosw import SoswHook
     from sosw_airflow.operators.arguments import AirflowArguments
     from sosw_airflow.operators.cancellation import CancelOnKill
@@ -25,23 +26,9 @@ if TYPE_CHECKING:
     from sosw_airflow.waiting.poller import JobPoller, JobResult
     from sosw_airflow.waiting.tolerance import Tolerance
 
-__all__ = ["SoswBaseOperator", "fail_without_retry"]
+__all__ = ["SoswBaseOperator"]
 
-
-@contextmanager
-def fail_without_retry() -> Iterator[None]:
-    """Fail the Airflow task without spending its retries on an error that a retry cannot fix."""
-    from sosw_airflow.exceptions import SoswError
-
-    failure = None
-    try:
-        yield
-    except SoswError as error:
-        if error.retryable:
-            raise
-        failure = without_retry(error)
-    if failure is not None:
-        raise failure
+Execution = TypeVar("Execution")
 
 
 class SoswBaseOperator(BaseOperator):
@@ -102,6 +89,7 @@ class SoswBaseOperator(BaseOperator):
         from sosw_airflow.hooks.sosw import SoswHook
         from sosw_airflow.operators.costs import spent, used_by
         from sosw_airflow.operators.waiting import hops_after, job_of_deferral, poller_of
+        from sosw_airflow.operators.without_retry import fail_without_retry
         from sosw_airflow.triggers.stored import mapping_of, moment_of
         from sosw_airflow.waiting.poller import JobResult, Status
 
@@ -190,6 +178,19 @@ class SoswBaseOperator(BaseOperator):
             return [Fault("results", "needs wait_for_completion=True: they are written once every task is closed")]
         return []
 
+    def _begin(self, context: Context, hook: SoswHook, kind: Callable[..., Execution], **own: Any) -> Execution:
+        """What this attempt carries out, with the arguments that all operators share, and those of its ``own``."""
+        self._cancel_on_kill = self._stop_on_kill(context)
+        return kind(
+            queue_position=self.queue_position,
+            max_running=self.max_running,
+            hook=hook,
+            on_kill=self._cancel_on_kill,
+            announce=partial(self._announce, context, hook),
+            argument_faults=self._argument_faults(),
+            **own,
+        )
+
     def _finish(self, context: Context, hook: SoswHook, scheduled: ScheduleResult) -> dict[str, Any]:
         """Wait if `wait_for_completion` is set. Returns the summary for the XCom, or defers."""
         from sosw_airflow.operators.costs import spent
@@ -271,7 +272,6 @@ class SoswBaseOperator(BaseOperator):
     ) -> dict[str, Any]:
         """Cancel the job, or write the results, if that is wanted; return what the end adds to the summary."""
         from dataclasses import replace
-        from functools import partial
 
         from sosw_airflow.operators.cancellation import CancelOnKill, cancel_if_held
         from sosw_airflow.operators.costs import reported_if_failed
@@ -359,37 +359,3 @@ class SoswBaseOperator(BaseOperator):
             ResultPlace.of(self.results).check(hook.deployment().s3, job_id)
         if self.do_xcom_push:
             push_links(context["ti"], hook, labourer, job_id)
-
-
-def without_retry(error: SoswError) -> SoswError:
-    """The same error, of the same class, which is also an `AirflowFailException`: Airflow spends no retries on it."""
-    failure = _class_without_retry(type(error)).__new__(_class_without_retry(type(error)), *error.args)
-    failure.__dict__.update(error.__dict__)
-    failure.args = error.args
-    return failure
-
-
-_made: dict[type[SoswError], type[SoswError]] = {}
-
-
-def _class_without_retry(kind: type[SoswError]) -> type[SoswError]:
-    if kind not in _made:
-        _made[kind] = _make(kind)
-    return _made[kind]
-
-
-def _make(kind: type[SoswError]) -> type[SoswError]:
-    members = {"__module__": kind.__module__, "__doc__": kind.__doc__, "__reduce__": _reduce}
-    return type(kind.__name__, (kind, AirflowFailException), members)
-
-
-def _reduce(failure: SoswError) -> tuple[object, ...]:
-    # The class is made at run time, so pickle has to make it again.
-    return _restore, (type(failure).__mro__[1], failure.args, failure.__dict__)
-
-
-def _restore(kind: type[SoswError], args: tuple[object, ...], state: dict[str, object]) -> SoswError:
-    failure = _class_without_retry(kind).__new__(_class_without_retry(kind), *args)
-    failure.__dict__.update(state)
-    failure.args = args
-    return failure

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sosw_airflow.operators.base import SoswBaseOperator, fail_without_retry
+from sosw_airflow.operators.base import SoswBaseOperator
 
 # Airflow imports this module whenever it parses a DAG file: whatever only `execute` needs is imported there.
 if TYPE_CHECKING:
@@ -47,18 +46,11 @@ class SoswDrainQueueOperator(SoswBaseOperator):
         """
         from sosw_airflow.hooks.sosw import SoswHook
         from sosw_airflow.operators.execution import DrainExecution
+        from sosw_airflow.operators.without_retry import fail_without_retry
 
         with fail_without_retry():
             hook = SoswHook(self.sosw_conn_id)
-            self._cancel_on_kill = self._stop_on_kill(context)
-            draining = DrainExecution(
-                queue_file=self.queue_file,
-                take_locked=self.take_locked,
-                queue_position=self.queue_position,
-                max_running=self.max_running,
-                hook=hook,
-                on_kill=self._cancel_on_kill,
-                announce=partial(self._announce, context, hook),
-                argument_faults=self._argument_faults(),
+            draining = self._begin(
+                context, hook, DrainExecution, queue_file=self.queue_file, take_locked=self.take_locked
             )
             return self._finish(context, hook, draining.run(context))

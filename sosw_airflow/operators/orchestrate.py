@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sosw_airflow._compat import BaseOperator, default_deferrable
-from sosw_airflow.operators.base import fail_without_retry
 
 # Airflow imports this module whenever it parses a DAG file: whatever only `execute` needs is imported there.
 if TYPE_CHECKING:
@@ -74,6 +73,8 @@ class SoswOrchestrateOperator(BaseOperator):
         """
         import time
 
+        from sosw_airflow.operators.without_retry import fail_without_retry
+
         with fail_without_retry():
             seconds = self._seconds()
             orchestrator = self._orchestrator()  # before a deferral too: a mistake is raised here
@@ -90,6 +91,7 @@ class SoswOrchestrateOperator(BaseOperator):
     ) -> dict[str, dict[str, int]]:
         """Continue after the deferral. The arguments are a contract: deferrals in flight survive an upgrade."""
         from sosw_airflow.exceptions import LabourersPaused
+        from sosw_airflow.operators.without_retry import fail_without_retry
         from sosw_airflow.triggers.stored import mapping_of, moment_of, text_of
 
         parts = mapping_of(event)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sosw_airflow.operators.base import SoswBaseOperator, fail_without_retry
+from sosw_airflow.operators.base import SoswBaseOperator
 
 # Airflow imports this module whenever it parses a DAG file: whatever only `execute` needs is imported there.
 if TYPE_CHECKING:
@@ -53,21 +52,12 @@ class SoswRepairOperator(SoswBaseOperator):
         from sosw_airflow.hooks.sosw import SoswHook
         from sosw_airflow.jobs.identity import NO_JOB, is_empty_job
         from sosw_airflow.operators.execution import RepairExecution
+        from sosw_airflow.operators.without_retry import fail_without_retry
 
         if is_empty_job(self.job_id):
             self.log.info("The sources of the job were empty: there is nothing to repair.")
             return dict(NO_JOB)
         with fail_without_retry():
             hook = SoswHook(self.sosw_conn_id)
-            self._cancel_on_kill = self._stop_on_kill(context)
-            repairing = RepairExecution(
-                job_id=self.job_id,
-                unfinished=self.unfinished,
-                queue_position=self.queue_position,
-                max_running=self.max_running,
-                hook=hook,
-                on_kill=self._cancel_on_kill,
-                announce=partial(self._announce, context, hook),
-                argument_faults=self._argument_faults(),
-            )
+            repairing = self._begin(context, hook, RepairExecution, job_id=self.job_id, unfinished=self.unfinished)
             return self._finish(context, hook, repairing.run(context))

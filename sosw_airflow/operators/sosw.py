@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sosw_airflow.operators.base import SoswBaseOperator, fail_without_retry
+from sosw_airflow.operators.base import SoswBaseOperator
 
 # Airflow imports this module whenever it parses a DAG file: whatever only `execute` needs is imported there.
 if TYPE_CHECKING:
@@ -137,27 +136,24 @@ class SoswScheduleOperator(SoswBaseOperator):
         from sosw_airflow.hooks.sosw import SoswHook
         from sosw_airflow.jobs.identity import NO_JOB
         from sosw_airflow.operators.execution import ScheduleExecution
+        from sosw_airflow.operators.without_retry import fail_without_retry
 
         with fail_without_retry():
             hook = SoswHook(self.sosw_conn_id)
-            self._cancel_on_kill = self._stop_on_kill(context)
-            scheduling = ScheduleExecution(
+            scheduling = self._begin(
+                context,
+                hook,
+                ScheduleExecution,
                 job=self.job,
                 labourer=self.labourer,
                 job_schema=self.job_schema,
                 reference_date=self.reference_date,
-                queue_position=self.queue_position,
-                max_running=self.max_running,
                 on_clear=self.on_clear,
                 delivery=self.delivery,
                 scheduler_function=self.scheduler_function,
                 max_tasks=self.max_tasks,
                 source_conn_ids=self.source_conn_ids,
                 waits=self._waits,
-                hook=hook,
-                on_kill=self._cancel_on_kill,
-                argument_faults=self._argument_faults(),
-                announce=partial(self._announce, context, hook),
             )
             try:
                 scheduled = scheduling.run(context)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from sosw_airflow._compat import BaseSensorOperator, default_deferrable
 from sosw_airflow.exceptions.faults import counted
-from sosw_airflow.operators.base import fail_without_retry
 
 if TYPE_CHECKING:
     from sosw_airflow._compat import Context
@@ -77,6 +76,7 @@ class SoswJobSensor(BaseSensorOperator):
         """Poll once. A deferrable sensor whose jobs are not over defers."""
         from sosw_airflow._compat import PokeReturnValue
         from sosw_airflow.operators.waiting import deadline_after
+        from sosw_airflow.operators.without_retry import fail_without_retry
 
         with fail_without_retry():
             if self._poll():
@@ -105,6 +105,7 @@ class SoswJobSensor(BaseSensorOperator):
         deadline: float | None = None,
     ) -> Any:
         """Conclude from the event of the trigger. The arguments are a contract: stored deferrals survive an upgrade."""
+        from sosw_airflow.operators.without_retry import fail_without_retry
         from sosw_airflow.triggers.stored import mapping_of, moment_of
         from sosw_airflow.waiting.poller import JobResult, Status
 
@@ -125,6 +126,7 @@ class SoswJobSensor(BaseSensorOperator):
         """Poll here, so that the error which stopped the trigger is raised here; without one, defer again."""
         from sosw_airflow._compat import AirflowFailException
         from sosw_airflow.operators.waiting import hops_after
+        from sosw_airflow.operators.without_retry import fail_without_retry
 
         try:
             with fail_without_retry():
